@@ -1,0 +1,7 @@
+//! gpugan.
+
+pub mod error;
+pub mod graph;
+pub mod recording;
+
+pub use error::{Error, Result};

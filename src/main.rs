@@ -1,0 +1,2 @@
+//! The `gpugan` command.
+fn main() {}
