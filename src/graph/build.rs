@@ -166,6 +166,20 @@ impl Graph {
         let shape = self.common_shape("Binary", &[a, b])?;
         let a = self.broadcast(a, shape.clone())?;
         let b = self.broadcast(b, shape.clone())?;
+        let number = |id: NodeId| match self.node(id).op {
+            Op::Constant(value) => Some(value.0),
+            _ => None,
+        };
+        // What gradients produce by the dozen: sums with 0 and products with 1.
+        match (f, number(a), number(b)) {
+            (Binary::Add, Some(0.0), _) | (Binary::Mul, Some(1.0), _) => return Ok(b),
+            (Binary::Add | Binary::Sub, _, Some(0.0)) => return Ok(a),
+            (Binary::Mul | Binary::Div, _, Some(1.0)) => return Ok(a),
+            (Binary::Add, Some(p), Some(q)) => return Ok(self.constant(p + q, shape)),
+            (Binary::Sub, Some(p), Some(q)) => return Ok(self.constant(p - q, shape)),
+            (Binary::Mul, Some(p), Some(q)) => return Ok(self.constant(p * q, shape)),
+            _ => {}
+        }
         Ok(self.push(Op::Binary(f), &[a, b], shape))
     }
 
@@ -173,7 +187,10 @@ impl Graph {
     pub fn binary_scalar(&mut self, f: Binary, a: NodeId, number: f32) -> NodeId {
         let shape = self.shape(a).clone();
         let b = self.constant(number, shape.clone());
-        self.push(Op::Binary(f), &[a, b], shape)
+        match self.binary(f, a, b) {
+            Ok(node) => node,
+            Err(_) => unreachable!("both operands have shape {shape}"),
+        }
     }
 
     /// `a` where `condition` is not 0, else `b`; stretches like `binary`.
@@ -213,9 +230,6 @@ impl Graph {
 
     /// `number * x`.
     pub fn scale(&mut self, x: NodeId, number: f32) -> NodeId {
-        if number == 1.0 {
-            return x;
-        }
         self.binary_scalar(Binary::Mul, x, number)
     }
 

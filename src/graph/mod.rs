@@ -5,6 +5,7 @@
 mod build;
 mod op;
 mod shape;
+mod vjp;
 
 pub use build::{Graph, Node, NodeId};
 pub use op::{

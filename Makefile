@@ -1,0 +1,82 @@
+# `make` lists what there is. Every target can be run again at no cost: what is
+# in place already is left alone without a word.
+
+# Arguments for the program or tool behind a target: make train ARGS="--steps 100"
+ARGS ?=
+# Python for the targets that need one; none of the others does.
+PYTHON ?= python3
+VENV := target/venv
+
+# rustup puts cargo here without touching the PATH of shells that do not log in.
+export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
+
+.DEFAULT_GOAL := help
+# The phases of `test` go from cheap to dear, and cargo locks its folder anyway.
+.NOTPARALLEL:
+
+# $(call phase,name,command): runs the command between two lines that say what
+# runs and how long it took.
+define phase
+@printf '== %s\n' '$(1)'; start=$$(date +%s); $(2) && printf '== %s: %d s\n' '$(1)' $$(($$(date +%s) - start))
+endef
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: ## install a Vulkan driver if the machine has none; check Rust and the linker
+	@./.ci/setup
+
+.PHONY: train
+train: setup ## train a GAN; options in ARGS="..."
+	@cargo run --release -- train $(ARGS)
+
+.PHONY: test
+test: setup-lint data-if-possible fmt clippy doc unit ## everything that CI checks
+
+.PHONY: lint
+lint: setup-lint fmt clippy doc ## format, clippy and documentation, without running tests
+
+.PHONY: bench
+bench: setup ## run the benchmarks; options in ARGS="..."
+	@cargo bench $(ARGS)
+
+.PHONY: data
+data: ## fetch full MNIST and Fashion-MNIST for the tests into target/data
+	@./.ci/fetch-data
+
+# PyTorch is the truth of the golden tests, not a part of the project: a Python
+# that has it is used as it is, else it goes into a folder that git ignores.
+.PHONY: fixtures
+fixtures: ## make the golden test files again with PyTorch; PYTHON=... to choose which
+	@python='$(PYTHON)'; \
+	if ! "$$python" -c 'import torch, numpy' 2>/dev/null; then \
+		python='$(VENV)/bin/python'; \
+		if ! "$$python" -c 'import torch, numpy' 2>/dev/null; then \
+			echo 'fixtures: installing PyTorch into $(VENV)'; \
+			'$(PYTHON)' -m venv '$(VENV)' && "$$python" -m pip install --quiet torch numpy || exit 1; \
+		fi; \
+	fi; \
+	"$$python" tests/torch/regenerate.py $(ARGS)
+
+# --- The phases of `test` ----------------------------------------------------
+
+.PHONY: setup-lint data-if-possible fmt clippy doc unit
+setup-lint:
+	@./.ci/setup --lint
+
+data-if-possible:
+	$(call phase,data,./.ci/fetch-data --optional)
+
+fmt:
+	$(call phase,fmt,cargo fmt --check)
+
+clippy:
+	$(call phase,clippy,cargo clippy --quiet --all-targets -- -D warnings)
+
+doc:
+	$(call phase,doc,RUSTDOCFLAGS='-D warnings' cargo doc --quiet --no-deps)
+
+unit:
+	$(call phase,test,cargo test $(ARGS))
