@@ -91,6 +91,20 @@ impl Graph {
         id
     }
 
+    /// An empty graph with the same table of persistent tensors.
+    pub(crate) fn without_nodes(&self) -> Self {
+        Self {
+            states: self.states.clone(),
+            random_streams: self.random_streams,
+            ..Self::default()
+        }
+    }
+
+    /// Adds a node that another graph has checked.
+    pub(crate) fn insert(&mut self, op: Op, inputs: &[NodeId], shape: Shape) -> NodeId {
+        self.push(op, inputs, shape)
+    }
+
     // ---- leaves
 
     /// Declares a persistent tensor and returns its id; `name` must be new.

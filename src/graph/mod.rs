@@ -3,12 +3,21 @@
 //! into a plan.
 
 mod build;
+mod emit;
+mod express;
+mod fuse;
+mod lower;
 mod op;
+mod plan;
+mod program;
 mod shape;
+mod view;
 mod vjp;
 
 pub use build::{Graph, Node, NodeId};
 pub use op::{
     Binary, ConvGeometry, Distribution, Op, PadMode, Role, Scalar, State, StateId, Unary, Window,
 };
+pub use plan::Plan;
+pub use program::{Arena, Places, Program};
 pub use shape::{MAX_RANK, Shape};

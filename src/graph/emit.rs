@@ -1,0 +1,262 @@
+//! One kernel launch (or a few) for each node that has memory.
+
+use std::fmt::Write;
+
+use super::lower::Lowering;
+use super::view::{View, row_major};
+use super::{ConvGeometry, NodeId, Op};
+use crate::error::Result;
+use crate::ops::conv::{Conv, Kind};
+use crate::ops::epilogue::Epilogue;
+use crate::ops::map::{Load, Map};
+use crate::ops::matmul::MatMul;
+use crate::ops::reduce::{self, Reduce};
+
+impl Lowering<'_> {
+    /// Emits what computes `id` and remembers where it lies.
+    pub(super) fn emit(&mut self, id: NodeId) -> Result<()> {
+        let graph = self.graph;
+        let node = graph.node(id);
+        let view = match &node.op {
+            Op::State(_) => return Ok(()),
+            op if op.is_elementwise() => match self.fusion.host(id) {
+                Some(host) => self.contraction(host, id)?,
+                None => self.elementwise(id)?,
+            },
+            Op::Sum(axes) => self.reduce(id, axes, reduce::Kind::Sum)?,
+            Op::Max(axes) => self.reduce(id, axes, reduce::Kind::Max)?,
+            Op::ArgMax(axes) => self.reduce(id, axes, reduce::Kind::ArgMax)?,
+            Op::MatMul { .. } | Op::Conv2d(_) | Op::ConvTranspose2d(_) | Op::ConvWeightGrad(_) => {
+                self.contraction(id, id)?
+            }
+            _ => self.emit_other(id)?,
+        };
+        self.bind(id, view);
+        Ok(())
+    }
+
+    /// A map kernel that writes `output` from loads of its shape; the body ends
+    /// in `let result = ...;`.
+    pub(super) fn map(&mut self, output: &View, loads: &[View], body: String, label: &str) {
+        let order = output.order().unwrap_or_else(|| row_major(output.shape.rank()));
+        let map = Map {
+            shape: order.iter().map(|&axis| output.shape[axis]).collect(),
+            loads: loads.iter().map(|load| in_axes(load, &order)).collect(),
+            body,
+        };
+        let inputs: Vec<_> = loads.iter().map(|load| load.value).collect();
+        self.step(map.launch(), output.value, &inputs, label);
+    }
+
+    fn elementwise(&mut self, id: NodeId) -> Result<View> {
+        let expression = self.expression(id, None)?;
+        let shape = self.graph.shape(id).clone();
+        // Stay in the memory order of the first operand that has one.
+        let order = expression
+            .loads
+            .iter()
+            .filter_map(View::order)
+            .find(|order| *order != row_major(shape.rank()))
+            .unwrap_or_else(|| row_major(shape.rank()));
+        let output = self.output(&shape, &order);
+        let body = format!("{}let result = {};", expression.lines, expression.result);
+        let label = format!("{} {shape}", expression.names.join(" "));
+        self.map(&output, &expression.loads, body, &label);
+        Ok(output)
+    }
+
+    fn reduce(&mut self, id: NodeId, axes: &[usize], kind: reduce::Kind) -> Result<View> {
+        let graph = self.graph;
+        let input = graph.node(id).inputs[0];
+        let expression = self.expression_of_input(input)?;
+        let from = graph.shape(input).clone();
+        let kept: Vec<usize> = (0..from.rank()).filter(|axis| !axes.contains(axis)).collect();
+        let order: Vec<usize> = kept.iter().chain(axes).copied().collect();
+        let reduce = Reduce {
+            kept: kept.iter().map(|&axis| from[axis]).collect(),
+            reduced: axes.iter().map(|&axis| from[axis]).collect(),
+            loads: expression.loads.iter().map(|load| in_axes(load, &order)).collect(),
+            body: format!("{}let result = {};", expression.lines, expression.result),
+            kind,
+        };
+        let shape = graph.shape(id).clone();
+        let output = self.output(&shape, &row_major(shape.rank()));
+        let inputs: Vec<_> = expression.loads.iter().map(|load| load.value).collect();
+        let label = format!("{} {} {from}->{shape}", expression.names.join(" "), graph.node(id).op.name());
+        self.step(reduce.launch(), output.value, &inputs, label.trim_start());
+        Ok(output)
+    }
+
+    /// A matrix product or convolution `host`, whose result goes through the
+    /// cluster of `root` (which may be `host` itself).
+    fn contraction(&mut self, host: NodeId, root: NodeId) -> Result<View> {
+        let graph = self.graph;
+        let (epilogue, extras, names) = if host == root {
+            (Epilogue::none(), Vec::new(), Vec::new())
+        } else {
+            self.epilogue(root, host)?
+        };
+        let label = format!("{} {} {}", graph.node(host).op.name(), graph.shape(host), names.join(" "));
+        match graph.node(host).op {
+            Op::MatMul { transpose_a, transpose_b } => {
+                self.matmul(host, [transpose_a, transpose_b], &epilogue, &extras, label.trim_end())
+            }
+            Op::Conv2d(geometry) => self.conv(host, Kind::Forward, geometry, &epilogue, &extras, label.trim_end()),
+            Op::ConvTranspose2d(geometry) => {
+                self.conv(host, Kind::Transpose, geometry, &epilogue, &extras, label.trim_end())
+            }
+            Op::ConvWeightGrad(geometry) => {
+                self.conv(host, Kind::WeightGrad, geometry, &epilogue, &extras, label.trim_end())
+            }
+            ref op => unreachable!("{} has no epilogue", op.name()),
+        }
+    }
+
+    /// The WGSL function that a contraction passes its results through, and
+    /// what it reads besides.
+    fn epilogue(&mut self, root: NodeId, host: NodeId) -> Result<(Epilogue, Vec<View>, Vec<String>)> {
+        let expression = self.expression(root, Some(host))?;
+        let rank = self.graph.shape(root).rank();
+        let mut code = "fn epilogue(acc: f32, i: vec4<u32>) -> f32 {\n".to_owned();
+        for (index, load) in expression.loads.iter().enumerate() {
+            // Writing to a String cannot fail.
+            let _ = writeln!(code, "let v{index} = e{index}[{}];", address(load, rank));
+        }
+        let _ = write!(code, "{}return {};\n}}", expression.lines, expression.result);
+        let epilogue = Epilogue { extras: expression.loads.len(), code };
+        Ok((epilogue, expression.loads, expression.names))
+    }
+
+    fn conv(
+        &mut self,
+        id: NodeId,
+        kind: Kind,
+        geometry: ConvGeometry,
+        epilogue: &Epilogue,
+        extras: &[View],
+        label: &str,
+    ) -> Result<View> {
+        let graph = self.graph;
+        let node = graph.node(id);
+        let (first, second) = (node.inputs[0], node.inputs[1]);
+        let (x, w, y) = match kind {
+            Kind::Forward => (first, second, id),
+            Kind::Transpose => (id, second, first),
+            Kind::WeightGrad => (first, id, second),
+        };
+        let [batch, channels] = [graph.shape(x)[0], graph.shape(x)[1]];
+        let mut conv = Conv {
+            kind,
+            geometry,
+            batch,
+            channels,
+            filters: graph.shape(y)[1],
+            x: [0; 4],
+            w: [0; 4],
+            y: [0; 4],
+        };
+        let variant = conv.choose(self.facts);
+        let orders = conv.orders(variant);
+        let mut views = Vec::with_capacity(3);
+        for (operand, order) in [(x, orders.x), (w, orders.w), (y, orders.y)] {
+            views.push(if operand == id {
+                let order = order.map_or_else(|| row_major(4), |order| order.to_vec());
+                self.output(graph.shape(id), &order)
+            } else {
+                self.operand(operand, order.as_ref().map(|order| &order[..]))?
+            });
+        }
+        conv.x = four(&views[0]);
+        conv.w = four(&views[1]);
+        conv.y = four(&views[2]);
+        let [output, first, second] = match kind {
+            Kind::Forward => [2, 0, 1],
+            Kind::Transpose => [0, 2, 1],
+            Kind::WeightGrad => [1, 0, 2],
+        };
+        let mut inputs = vec![views[first].value, views[second].value];
+        inputs.extend(extras.iter().map(|extra| extra.value));
+        self.step(conv.launch(variant, epilogue), views[output].value, &inputs, label);
+        Ok(views.swap_remove(output))
+    }
+
+    fn matmul(
+        &mut self,
+        id: NodeId,
+        transposed: [bool; 2],
+        epilogue: &Epilogue,
+        extras: &[View],
+        label: &str,
+    ) -> Result<View> {
+        let graph = self.graph;
+        let node = graph.node(id);
+        let shape = graph.shape(id);
+        let rank = shape.rank();
+        let from = graph.shape(node.inputs[0]);
+        let mut product = MatMul {
+            batch: if rank == 3 { shape[0] } else { 1 },
+            m: shape[rank - 2],
+            n: shape[rank - 1],
+            k: from[if transposed[0] { rank - 2 } else { rank - 1 }],
+            a: [0; 3],
+            b: [0; 3],
+            y: [0; 3],
+        };
+        let variant = product.choose(self.facts);
+        let orders = product.orders(variant);
+        let mut strides = [[0; 3]; 2];
+        let mut inputs = Vec::with_capacity(2);
+        for (index, order) in [orders.a, orders.b].into_iter().enumerate() {
+            // The order is that of the logical operand; the stored one may be
+            // transposed.
+            let stored = |logical: usize| match (logical, transposed[index]) {
+                (1, true) => 2,
+                (2, true) => 1,
+                (axis, _) => axis,
+            };
+            let order = order.map(|order| {
+                order.into_iter().map(stored).filter_map(|axis| (axis + rank).checked_sub(3)).collect::<Vec<_>>()
+            });
+            let view = self.operand(node.inputs[index], order.as_deref())?;
+            for logical in 0..3 {
+                if let Some(axis) = (stored(logical) + rank).checked_sub(3) {
+                    strides[index][logical] = view.strides[axis];
+                }
+            }
+            inputs.push(view.value);
+        }
+        [product.a, product.b] = strides;
+        product.y = [product.m * product.n, product.n, 1];
+        let output = self.output(shape, &row_major(rank));
+        inputs.extend(extras.iter().map(|extra| extra.value));
+        self.step(product.launch(variant, epilogue), output.value, &inputs, label);
+        Ok(output)
+    }
+}
+
+/// A load's strides along `axes`.
+pub(super) fn in_axes(load: &View, axes: &[usize]) -> Load {
+    Load { strides: axes.iter().map(|&axis| load.strides[axis]).collect(), offset: load.offset }
+}
+
+/// Strides of a view with four axes.
+pub(super) fn four(view: &View) -> [usize; 4] {
+    std::array::from_fn(|axis| view.strides[axis])
+}
+
+/// The WGSL of a view's element at the last `rank` of the coordinates `i`.
+fn address(view: &View, rank: usize) -> String {
+    let mut terms = Vec::new();
+    for axis in 0..rank {
+        let name = ["x", "y", "z", "w"][4 - rank + axis];
+        match (view.shape[axis], view.strides[axis]) {
+            (1, _) | (_, 0) => {}
+            (_, 1) => terms.push(format!("i.{name}")),
+            (_, stride) => terms.push(format!("i.{name} * {stride}u")),
+        }
+    }
+    if view.offset > 0 || terms.is_empty() {
+        terms.push(format!("{}u", view.offset));
+    }
+    terms.join(" + ")
+}

@@ -1,0 +1,214 @@
+//! From nodes to kernel launches: every node that needs memory becomes one
+//! launch on values; what lies where is decided afterwards (`plan`).
+
+use std::collections::HashMap;
+
+use super::fuse::{Fate, Fusion};
+use super::program::{Places, Program};
+use super::view::{ValueId, View, row_major};
+use super::{Graph, NodeId, Op, Shape, StateId};
+use crate::error::{Error, Result};
+use crate::ops::{Facts, Launch};
+use crate::recording::Slice;
+
+/// Memory that launches read and write.
+#[derive(Clone, Debug)]
+pub(super) struct Value {
+    /// Size in elements.
+    pub(super) len: usize,
+    /// Fixed place; otherwise the plan finds one.
+    pub(super) place: Option<Slice>,
+}
+
+/// A kernel launch on values; the first is written.
+#[derive(Clone, Debug)]
+pub(super) struct Step {
+    pub(super) launch: Launch,
+    pub(super) values: Vec<ValueId>,
+    pub(super) label: String,
+}
+
+/// A program as launches on values.
+#[derive(Debug)]
+pub(super) struct Lowered {
+    pub(super) values: Vec<Value>,
+    pub(super) steps: Vec<Step>,
+    /// Copies behind all steps: value to persistent tensor.
+    pub(super) copies: Vec<(ValueId, Slice)>,
+}
+
+/// Lowers a simplified program.
+pub(super) fn lower(program: &Program, places: &Places, facts: &Facts) -> Result<Lowered> {
+    let roots: Vec<NodeId> = program.assigns.iter().map(|&(_, node)| node).collect();
+    let fusion = Fusion::of(&program.graph, &roots);
+    let mut lowering = Lowering {
+        graph: &program.graph,
+        fusion: &fusion,
+        places,
+        facts,
+        values: Vec::new(),
+        steps: Vec::new(),
+        views: HashMap::new(),
+        copies_in_order: HashMap::new(),
+    };
+    for index in 0..program.graph.nodes().len() {
+        let id = NodeId(index);
+        if fusion.fate(id) == Fate::Memory {
+            lowering.emit(id)?;
+        }
+    }
+    let copies = lowering.assign(&program.assigns)?;
+    Ok(Lowered { values: lowering.values, steps: lowering.steps, copies })
+}
+
+pub(super) struct Lowering<'a> {
+    pub(super) graph: &'a Graph,
+    pub(super) fusion: &'a Fusion,
+    places: &'a Places,
+    pub(super) facts: &'a Facts,
+    values: Vec<Value>,
+    steps: Vec<Step>,
+    views: HashMap<NodeId, View>,
+    /// Copies of views in another memory order, made once.
+    copies_in_order: HashMap<(NodeId, Vec<usize>), View>,
+}
+
+impl Lowering<'_> {
+    /// A new value of `len` elements.
+    pub(super) fn value(&mut self, len: usize) -> ValueId {
+        self.values.push(Value { len, place: None });
+        ValueId(self.values.len() - 1)
+    }
+
+    /// A new value that holds `shape` in memory `order`.
+    pub(super) fn output(&mut self, shape: &Shape, order: &[usize]) -> View {
+        let value = self.value(shape.numel());
+        View::whole(value, shape, order)
+    }
+
+    /// Adds a launch that writes `output` and reads `inputs`.
+    pub(super) fn step(&mut self, launch: Launch, output: ValueId, inputs: &[ValueId], label: impl Into<String>) {
+        let mut values = vec![output];
+        values.extend_from_slice(inputs);
+        self.steps.push(Step { launch, values, label: label.into() });
+    }
+
+    /// Remembers where a node's elements lie.
+    pub(super) fn bind(&mut self, id: NodeId, view: View) {
+        self.views.insert(id, view);
+    }
+
+    fn place_of(&self, state: StateId) -> Result<Slice> {
+        let info = self.graph.state_info(state);
+        match self.places.get(&info.name) {
+            Some((shape, slice)) if shape == &info.shape => Ok(slice),
+            Some((shape, _)) => Err(Error::shape("lower", format!("{} is {} in the graph and {shape} in memory", info.name, info.shape))),
+            None => Err(Error::shape("lower", format!("{} has no place in memory", info.name))),
+        }
+    }
+
+    /// The value of a persistent tensor, the same at every read.
+    fn state_value(&mut self, state: StateId) -> Result<ValueId> {
+        let place = self.place_of(state)?;
+        if let Some(index) = self.values.iter().position(|value| value.place == Some(place)) {
+            return Ok(ValueId(index));
+        }
+        self.values.push(Value { len: place.len, place: Some(place) });
+        Ok(ValueId(self.values.len() - 1))
+    }
+
+    /// Where a node's elements lie, computing copies where a reshape needs one.
+    pub(super) fn view(&mut self, id: NodeId) -> Result<View> {
+        if let Some(view) = self.views.get(&id) {
+            return Ok(view.clone());
+        }
+        let graph = self.graph;
+        let node = graph.node(id);
+        let view = match &node.op {
+            Op::State(state) => {
+                let value = self.state_value(*state)?;
+                View::whole(value, &node.shape, &row_major(node.shape.rank()))
+            }
+            Op::Constant(number) => {
+                let view = self.output(&node.shape, &row_major(node.shape.rank()));
+                let body = format!("let result = {};", crate::ops::map::literal(number.0));
+                self.map(&view, &[], body, "Constant");
+                view
+            }
+            Op::Broadcast => self.view(node.inputs[0])?.broadcast(&node.shape),
+            Op::Permute(order) => self.view(node.inputs[0])?.permute(order, &node.shape),
+            Op::Slice { start } => self.view(node.inputs[0])?.slice(start, &node.shape),
+            Op::Reshape => {
+                let source = self.view(node.inputs[0])?;
+                match source.reshape(&node.shape) {
+                    Some(view) => view,
+                    None => {
+                        let rank = graph.shape(node.inputs[0]).rank();
+                        let dense = self.in_order(node.inputs[0], &row_major(rank))?;
+                        View::whole(dense.value, &node.shape, &row_major(node.shape.rank()))
+                    }
+                }
+            }
+            _ => return Err(Error::shape("lower", format!("{} is used before it is computed", node.op.name()))),
+        };
+        self.views.insert(id, view.clone());
+        Ok(view)
+    }
+
+    /// A view of the node that lies densely in `order` from the start of its
+    /// memory; a copy where it does not.
+    pub(super) fn in_order(&mut self, id: NodeId, order: &[usize]) -> Result<View> {
+        let view = self.view(id)?;
+        if view.offset == 0 && view.lies_in(order) && self.values[view.value.0].len == view.shape.numel() {
+            return Ok(view);
+        }
+        let key = (id, order.to_vec());
+        if let Some(copy) = self.copies_in_order.get(&key) {
+            return Ok(copy.clone());
+        }
+        let copy = self.output(&view.shape, order);
+        self.map(&copy, &[view], "let result = v0;".to_owned(), &format!("copy {:?} in order {order:?}", copy.shape));
+        self.copies_in_order.insert(key, copy.clone());
+        Ok(copy)
+    }
+
+    /// A view of the node that starts at the start of its memory, with any
+    /// strides.
+    pub(super) fn from_start(&mut self, id: NodeId) -> Result<View> {
+        let view = self.view(id)?;
+        if view.offset == 0 {
+            return Ok(view);
+        }
+        self.in_order(id, &row_major(view.shape.rank()))
+    }
+
+    /// `in_order` where an order is demanded, else `from_start`.
+    pub(super) fn operand(&mut self, id: NodeId, order: Option<&[usize]>) -> Result<View> {
+        match order {
+            Some(order) => self.in_order(id, order),
+            None => self.from_start(id),
+        }
+    }
+
+    /// Makes nodes the new values of persistent tensors: in place where nothing
+    /// reads the old value, by a copy behind all steps otherwise.
+    fn assign(&mut self, assigns: &[(StateId, NodeId)]) -> Result<Vec<(ValueId, Slice)>> {
+        let mut copies = Vec::new();
+        for &(state, node) in assigns {
+            let place = self.place_of(state)?;
+            let rank = self.graph.shape(node).rank();
+            let mut view = self.in_order(node, &row_major(rank))?;
+            if self.values[view.value.0].place.is_some() {
+                let copy = self.output(&view.shape, &row_major(rank));
+                self.map(&copy, &[view], "let result = v0;".to_owned(), "copy");
+                view = copy;
+            }
+            if self.values.iter().any(|value| value.place == Some(place)) {
+                copies.push((view.value, place));
+            } else {
+                self.values[view.value.0].place = Some(place);
+            }
+        }
+        Ok(copies)
+    }
+}

@@ -1,0 +1,127 @@
+//! Memory: which temporaries share a buffer, and what a run needs in all.
+//!
+//! Temporaries whose lives do not overlap share a buffer. They are whole
+//! buffers, not parts of one, because wgpu tracks usage per buffer and refuses
+//! one that is read and written in the same dispatch.
+
+use super::lower::{Lowered, lower};
+use super::program::{Places, Program};
+use crate::error::Result;
+use crate::ops::Facts;
+use crate::recording::{Access, Binding, Command, Dispatch, Recording, Slice, Storage};
+
+/// A program's recording with the figures of its memory.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// What to run.
+    pub recording: Recording,
+    /// Largest sum of the sizes, in bytes, of temporaries alive at the same
+    /// time: no plan can do with less.
+    pub live_bytes: u64,
+}
+
+impl Plan {
+    /// Plans a program whose persistent tensors lie in `places`, for an adapter
+    /// with these `facts`.
+    ///
+    /// # Errors
+    /// Where a persistent tensor has no place or another shape.
+    pub fn new(program: &Program, places: &Places, facts: &Facts) -> Result<Self> {
+        let lowered = lower(&program.simplified()?, places, facts)?;
+        let lives = lives(&lowered);
+        let (slices, temporaries) = share(&lowered, &lives);
+        let live_bytes = largest_sum(&lowered, &lives);
+        let mut commands: Vec<Command> = Vec::with_capacity(lowered.steps.len() + lowered.copies.len());
+        for step in lowered.steps {
+            let binding = |(index, value): (usize, &super::view::ValueId)| Binding {
+                slice: slices[value.0],
+                access: if index == 0 { Access::Write } else { Access::Read },
+            };
+            commands.push(Command::Dispatch(Dispatch {
+                kernel: step.launch.kernel,
+                bindings: step.values.iter().enumerate().map(binding).collect(),
+                workgroups: step.launch.workgroups,
+                label: step.label,
+            }));
+        }
+        for (value, to) in lowered.copies {
+            commands.push(Command::Copy { from: slices[value.0], to });
+        }
+        Ok(Self { recording: Recording { commands, temporaries }, live_bytes })
+    }
+
+    /// Bytes of all temporaries.
+    pub fn temporary_bytes(&self) -> u64 {
+        self.recording.temporaries.iter().map(|&len| bytes(len)).sum()
+    }
+}
+
+/// First and last step that touches each value; `None` where none does.
+type Life = Option<(usize, usize)>;
+
+fn lives(lowered: &Lowered) -> Vec<Life> {
+    let mut lives: Vec<Life> = vec![None; lowered.values.len()];
+    for (index, step) in lowered.steps.iter().enumerate() {
+        for value in &step.values {
+            let life = lives[value.0].get_or_insert((index, index));
+            life.1 = index;
+        }
+    }
+    for (value, _) in &lowered.copies {
+        if let Some(life) = &mut lives[value.0] {
+            life.1 = lowered.steps.len();
+        }
+    }
+    lives
+}
+
+/// Gives every value its slice. Temporaries, largest first, go into the
+/// smallest buffer that is free for their whole life (Pisarchyk and Lee 2020,
+/// "greedy by size").
+fn share(lowered: &Lowered, lives: &[Life]) -> (Vec<Slice>, Vec<usize>) {
+    let mut slices: Vec<Slice> = lowered
+        .values
+        .iter()
+        .map(|value| value.place.unwrap_or(Slice { storage: Storage::Temporary(0), offset: 0, len: value.len }))
+        .collect();
+    let mut temporaries: Vec<usize> = (0..slices.len())
+        .filter(|&index| lowered.values[index].place.is_none() && lives[index].is_some())
+        .collect();
+    temporaries.sort_by_key(|&index| std::cmp::Reverse(lowered.values[index].len));
+    // Sizes, and who lives there.
+    let mut buffers: Vec<(usize, Vec<usize>)> = Vec::new();
+    let overlaps = |a: usize, b: usize| match (lives[a], lives[b]) {
+        (Some(a), Some(b)) => a.0 <= b.1 && b.0 <= a.1,
+        _ => false,
+    };
+    for index in temporaries {
+        let free = buffers
+            .iter()
+            .enumerate()
+            .filter(|(_, (_, tenants))| !tenants.iter().any(|&tenant| overlaps(tenant, index)))
+            .min_by_key(|(_, (size, _))| *size)
+            .map(|(buffer, _)| buffer);
+        let buffer = free.unwrap_or_else(|| {
+            buffers.push((lowered.values[index].len, Vec::new()));
+            buffers.len() - 1
+        });
+        buffers[buffer].1.push(index);
+        slices[index].storage = Storage::Temporary(buffer);
+    }
+    (slices, buffers.into_iter().map(|(size, _)| size).collect())
+}
+
+fn largest_sum(lowered: &Lowered, lives: &[Life]) -> u64 {
+    let alive_at = |step: usize| {
+        (0..lives.len())
+            .filter(|&index| lowered.values[index].place.is_none())
+            .filter(|&index| lives[index].is_some_and(|(first, last)| first <= step && step <= last))
+            .map(|index| bytes(lowered.values[index].len))
+            .sum()
+    };
+    (0..=lowered.steps.len()).map(alive_at).max().unwrap_or(0)
+}
+
+fn bytes(elements: usize) -> u64 {
+    elements as u64 * 4
+}

@@ -1,0 +1,198 @@
+//! A program: a graph with the persistent tensors that it writes.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::{Graph, NodeId, Op, Shape, StateId};
+use crate::error::{Error, Result};
+use crate::recording::{ALIGNMENT, Slice, Storage};
+
+/// What one replay computes: values of nodes, written to persistent tensors
+/// after every read of their old values.
+#[derive(Clone, Debug, Default)]
+pub struct Program {
+    /// The computation.
+    pub graph: Graph,
+    /// Which node becomes the new value of which persistent tensor.
+    pub assigns: Vec<(StateId, NodeId)>,
+}
+
+impl Program {
+    /// Makes `node` the new value of `state`.
+    ///
+    /// # Errors
+    /// Where shapes differ or `state` has a new value already.
+    pub fn assign(&mut self, state: StateId, node: NodeId) -> Result<()> {
+        let info = self.graph.state_info(state);
+        if &info.shape != self.graph.shape(node) {
+            return Err(Error::shape(
+                "assign",
+                format!(
+                    "{} is {}, its new value {}",
+                    info.name,
+                    info.shape,
+                    self.graph.shape(node)
+                ),
+            ));
+        }
+        if self.assigns.iter().any(|&(earlier, _)| earlier == state) {
+            return Err(Error::shape(
+                "assign",
+                format!("{} is assigned twice", info.name),
+            ));
+        }
+        self.assigns.push((state, node));
+        Ok(())
+    }
+
+    /// The same program without nodes that nothing needs, with batch
+    /// normalisation spelled out around its fused statistics (so that its
+    /// application fuses with its neighbours) and gradient stops removed.
+    pub(crate) fn simplified(&self) -> Result<Self> {
+        let mut needed = vec![false; self.graph.nodes().len()];
+        for &(_, node) in &self.assigns {
+            needed[node.0] = true;
+        }
+        for index in (0..needed.len()).rev() {
+            if needed[index] {
+                for input in &self.graph.nodes()[index].inputs {
+                    needed[input.0] = true;
+                }
+            }
+        }
+        let mut graph = self.graph.without_nodes();
+        let mut moved: HashMap<NodeId, NodeId> = HashMap::new();
+        for (index, node) in self
+            .graph
+            .nodes()
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| needed[*index])
+        {
+            let inputs: Vec<NodeId> = node.inputs.iter().map(|input| moved[input]).collect();
+            let id = match (&node.op, &inputs[..]) {
+                (Op::StopGradient, &[x]) => x,
+                (Op::BatchNorm { eps }, &[x, gain, offset]) => {
+                    let stats = graph.channel_stats(x)?;
+                    graph.batch_norm_apply(x, stats, gain, offset, eps.0)?
+                }
+                _ => graph.insert(node.op.clone(), &inputs, node.shape.clone()),
+            };
+            moved.insert(NodeId(index), id);
+        }
+        let assigns = self
+            .assigns
+            .iter()
+            .map(|&(state, node)| (state, moved[&node]))
+            .collect();
+        Ok(Self { graph, assigns })
+    }
+}
+
+/// Where persistent tensors lie. Tensors of a group lie one after another in
+/// the group's arenas; groups of the same tensors (values, gradients, moments)
+/// have the same offsets, so that one dispatch can update them together.
+#[derive(Clone, Debug, Default)]
+pub struct Places {
+    arenas: Vec<Arena>,
+    by_name: BTreeMap<String, (Shape, Slice)>,
+}
+
+/// A stretch of persistent memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Arena {
+    /// The group it belongs to, such as `G` or `G.gradient`.
+    pub group: String,
+    /// Size in elements.
+    pub len: usize,
+}
+
+/// Longest arena in elements: 128 MiB, the WebGPU default for a storage
+/// binding.
+const LONGEST_ARENA: usize = (128 << 20) / 4;
+
+impl Places {
+    /// Adds a group of named tensors in this order. A tensor never spans two
+    /// arenas.
+    ///
+    /// # Errors
+    /// Where a name is taken or a tensor alone is longer than an arena may be.
+    pub fn add_group(&mut self, group: &str, tensors: &[(String, Shape)]) -> Result<()> {
+        let mut open = false;
+        for (name, shape) in tensors {
+            let len = shape.numel();
+            let room = len.next_multiple_of(ALIGNMENT).max(ALIGNMENT);
+            if room > LONGEST_ARENA {
+                return Err(Error::usage(
+                    format!(
+                        "tensor {name} {shape} is longer than the {} MiB a GPU binding holds",
+                        LONGEST_ARENA >> 18
+                    ),
+                    "make the batch or the model smaller",
+                ));
+            }
+            if !open
+                || self
+                    .arenas
+                    .last()
+                    .is_some_and(|arena| arena.len + room > LONGEST_ARENA)
+            {
+                self.arenas.push(Arena {
+                    group: group.to_owned(),
+                    len: 0,
+                });
+                open = true;
+            }
+            let index = self.arenas.len() - 1;
+            let arena = &mut self.arenas[index];
+            let slice = Slice {
+                storage: Storage::Arena(index),
+                offset: arena.len,
+                len,
+            };
+            arena.len += room;
+            if self
+                .by_name
+                .insert(name.clone(), (shape.clone(), slice))
+                .is_some()
+            {
+                return Err(Error::shape(
+                    "add_group",
+                    format!("a tensor named {name} exists already"),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// All arenas; `Storage::Arena` counts into this list.
+    pub fn arenas(&self) -> &[Arena] {
+        &self.arenas
+    }
+
+    /// The whole arenas of a group, in order.
+    pub fn group(&self, group: &str) -> Vec<Slice> {
+        let whole = |(index, arena): (usize, &Arena)| Slice {
+            storage: Storage::Arena(index),
+            offset: 0,
+            len: arena.len,
+        };
+        self.arenas
+            .iter()
+            .enumerate()
+            .filter(|(_, arena)| arena.group == group)
+            .map(whole)
+            .collect()
+    }
+
+    /// Shape and place of a tensor.
+    pub fn get(&self, name: &str) -> Option<(&Shape, Slice)> {
+        self.by_name.get(name).map(|(shape, slice)| (shape, *slice))
+    }
+
+    /// Names, shapes and places, by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Shape, Slice)> {
+        self.by_name
+            .iter()
+            .map(|(name, (shape, slice))| (name.as_str(), shape, *slice))
+    }
+}
