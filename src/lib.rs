@@ -1,5 +1,6 @@
 //! gpugan.
 
+pub mod config;
 pub mod error;
 pub mod graph;
 pub mod recording;

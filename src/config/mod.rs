@@ -1,0 +1,224 @@
+//! What a run is made of: every key, its default, what it may be and what it
+//! means, in one place. A preset or `--set` overrides keys; nothing else
+//! configures a run.
+
+pub mod options;
+mod overrides;
+pub mod presets;
+mod rule;
+mod sections;
+
+pub use overrides::{Override, assignment, parse_file};
+pub use rule::{Key, Rule};
+pub use sections::{
+    Architecture, Config, Data, Latent, Loss, LossKind, Model, Optimizer, OptimizerKind,
+    Optimizers, Output, OutputBias, Size, Stem, Train, Update,
+};
+
+use toml::{Table, Value};
+
+use crate::error::{Error, Result};
+
+/// The sections in the order of the file, the first being the keys above all
+/// sections.
+pub const SECTIONS: &[(&str, &[Key])] = &[
+    ("", Config::KEYS),
+    ("data", Data::KEYS),
+    ("model", Model::KEYS),
+    ("loss", Loss::KEYS),
+    ("train", Train::KEYS),
+    ("optimizer.g", Optimizer::KEYS),
+    ("optimizer.d", Optimizer::KEYS),
+];
+
+/// Every key with its dotted path, in the order of the file.
+pub fn keys() -> impl Iterator<Item = (String, &'static Key)> {
+    SECTIONS.iter().flat_map(|(section, keys)| {
+        keys.iter().map(move |key| match *section {
+            "" => (key.name.to_string(), key),
+            _ => (format!("{section}.{}", key.name), key),
+        })
+    })
+}
+
+impl Config {
+    /// Reads a configuration; keys that are not there have their defaults.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for text that is not TOML, an unknown key, a value
+    /// that its rule forbids, or values that do not go together.
+    pub fn from_toml(text: &str) -> Result<Self> {
+        Self::default().with(parse_file(text)?)
+    }
+
+    /// Every key with its value; [`Config::from_toml`] reads the same back.
+    pub fn to_toml(&self) -> String {
+        self.render(None)
+    }
+
+    /// As [`Config::to_toml`], with a comment at each key that says what it
+    /// means, what it may be and where it differs from the default.
+    pub fn to_commented_toml(&self) -> String {
+        self.render(Some(&Self::default().table()))
+    }
+
+    /// This configuration with some keys changed, checked as a whole.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for an unknown key, a value that its rule forbids, or
+    /// values that do not go together.
+    pub fn with(&self, overrides: impl IntoIterator<Item = Override>) -> Result<Self> {
+        let mut table = self.table();
+        for change in overrides {
+            let (key, value) = change.checked()?;
+            insert(&mut table, &key, value);
+        }
+        let config: Self = table.try_into().map_err(|e: toml::de::Error| {
+            Error::usage(
+                format!("the configuration cannot be read: {}", e.message()),
+                "compare it with `gpugan presets dcgan28`",
+            )
+        })?;
+        config.validate()?;
+        Ok(config)
+    }
+
+    /// Checks the rules that bind several keys together.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] naming the keys and what to set.
+    pub fn validate(&self) -> Result<()> {
+        let Size { height, width } = self.data.size;
+        if self.model.architecture == Architecture::Dcgan {
+            match self.model.stem {
+                Stem::Conv if height != width || height < 16 || !height.is_power_of_two() => {
+                    return Err(Error::usage(
+                        format!(
+                            "data.size = {} does not fit model.stem = conv, which doubles 4x4 up to a square of 16, 32, 64, ...",
+                            self.data.size
+                        ),
+                        format!(
+                            "use data.size = {}, or model.stem = linear for sides that are multiples of 4",
+                            height.max(width).max(16).next_power_of_two()
+                        ),
+                    ));
+                }
+                Stem::Linear if height % 4 != 0 || width % 4 != 0 => {
+                    let up = |side: usize| side.next_multiple_of(4);
+                    return Err(Error::usage(
+                        format!(
+                            "data.size = {} does not fit model.stem = linear, which doubles a quarter of it twice",
+                            self.data.size
+                        ),
+                        format!(
+                            "use multiples of 4, as data.size = {}",
+                            Size {
+                                height: up(height),
+                                width: up(width)
+                            }
+                        ),
+                    ));
+                }
+                _ => {}
+            }
+        }
+        if self.train.update == Update::Simultaneous && self.train.d_steps != 1 {
+            return Err(Error::usage(
+                format!(
+                    "train.d_steps = {} does not fit train.update = simultaneous, which steps both networks once from one batch",
+                    self.train.d_steps
+                ),
+                "use train.d_steps = 1 or train.update = alternating",
+            ));
+        }
+        for (name, optimizer) in [("g", &self.optimizer.g), ("d", &self.optimizer.d)] {
+            if optimizer.lr_min > optimizer.lr {
+                return Err(Error::usage(
+                    format!(
+                        "optimizer.{name}.lr_min = {:?} is above optimizer.{name}.lr = {:?}",
+                        optimizer.lr_min, optimizer.lr
+                    ),
+                    "use a floor that is not above the rate it starts from",
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn table(&self) -> Table {
+        // Only maps with keys that are not text, or numbers beyond i64, cannot
+        // become a table; the rules keep every number inside.
+        Table::try_from(self).expect("every value of a configuration has a form in TOML")
+    }
+
+    fn render(&self, defaults: Option<&Table>) -> String {
+        let table = self.table();
+        let mut text = String::new();
+        for (section, keys) in SECTIONS {
+            if !section.is_empty() {
+                text += &format!("\n[{section}]\n");
+            }
+            for key in *keys {
+                let path = match *section {
+                    "" => key.name.to_string(),
+                    _ => format!("{section}.{}", key.name),
+                };
+                let value = lookup(&table, &path);
+                if let Some(defaults) = defaults {
+                    text += &format!("#{}\n# Use {}.\n", key.doc, key.rule);
+                    text += &match (value, lookup(defaults, &path)) {
+                        (Some(value), default) if Some(value) != default => format!(
+                            "{} = {}  # overridden, default {}\n",
+                            key.name,
+                            show(value),
+                            default.map_or("none".into(), show)
+                        ),
+                        (Some(value), _) => format!("{} = {}\n", key.name, show(value)),
+                        (None, _) => format!("# {} is not set\n", key.name),
+                    };
+                } else if let Some(value) = value {
+                    text += &format!("{} = {}\n", key.name, show(value));
+                }
+            }
+        }
+        text
+    }
+}
+
+/// The value at a dotted path.
+fn lookup<'a>(table: &'a Table, path: &str) -> Option<&'a Value> {
+    match path.split_once('.') {
+        None => table.get(path),
+        Some((section, rest)) => lookup(table.get(section)?.as_table()?, rest),
+    }
+}
+
+/// Sets the value at a dotted path; sections that are not there are made.
+fn insert(table: &mut Table, path: &str, value: Value) {
+    match path.split_once('.') {
+        None => {
+            table.insert(path.to_string(), value);
+        }
+        Some((section, rest)) => {
+            let inner = table
+                .entry(section)
+                .or_insert_with(|| Value::Table(Table::new()));
+            if let Some(inner) = inner.as_table_mut() {
+                insert(inner, rest, value);
+            }
+        }
+    }
+}
+
+/// A value as TOML; small floats with an exponent, which reads better than a
+/// row of zeros.
+fn show(value: &Value) -> String {
+    match value {
+        Value::Float(x) => format!("{x:?}"),
+        Value::Array(list) => {
+            let items: Vec<_> = list.iter().map(show).collect();
+            format!("[{}]", items.join(", "))
+        }
+        _ => value.to_string(),
+    }
+}

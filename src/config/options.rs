@@ -1,0 +1,81 @@
+//! What the verbs of the command line are asked to do, parsed and checked.
+
+use std::path::PathBuf;
+
+use super::Config;
+
+/// What `gpugan train` is asked to do.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TrainOptions {
+    /// The run, completely described.
+    pub config: Config,
+    /// Where it goes.
+    pub folder: RunFolder,
+    /// Which adapter: part of its name or its number, else the best.
+    pub adapter: Option<String>,
+    /// A safetensors file whose tensors replace the initial weights of the
+    /// same names.
+    pub init: Option<PathBuf>,
+    /// Steps, from the first of this session, that each write their losses; 0 is none.
+    pub trace: u64,
+    /// Build and report everything, but take no step and write nothing.
+    pub dry_run: bool,
+    /// Print the recordings of the steps.
+    pub dump_plan: bool,
+    /// Print nothing but errors.
+    pub quiet: bool,
+}
+
+/// Where a run goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RunFolder {
+    /// A new numbered folder in this one.
+    New(PathBuf),
+    /// This run goes on from its newest checkpoint.
+    Resume(PathBuf),
+}
+
+/// What `gpugan sample` is asked to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SampleOptions {
+    /// A checkpoint file, or a run folder, whose newest checkpoint is taken.
+    pub checkpoint: PathBuf,
+    /// One latent vector each, in this order; at least one, two for a walk.
+    pub seeds: Vec<u64>,
+    /// The file or folder to write.
+    pub out: PathBuf,
+    /// What to write there.
+    pub form: SampleForm,
+    /// Which adapter: part of its name or its number, else the best.
+    pub adapter: Option<String>,
+    /// Sample the weights themselves, not their moving average.
+    pub raw: bool,
+}
+
+/// What `gpugan sample` writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SampleForm {
+    /// One PNG of all images.
+    Grid {
+        /// Images in a row; at least 1.
+        columns: usize,
+    },
+    /// A folder of one PNG for each seed, as `seed0007.png`.
+    Folder,
+    /// A GIF that goes through the seeds' latent vectors and back to the first.
+    Walk {
+        /// Frames from one seed to the next; at least 1.
+        frames: usize,
+    },
+}
+
+/// What `gpugan check` is asked to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckOptions {
+    /// Which adapter: part of its name or its number, else the best.
+    pub adapter: Option<String>,
+    /// Print one JSON object a line instead of a table.
+    pub json: bool,
+    /// Only the cases whose name contains this.
+    pub filter: Option<String>,
+}
