@@ -4,5 +4,6 @@ pub mod config;
 pub mod error;
 pub mod graph;
 pub mod recording;
+pub mod reference;
 
 pub use error::{Error, Result};
