@@ -1,0 +1,102 @@
+//! DCGAN (Radford et al. 2015, 1511.06434) in the form of PyTorch's example:
+//! 4x4 kernels, stride 2, batch normalisation except next to the images,
+//! LeakyReLU 0.2 in the discriminator.
+//!
+//! With stem `conv` the networks run between a 1x1 latent image and a square of
+//! 16, 32, 64, ...; with stem `linear` between a dense layer at a quarter of
+//! the image and the image.
+
+use super::Model;
+use super::goodfellow::output;
+use crate::config::Stem;
+use crate::error::Result;
+use crate::graph::{Graph, NodeId};
+use crate::nn::{Init, Net, Square, flatten, leaky_relu};
+
+/// Halves or doubles an image.
+const HALVE: Square = Square { kernel: 4, stride: 2, pad: 1 };
+/// Between 1x1 and 4x4.
+const WHOLE: Square = Square { kernel: 4, stride: 1, pad: 0 };
+const SLOPE: f32 = 0.2;
+
+pub(super) fn generator(model: &Model, graph: &mut Graph, net: &mut Net, z: NodeId) -> Result<NodeId> {
+    let config = &model.config;
+    let [image_channels, height, width] = model.image;
+    let (weight, gain) = inits(model);
+    let batch = graph.shape(z)[0];
+    let doublings = doublings(model);
+    let mut channels = config.width << (doublings - 1);
+    let mut layer = 0;
+    let mut h = match config.stem {
+        Stem::Conv => {
+            let point = graph.reshape(z, [batch, config.latent, 1, 1])?;
+            net.conv_transpose(graph, "main.0", point, channels, WHOLE, weight.clone(), None)?
+        }
+        Stem::Linear => {
+            let (rows, columns) = (height >> doublings, width >> doublings);
+            let dense = net.linear(graph, "main.0", z, channels * rows * columns, weight.clone(), None)?;
+            // The reshape is a layer of its own in an nn.Sequential.
+            layer += 1;
+            graph.reshape(dense, [batch, channels, rows, columns])?
+        }
+    };
+    for _ in 1..doublings {
+        h = net.batch_norm(graph, &format!("main.{}", layer + 1), h, gain.clone())?;
+        h = leaky_relu(graph, h, 0.0);
+        channels /= 2;
+        h = net.conv_transpose(graph, &format!("main.{}", layer + 3), h, channels, HALVE, weight.clone(), None)?;
+        layer += 3;
+    }
+    h = net.batch_norm(graph, &format!("main.{}", layer + 1), h, gain)?;
+    h = leaky_relu(graph, h, 0.0);
+    let last = format!("main.{}", layer + 3);
+    h = net.conv_transpose(graph, &last, h, image_channels, HALVE, weight, edge_bias(config.stem))?;
+    Ok(graph.unary(output(config.output), h))
+}
+
+pub(super) fn discriminator(model: &Model, graph: &mut Graph, net: &mut Net, x: NodeId) -> Result<NodeId> {
+    let config = &model.config;
+    let (weight, gain) = inits(model);
+    let batch = graph.shape(x)[0];
+    let mut channels = config.width;
+    let mut h = net.conv(graph, "main.0", x, channels, HALVE, weight.clone(), edge_bias(config.stem))?;
+    h = leaky_relu(graph, h, SLOPE);
+    let mut layer = 2;
+    for _ in 1..doublings(model) {
+        channels *= 2;
+        h = net.conv(graph, &format!("main.{layer}"), h, channels, HALVE, weight.clone(), None)?;
+        h = net.batch_norm(graph, &format!("main.{}", layer + 1), h, gain.clone())?;
+        h = leaky_relu(graph, h, SLOPE);
+        layer += 3;
+    }
+    match config.stem {
+        Stem::Conv => {
+            let logits = net.conv(graph, &format!("main.{layer}"), h, 1, WHOLE, weight, None)?;
+            graph.reshape(logits, [batch, 1])
+        }
+        Stem::Linear => {
+            let flat = flatten(graph, h)?;
+            // nn.Flatten comes before.
+            let layer = format!("main.{}", layer + 1);
+            net.linear(graph, &layer, flat, 1, weight, Some(Init::Constant(0.0)))
+        }
+    }
+}
+
+/// How often the generator doubles its first image.
+fn doublings(model: &Model) -> usize {
+    match model.config.stem {
+        Stem::Conv => (model.image[1] / 4).ilog2() as usize,
+        Stem::Linear => 2,
+    }
+}
+
+fn inits(model: &Model) -> (Init, Init) {
+    let std = model.config.init_std as f32;
+    (Init::Normal { mean: 0.0, std }, Init::Normal { mean: 1.0, std })
+}
+
+/// Convolutions next to the image have a bias in the small form only.
+fn edge_bias(stem: Stem) -> Option<Init> {
+    (stem == Stem::Linear).then_some(Init::Constant(0.0))
+}

@@ -1,0 +1,281 @@
+//! Layers as functions from nodes to nodes. A [`Net`] hands out named
+//! parameters while a network is built, so a model is a plain function, and
+//! building it once tells what it needs.
+//!
+//! Names and layouts are PyTorch's, so checkpoints feed an equivalent
+//! `torch.nn` module: Linear `[out, in]`, Conv2d `[out, in, KH, KW]`,
+//! ConvTranspose2d `[in, out, KH, KW]`, BatchNorm `weight`, `bias`,
+//! `running_mean`, `running_var`.
+
+mod init;
+
+pub use init::Init;
+
+use crate::error::{Error, Result};
+use crate::graph::{ConvGeometry, Distribution, Graph, NodeId, Role, Scalar, Shape, StateId, Unary};
+
+/// Added to the variance in batch normalisation (PyTorch's default).
+pub const BATCH_NORM_EPS: f32 = 1e-5;
+
+/// Share of the new batch in running statistics (PyTorch's `momentum`).
+pub const BATCH_NORM_MOMENTUM: f32 = 0.1;
+
+/// A tensor that a network keeps.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parameter {
+    /// Full name, such as `G.main.0.weight`.
+    pub name: String,
+    /// PyTorch's layout.
+    pub shape: Shape,
+    /// How it starts.
+    pub init: Init,
+    /// Trained, or only kept (running statistics).
+    pub role: Role,
+}
+
+/// How batch normalisation and dropout behave.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mode {
+    /// Statistics of the batch, dropout on.
+    Train,
+    /// Running statistics, dropout off.
+    Eval,
+}
+
+/// One network while it is built into a graph. Building it several times into
+/// one graph (on real and on fake images) shares its parameters.
+#[derive(Clone, Debug)]
+pub struct Net {
+    prefix: String,
+    mode: Mode,
+    parameters: Vec<(Parameter, StateId)>,
+    /// Latest value of each running statistic in this graph.
+    running: Vec<(StateId, NodeId)>,
+}
+
+/// Geometry of a square convolution, `kernel` by `kernel`, the same pad on all
+/// sides.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Square {
+    /// window size
+    pub kernel: usize,
+    /// steps between windows
+    pub stride: usize,
+    /// zeros on each side
+    pub pad: usize,
+}
+
+impl Net {
+    /// A network whose tensors are named `<prefix>.<layer>.<tensor>`.
+    pub fn new(prefix: impl Into<String>, mode: Mode) -> Self {
+        Self { prefix: prefix.into(), mode, parameters: Vec::new(), running: Vec::new() }
+    }
+
+    /// All tensors seen so far, in the order of their first use.
+    pub fn parameters(&self) -> impl Iterator<Item = &Parameter> {
+        self.parameters.iter().map(|(parameter, _)| parameter)
+    }
+
+    /// The trained ones, with their ids in the graph.
+    pub fn trained(&self) -> impl Iterator<Item = (&Parameter, StateId)> {
+        self.parameters.iter().filter(|(p, _)| p.role == Role::Parameter).map(|(p, id)| (p, *id))
+    }
+
+    /// New values of the running statistics, to be assigned.
+    pub fn running(&self) -> &[(StateId, NodeId)] {
+        &self.running
+    }
+
+    /// Number of trained elements.
+    pub fn count(&self) -> usize {
+        self.trained().map(|(parameter, _)| parameter.shape.numel()).sum()
+    }
+
+    /// The current value of tensor `layer.tensor`, declared at its first use.
+    fn tensor(&mut self, graph: &mut Graph, name: String, shape: Shape, init: Init, role: Role) -> Result<StateId> {
+        let name = format!("{}.{name}", self.prefix);
+        if let Some((known, id)) = self.parameters.iter().find(|(known, _)| known.name == name) {
+            if known.shape != shape {
+                return Err(Error::shape("Net", format!("{name} is {} and used as {shape}", known.shape)));
+            }
+            return Ok(*id);
+        }
+        let id = graph.declare(name.clone(), shape.clone(), role)?;
+        self.parameters.push((Parameter { name, shape, init, role }, id));
+        Ok(id)
+    }
+
+    fn parameter(&mut self, graph: &mut Graph, name: String, shape: impl Into<Shape>, init: Init) -> Result<NodeId> {
+        let id = self.tensor(graph, name, shape.into(), init, Role::Parameter)?;
+        Ok(graph.state(id))
+    }
+
+    /// `x W^T + b` of `x [N, in]`, weight `[out, in]`, bias `[out]` if it has
+    /// an initialiser.
+    pub fn linear(
+        &mut self,
+        graph: &mut Graph,
+        layer: &str,
+        x: NodeId,
+        out: usize,
+        weight: Init,
+        bias: Option<Init>,
+    ) -> Result<NodeId> {
+        let inputs = *graph.shape(x).last().unwrap_or(&0);
+        let weight = self.parameter(graph, format!("{layer}.weight"), [out, inputs], weight)?;
+        let y = graph.matmul(x, weight, false, true)?;
+        let Some(bias) = bias else { return Ok(y) };
+        let bias = self.parameter(graph, format!("{layer}.bias"), [out], bias)?;
+        graph.add(y, bias)
+    }
+
+    /// Convolution of `x [N, C, H, W]` to `out` channels.
+    pub fn conv(
+        &mut self,
+        graph: &mut Graph,
+        layer: &str,
+        x: NodeId,
+        out: usize,
+        square: Square,
+        weight: Init,
+        bias: Option<Init>,
+    ) -> Result<NodeId> {
+        let [channels, h, w] = image(graph, "Conv2d", x)?;
+        let Square { kernel, stride, pad } = square;
+        let geometry =
+            ConvGeometry::forward([h, w], [kernel; 2], [stride; 2], [1; 2], [[pad; 2]; 2], 1).ok_or_else(|| {
+                Error::shape("Conv2d", format!("a {kernel}x{kernel} window does not fit a {h}x{w} image with pad {pad}"))
+            })?;
+        let weight = self.parameter(graph, format!("{layer}.weight"), [out, channels, kernel, kernel], weight)?;
+        let y = graph.conv2d(x, weight, geometry)?;
+        self.channel_bias(graph, layer, y, out, bias)
+    }
+
+    /// Transposed convolution of `x [N, C, H, W]` to `out` channels of
+    /// `stride (H - 1) + kernel - 2 pad` rows.
+    pub fn conv_transpose(
+        &mut self,
+        graph: &mut Graph,
+        layer: &str,
+        x: NodeId,
+        out: usize,
+        square: Square,
+        weight: Init,
+        bias: Option<Init>,
+    ) -> Result<NodeId> {
+        let [channels, h, w] = image(graph, "ConvTranspose2d", x)?;
+        let Square { kernel, stride, pad } = square;
+        let geometry =
+            ConvGeometry::transposed([h, w], [kernel; 2], [stride; 2], [1; 2], [[pad; 2]; 2], [0; 2], 1).ok_or_else(
+                || Error::shape("ConvTranspose2d", format!("pad {pad} takes away all of a {h}x{w} image")),
+            )?;
+        let weight = self.parameter(graph, format!("{layer}.weight"), [channels, out, kernel, kernel], weight)?;
+        let y = graph.conv_transpose2d(x, weight, geometry)?;
+        self.channel_bias(graph, layer, y, out, bias)
+    }
+
+    fn channel_bias(
+        &mut self,
+        graph: &mut Graph,
+        layer: &str,
+        y: NodeId,
+        out: usize,
+        bias: Option<Init>,
+    ) -> Result<NodeId> {
+        let Some(bias) = bias else { return Ok(y) };
+        let bias = self.parameter(graph, format!("{layer}.bias"), [out], bias)?;
+        let bias = graph.per_channel(bias, y)?;
+        graph.add(y, bias)
+    }
+
+    /// Batch normalisation over all axes but 1, with PyTorch's running
+    /// statistics: biased variance to normalise, unbiased to keep. Every call
+    /// in a graph moves the running statistics on from the last.
+    pub fn batch_norm(&mut self, graph: &mut Graph, layer: &str, x: NodeId, gain: Init) -> Result<NodeId> {
+        let shape = graph.shape(x).clone();
+        let channels = shape.get(1).copied().unwrap_or(0);
+        let gain = self.parameter(graph, format!("{layer}.weight"), [channels], gain)?;
+        let offset = self.parameter(graph, format!("{layer}.bias"), [channels], Init::Constant(0.0))?;
+        let [mean, variance] = [("running_mean", 0.0), ("running_var", 1.0)].map(|(tensor, start)| {
+            self.tensor(graph, format!("{layer}.{tensor}"), [channels].into(), Init::Constant(start), Role::Buffer)
+        });
+        let (mean, variance) = (mean?, variance?);
+        if self.mode == Mode::Eval {
+            let rows = [mean, variance].map(|id| {
+                let node = graph.state(id);
+                graph.reshape(node, [1, channels])
+            });
+            let [mean, variance] = rows;
+            let stats = graph.concat(&[mean?, variance?], 0)?;
+            return graph.batch_norm_apply(x, stats, gain, offset, BATCH_NORM_EPS);
+        }
+        let stats = graph.channel_stats(x)?;
+        let count = (shape.numel() / channels.max(1)) as f32;
+        // One element has no unbiased variance; PyTorch refuses such a batch,
+        // we keep the biased one.
+        let unbiased = if count > 1.0 { count / (count - 1.0) } else { 1.0 };
+        for (row, id, factor) in [(0, mean, 1.0), (1, variance, unbiased)] {
+            let seen = graph.slice(stats, &[row, 0], [1, channels])?;
+            let seen = graph.reshape(seen, [channels])?;
+            let seen = graph.scale(seen, BATCH_NORM_MOMENTUM * factor);
+            let latest = self.running.iter().position(|(known, _)| *known == id);
+            let old = match latest {
+                Some(index) => self.running[index].1,
+                None => graph.state(id),
+            };
+            let kept = graph.scale(old, 1.0 - BATCH_NORM_MOMENTUM);
+            let new = graph.add(kept, seen)?;
+            match latest {
+                Some(index) => self.running[index].1 = new,
+                None => self.running.push((id, new)),
+            }
+        }
+        graph.batch_norm(x, gain, offset, BATCH_NORM_EPS)
+    }
+
+    /// Drops elements with probability `p` and divides the others by `1 - p`,
+    /// while training.
+    pub fn dropout(&self, graph: &mut Graph, x: NodeId, p: f32) -> Result<NodeId> {
+        if self.mode == Mode::Eval || p == 0.0 {
+            return Ok(x);
+        }
+        let mask = graph.random(Distribution::Bernoulli(Scalar(1.0 - p)), graph.shape(x).clone());
+        let scaled = graph.scale(x, 1.0 / (1.0 - p));
+        graph.mul(scaled, mask)
+    }
+}
+
+/// ReLU with a slope for negative values; 0 is the plain one.
+pub fn leaky_relu(graph: &mut Graph, x: NodeId, slope: f32) -> NodeId {
+    graph.unary(Unary::LeakyRelu(Scalar(slope)), x)
+}
+
+/// The largest of `pieces` neighbouring features, `[N, units * pieces]` to
+/// `[N, units]` (Goodfellow et al. 2013, equation 1).
+pub fn maxout(graph: &mut Graph, x: NodeId, pieces: usize) -> Result<NodeId> {
+    let shape = graph.shape(x).clone();
+    let [batch, features] = shape[..] else {
+        return Err(Error::shape("Maxout", format!("{shape} is not [N, features]")));
+    };
+    if pieces == 0 || features % pieces != 0 {
+        return Err(Error::shape("Maxout", format!("{features} features do not divide into units of {pieces} pieces")));
+    }
+    let pairs = graph.reshape(x, [batch, features / pieces, pieces])?;
+    let largest = graph.max(pairs, &[2])?;
+    graph.reshape(largest, [batch, features / pieces])
+}
+
+/// `[N, ...]` to `[N, features]`.
+pub fn flatten(graph: &mut Graph, x: NodeId) -> Result<NodeId> {
+    let shape = graph.shape(x).clone();
+    let batch = shape.first().copied().unwrap_or(1);
+    graph.reshape(x, [batch, shape.numel() / batch.max(1)])
+}
+
+/// `[C, H, W]` of `[N, C, H, W]`.
+fn image(graph: &Graph, op: &'static str, x: NodeId) -> Result<[usize; 3]> {
+    match graph.shape(x)[..] {
+        [_, c, h, w] => Ok([c, h, w]),
+        _ => Err(Error::shape(op, format!("{} is not [N, C, H, W]", graph.shape(x)))),
+    }
+}
