@@ -3,6 +3,7 @@
 pub mod config;
 pub mod error;
 pub mod graph;
+pub mod ops;
 pub mod recording;
 pub mod reference;
 

@@ -1,0 +1,11 @@
+// What changes from step to step; the Rust side is `recording::StepValues`.
+struct Step {
+    seed: u32,
+    counter: u32,
+    learning_rate: f32,
+    momentum: f32,
+    correction1: f32,
+    correction2: f32,
+    ema_decay: f32,
+    padding: f32,
+}
