@@ -13,10 +13,12 @@ pub(super) fn matmul(
     let rank = shape.rank();
     let depth = a.shape[if transpose_a { rank - 2 } else { rank - 1 }];
     Tensor::from_fn(shape.clone(), |p| {
-        let (batch, row, column) = (&p[..rank - 2], p[rank - 2], p[rank - 1]);
+        let (row, column) = (p[rank - 2], p[rank - 1]);
+        let batch = if rank == 3 { p[0] } else { 0 };
         let entry = |x: &Tensor, i: usize, j: usize, transposed: bool| {
             let (i, j) = if transposed { (j, i) } else { (i, j) };
-            x.at(&[batch, &[i, j]].concat())
+            let (rows, columns) = (x.shape[rank - 2], x.shape[rank - 1]);
+            x.data[(batch * rows + i) * columns + j]
         };
         (0..depth)
             .map(|k| entry(a, row, k, transpose_a) * entry(b, k, column, transpose_b))

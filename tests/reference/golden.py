@@ -1,5 +1,5 @@
 """Writes golden.json: what PyTorch computes, in f64 on the CPU, for the cases
-of tests/reference.rs. Run with PyTorch 2.x; the file records the version."""
+of golden.rs. Run with PyTorch 2.x; the file records the version."""
 
 import json
 import pathlib
