@@ -3,6 +3,8 @@
 pub mod config;
 pub mod error;
 pub mod graph;
+pub mod models;
+pub mod nn;
 pub mod ops;
 pub mod recording;
 pub mod reference;

@@ -8,6 +8,9 @@ fn every_preset_reads_back_identical() {
         let config = presets::load(preset.name).unwrap();
         println!("{}", config.to_commented_toml());
         assert_eq!(Config::from_toml(&config.to_toml()).unwrap(), config);
-        assert_eq!(Config::from_toml(&config.to_commented_toml()).unwrap(), config);
+        assert_eq!(
+            Config::from_toml(&config.to_commented_toml()).unwrap(),
+            config
+        );
     }
 }

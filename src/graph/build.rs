@@ -477,7 +477,8 @@ impl Graph {
             .filter_map(|&axis| self.shape(x).get(axis))
             .product();
         let sum = self.sum(x, axes)?;
-        Ok(self.scale(sum, 1.0 / count as f32))
+        // Dividing is exact where the count is; its reciprocal rarely is.
+        Ok(self.binary_scalar(Binary::Div, sum, count as f32))
     }
 
     /// Mean of all elements, as a scalar.

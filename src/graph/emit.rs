@@ -6,9 +6,10 @@ use super::lower::Lowering;
 use super::view::{View, row_major};
 use super::{ConvGeometry, NodeId, Op};
 use crate::error::Result;
+use crate::ops::Epilogue;
+use crate::ops::Load;
 use crate::ops::conv::{Conv, Kind};
-use crate::ops::epilogue::Epilogue;
-use crate::ops::map::{Load, Map};
+use crate::ops::map::Map;
 use crate::ops::matmul::MatMul;
 use crate::ops::reduce::{self, Reduce};
 
@@ -38,12 +39,14 @@ impl Lowering<'_> {
     /// A map kernel that writes `output` from loads of its shape; the body ends
     /// in `let result = ...;`.
     pub(super) fn map(&mut self, output: &View, loads: &[View], body: String, label: &str) {
-        let order = output.order().unwrap_or_else(|| row_major(output.shape.rank()));
-        let map = Map {
-            shape: order.iter().map(|&axis| output.shape[axis]).collect(),
-            loads: loads.iter().map(|load| in_axes(load, &order)).collect(),
+        let order = output
+            .order()
+            .unwrap_or_else(|| row_major(output.shape.rank()));
+        let map = Map::new(
+            order.iter().map(|&axis| output.shape[axis]).collect(),
+            loads.iter().map(|load| in_axes(load, &order)).collect(),
             body,
-        };
+        );
         let inputs: Vec<_> = loads.iter().map(|load| load.value).collect();
         self.step(map.launch(), output.value, &inputs, label);
     }
@@ -70,19 +73,29 @@ impl Lowering<'_> {
         let input = graph.node(id).inputs[0];
         let expression = self.expression_of_input(input)?;
         let from = graph.shape(input).clone();
-        let kept: Vec<usize> = (0..from.rank()).filter(|axis| !axes.contains(axis)).collect();
+        let kept: Vec<usize> = (0..from.rank())
+            .filter(|axis| !axes.contains(axis))
+            .collect();
         let order: Vec<usize> = kept.iter().chain(axes).copied().collect();
         let reduce = Reduce {
             kept: kept.iter().map(|&axis| from[axis]).collect(),
             reduced: axes.iter().map(|&axis| from[axis]).collect(),
-            loads: expression.loads.iter().map(|load| in_axes(load, &order)).collect(),
+            loads: expression
+                .loads
+                .iter()
+                .map(|load| in_axes(load, &order))
+                .collect(),
             body: format!("{}let result = {};", expression.lines, expression.result),
             kind,
         };
         let shape = graph.shape(id).clone();
         let output = self.output(&shape, &row_major(shape.rank()));
         let inputs: Vec<_> = expression.loads.iter().map(|load| load.value).collect();
-        let label = format!("{} {} {from}->{shape}", expression.names.join(" "), graph.node(id).op.name());
+        let label = format!(
+            "{} {} {from}->{shape}",
+            expression.names.join(" "),
+            graph.node(id).op.name()
+        );
         self.step(reduce.launch(), output.value, &inputs, label.trim_start());
         Ok(output)
     }
@@ -96,25 +109,58 @@ impl Lowering<'_> {
         } else {
             self.epilogue(root, host)?
         };
-        let label = format!("{} {} {}", graph.node(host).op.name(), graph.shape(host), names.join(" "));
+        let label = format!(
+            "{} {} {}",
+            graph.node(host).op.name(),
+            graph.shape(host),
+            names.join(" ")
+        );
         match graph.node(host).op {
-            Op::MatMul { transpose_a, transpose_b } => {
-                self.matmul(host, [transpose_a, transpose_b], &epilogue, &extras, label.trim_end())
-            }
-            Op::Conv2d(geometry) => self.conv(host, Kind::Forward, geometry, &epilogue, &extras, label.trim_end()),
-            Op::ConvTranspose2d(geometry) => {
-                self.conv(host, Kind::Transpose, geometry, &epilogue, &extras, label.trim_end())
-            }
-            Op::ConvWeightGrad(geometry) => {
-                self.conv(host, Kind::WeightGrad, geometry, &epilogue, &extras, label.trim_end())
-            }
+            Op::MatMul {
+                transpose_a,
+                transpose_b,
+            } => self.matmul(
+                host,
+                [transpose_a, transpose_b],
+                &epilogue,
+                &extras,
+                label.trim_end(),
+            ),
+            Op::Conv2d(geometry) => self.conv(
+                host,
+                Kind::Forward,
+                geometry,
+                &epilogue,
+                &extras,
+                label.trim_end(),
+            ),
+            Op::ConvTranspose2d(geometry) => self.conv(
+                host,
+                Kind::Transpose,
+                geometry,
+                &epilogue,
+                &extras,
+                label.trim_end(),
+            ),
+            Op::ConvWeightGrad(geometry) => self.conv(
+                host,
+                Kind::WeightGrad,
+                geometry,
+                &epilogue,
+                &extras,
+                label.trim_end(),
+            ),
             ref op => unreachable!("{} has no epilogue", op.name()),
         }
     }
 
     /// The WGSL function that a contraction passes its results through, and
     /// what it reads besides.
-    fn epilogue(&mut self, root: NodeId, host: NodeId) -> Result<(Epilogue, Vec<View>, Vec<String>)> {
+    fn epilogue(
+        &mut self,
+        root: NodeId,
+        host: NodeId,
+    ) -> Result<(Epilogue, Vec<View>, Vec<String>)> {
         let expression = self.expression(root, Some(host))?;
         let rank = self.graph.shape(root).rank();
         let mut code = "fn epilogue(acc: f32, i: vec4<u32>) -> f32 {\n".to_owned();
@@ -122,8 +168,15 @@ impl Lowering<'_> {
             // Writing to a String cannot fail.
             let _ = writeln!(code, "let v{index} = e{index}[{}];", address(load, rank));
         }
-        let _ = write!(code, "{}return {};\n}}", expression.lines, expression.result);
-        let epilogue = Epilogue { extras: expression.loads.len(), code };
+        let _ = write!(
+            code,
+            "{}return {};\n}}",
+            expression.lines, expression.result
+        );
+        let epilogue = Epilogue {
+            extras: expression.loads.len(),
+            code,
+        };
         Ok((epilogue, expression.loads, expression.names))
     }
 
@@ -176,7 +229,12 @@ impl Lowering<'_> {
         };
         let mut inputs = vec![views[first].value, views[second].value];
         inputs.extend(extras.iter().map(|extra| extra.value));
-        self.step(conv.launch(variant, epilogue), views[output].value, &inputs, label);
+        self.step(
+            conv.launch(variant, epilogue),
+            views[output].value,
+            &inputs,
+            label,
+        );
         Ok(views.swap_remove(output))
     }
 
@@ -215,7 +273,11 @@ impl Lowering<'_> {
                 (axis, _) => axis,
             };
             let order = order.map(|order| {
-                order.into_iter().map(stored).filter_map(|axis| (axis + rank).checked_sub(3)).collect::<Vec<_>>()
+                order
+                    .into_iter()
+                    .map(stored)
+                    .filter_map(|axis| (axis + rank).checked_sub(3))
+                    .collect::<Vec<_>>()
             });
             let view = self.operand(node.inputs[index], order.as_deref())?;
             for logical in 0..3 {
@@ -229,14 +291,22 @@ impl Lowering<'_> {
         product.y = [product.m * product.n, product.n, 1];
         let output = self.output(shape, &row_major(rank));
         inputs.extend(extras.iter().map(|extra| extra.value));
-        self.step(product.launch(variant, epilogue), output.value, &inputs, label);
+        self.step(
+            product.launch(variant, epilogue),
+            output.value,
+            &inputs,
+            label,
+        );
         Ok(output)
     }
 }
 
 /// A load's strides along `axes`.
 pub(super) fn in_axes(load: &View, axes: &[usize]) -> Load {
-    Load { strides: axes.iter().map(|&axis| load.strides[axis]).collect(), offset: load.offset }
+    Load {
+        strides: axes.iter().map(|&axis| load.strides[axis]).collect(),
+        offset: load.offset,
+    }
 }
 
 /// Strides of a view with four axes.

@@ -86,7 +86,11 @@ impl Fusion {
                 _ => Fate::Memory,
             };
         }
-        Self { fates, hosts: HashMap::new(), roots }
+        Self {
+            fates,
+            hosts: HashMap::new(),
+            roots,
+        }
     }
 
     /// Distinct memory reads of the kernel that computes `root`.
@@ -184,7 +188,10 @@ fn common_kernel(graph: &Graph, fates: &[Fate], users: &[NodeId]) -> Option<Node
         _ => None,
     };
     let first = kernel(*users.first()?)?;
-    users.iter().all(|&user| kernel(user) == Some(first)).then_some(first)
+    users
+        .iter()
+        .all(|&user| kernel(user) == Some(first))
+        .then_some(first)
 }
 
 /// Kernels that compute an expression of their inputs, element by element.
@@ -194,5 +201,8 @@ fn takes_cluster(op: &Op) -> bool {
 
 /// Kernels with an epilogue.
 fn is_contraction(op: &Op) -> bool {
-    matches!(op, Op::MatMul { .. } | Op::Conv2d(_) | Op::ConvTranspose2d(_) | Op::ConvWeightGrad(_))
+    matches!(
+        op,
+        Op::MatMul { .. } | Op::Conv2d(_) | Op::ConvTranspose2d(_) | Op::ConvWeightGrad(_)
+    )
 }

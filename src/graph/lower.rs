@@ -58,7 +58,11 @@ pub(super) fn lower(program: &Program, places: &Places, facts: &Facts) -> Result
         }
     }
     let copies = lowering.assign(&program.assigns)?;
-    Ok(Lowered { values: lowering.values, steps: lowering.steps, copies })
+    Ok(Lowered {
+        values: lowering.values,
+        steps: lowering.steps,
+        copies,
+    })
 }
 
 pub(super) struct Lowering<'a> {
@@ -87,10 +91,20 @@ impl Lowering<'_> {
     }
 
     /// Adds a launch that writes `output` and reads `inputs`.
-    pub(super) fn step(&mut self, launch: Launch, output: ValueId, inputs: &[ValueId], label: impl Into<String>) {
+    pub(super) fn step(
+        &mut self,
+        launch: Launch,
+        output: ValueId,
+        inputs: &[ValueId],
+        label: impl Into<String>,
+    ) {
         let mut values = vec![output];
         values.extend_from_slice(inputs);
-        self.steps.push(Step { launch, values, label: label.into() });
+        self.steps.push(Step {
+            launch,
+            values,
+            label: label.into(),
+        });
     }
 
     /// Remembers where a node's elements lie.
@@ -102,18 +116,34 @@ impl Lowering<'_> {
         let info = self.graph.state_info(state);
         match self.places.get(&info.name) {
             Some((shape, slice)) if shape == &info.shape => Ok(slice),
-            Some((shape, _)) => Err(Error::shape("lower", format!("{} is {} in the graph and {shape} in memory", info.name, info.shape))),
-            None => Err(Error::shape("lower", format!("{} has no place in memory", info.name))),
+            Some((shape, _)) => Err(Error::shape(
+                "lower",
+                format!(
+                    "{} is {} in the graph and {shape} in memory",
+                    info.name, info.shape
+                ),
+            )),
+            None => Err(Error::shape(
+                "lower",
+                format!("{} has no place in memory", info.name),
+            )),
         }
     }
 
     /// The value of a persistent tensor, the same at every read.
     fn state_value(&mut self, state: StateId) -> Result<ValueId> {
         let place = self.place_of(state)?;
-        if let Some(index) = self.values.iter().position(|value| value.place == Some(place)) {
+        if let Some(index) = self
+            .values
+            .iter()
+            .position(|value| value.place == Some(place))
+        {
             return Ok(ValueId(index));
         }
-        self.values.push(Value { len: place.len, place: Some(place) });
+        self.values.push(Value {
+            len: place.len,
+            place: Some(place),
+        });
         Ok(ValueId(self.values.len() - 1))
     }
 
@@ -149,7 +179,12 @@ impl Lowering<'_> {
                     }
                 }
             }
-            _ => return Err(Error::shape("lower", format!("{} is used before it is computed", node.op.name()))),
+            _ => {
+                return Err(Error::shape(
+                    "lower",
+                    format!("{} is used before it is computed", node.op.name()),
+                ));
+            }
         };
         self.views.insert(id, view.clone());
         Ok(view)
@@ -159,7 +194,10 @@ impl Lowering<'_> {
     /// memory; a copy where it does not.
     pub(super) fn in_order(&mut self, id: NodeId, order: &[usize]) -> Result<View> {
         let view = self.view(id)?;
-        if view.offset == 0 && view.lies_in(order) && self.values[view.value.0].len == view.shape.numel() {
+        if view.offset == 0
+            && view.lies_in(order)
+            && self.values[view.value.0].len == view.shape.numel()
+        {
             return Ok(view);
         }
         let key = (id, order.to_vec());
@@ -167,7 +205,12 @@ impl Lowering<'_> {
             return Ok(copy.clone());
         }
         let copy = self.output(&view.shape, order);
-        self.map(&copy, &[view], "let result = v0;".to_owned(), &format!("copy {:?} in order {order:?}", copy.shape));
+        self.map(
+            &copy,
+            &[view],
+            "let result = v0;".to_owned(),
+            &format!("copy {:?} in order {order:?}", copy.shape),
+        );
         self.copies_in_order.insert(key, copy.clone());
         Ok(copy)
     }

@@ -31,11 +31,16 @@ impl Plan {
         let lives = lives(&lowered);
         let (slices, temporaries) = share(&lowered, &lives);
         let live_bytes = largest_sum(&lowered, &lives);
-        let mut commands: Vec<Command> = Vec::with_capacity(lowered.steps.len() + lowered.copies.len());
+        let mut commands: Vec<Command> =
+            Vec::with_capacity(lowered.steps.len() + lowered.copies.len());
         for step in lowered.steps {
             let binding = |(index, value): (usize, &super::view::ValueId)| Binding {
                 slice: slices[value.0],
-                access: if index == 0 { Access::Write } else { Access::Read },
+                access: if index == 0 {
+                    Access::Write
+                } else {
+                    Access::Read
+                },
             };
             commands.push(Command::Dispatch(Dispatch {
                 kernel: step.launch.kernel,
@@ -45,14 +50,27 @@ impl Plan {
             }));
         }
         for (value, to) in lowered.copies {
-            commands.push(Command::Copy { from: slices[value.0], to });
+            commands.push(Command::Copy {
+                from: slices[value.0],
+                to,
+            });
         }
-        Ok(Self { recording: Recording { commands, temporaries }, live_bytes })
+        Ok(Self {
+            recording: Recording {
+                commands,
+                temporaries,
+            },
+            live_bytes,
+        })
     }
 
     /// Bytes of all temporaries.
     pub fn temporary_bytes(&self) -> u64 {
-        self.recording.temporaries.iter().map(|&len| bytes(len)).sum()
+        self.recording
+            .temporaries
+            .iter()
+            .map(|&len| bytes(len))
+            .sum()
     }
 }
 
@@ -82,7 +100,13 @@ fn share(lowered: &Lowered, lives: &[Life]) -> (Vec<Slice>, Vec<usize>) {
     let mut slices: Vec<Slice> = lowered
         .values
         .iter()
-        .map(|value| value.place.unwrap_or(Slice { storage: Storage::Temporary(0), offset: 0, len: value.len }))
+        .map(|value| {
+            value.place.unwrap_or(Slice {
+                storage: Storage::Temporary(0),
+                offset: 0,
+                len: value.len,
+            })
+        })
         .collect();
     let mut temporaries: Vec<usize> = (0..slices.len())
         .filter(|&index| lowered.values[index].place.is_none() && lives[index].is_some())
@@ -115,7 +139,9 @@ fn largest_sum(lowered: &Lowered, lives: &[Life]) -> u64 {
     let alive_at = |step: usize| {
         (0..lives.len())
             .filter(|&index| lowered.values[index].place.is_none())
-            .filter(|&index| lives[index].is_some_and(|(first, last)| first <= step && step <= last))
+            .filter(|&index| {
+                lives[index].is_some_and(|(first, last)| first <= step && step <= last)
+            })
             .map(|index| bytes(lowered.values[index].len))
             .sum()
     };

@@ -18,13 +18,19 @@ pub(super) struct View {
 impl View {
     /// All of a value whose axes lie in memory in `order`.
     pub(super) fn whole(value: ValueId, shape: &Shape, order: &[usize]) -> Self {
-        Self { value, shape: shape.clone(), offset: 0, strides: shape.strides_in(order) }
+        Self {
+            value,
+            shape: shape.clone(),
+            offset: 0,
+            strides: shape.strides_in(order),
+        }
     }
 
     /// Whether the axes lie densely in `order`; axes of size 1 lie anywhere.
     pub(super) fn lies_in(&self, order: &[usize]) -> bool {
         let dense = self.shape.strides_in(order);
-        (0..self.shape.rank()).all(|axis| self.shape[axis] == 1 || self.strides[axis] == dense[axis])
+        (0..self.shape.rank())
+            .all(|axis| self.shape[axis] == 1 || self.strides[axis] == dense[axis])
     }
 
     /// Whether the elements lie densely in row-major order.
@@ -58,7 +64,11 @@ impl View {
     }
 
     pub(super) fn slice(mut self, start: &[usize], shape: &Shape) -> Self {
-        self.offset += start.iter().zip(&self.strides).map(|(start, stride)| start * stride).sum::<usize>();
+        self.offset += start
+            .iter()
+            .zip(&self.strides)
+            .map(|(start, stride)| start * stride)
+            .sum::<usize>();
         self.shape = shape.clone();
         self
     }
@@ -66,8 +76,13 @@ impl View {
     /// The view under another shape, if strides can express it: runs of axes
     /// whose strides chain may be merged and split, others only kept.
     pub(super) fn reshape(mut self, shape: &Shape) -> Option<Self> {
-        let from: Vec<(usize, usize)> =
-            self.shape.iter().copied().zip(self.strides.iter().copied()).filter(|&(size, _)| size != 1).collect();
+        let from: Vec<(usize, usize)> = self
+            .shape
+            .iter()
+            .copied()
+            .zip(self.strides.iter().copied())
+            .filter(|&(size, _)| size != 1)
+            .collect();
         let mut strides = vec![0; shape.rank()];
         let (mut source, mut target) = (0, 0);
         while source < from.len() {
@@ -115,7 +130,16 @@ pub(super) fn row_major(rank: usize) -> Vec<usize> {
 fn spread_units(shape: &Shape, order: Vec<usize>) -> Vec<usize> {
     let mut long = order.into_iter().filter(|&axis| shape[axis] != 1);
     let row_major: Vec<usize> = (0..shape.rank()).collect();
-    row_major.into_iter().map(|axis| if shape[axis] == 1 { axis } else { long.next().unwrap_or(axis) }).collect()
+    row_major
+        .into_iter()
+        .map(|axis| {
+            if shape[axis] == 1 {
+                axis
+            } else {
+                long.next().unwrap_or(axis)
+            }
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -123,25 +147,51 @@ mod tests {
     use super::*;
 
     fn view(shape: &[usize], strides: &[usize]) -> View {
-        View { value: ValueId(0), shape: shape.into(), offset: 0, strides: strides.to_vec() }
+        View {
+            value: ValueId(0),
+            shape: shape.into(),
+            offset: 0,
+            strides: strides.to_vec(),
+        }
     }
 
     #[test]
     fn reshape_merges_and_splits_what_chains() {
-        let merged = view(&[2, 3, 4], &[12, 4, 1]).reshape(&[6, 4].into()).expect("dense");
+        let merged = view(&[2, 3, 4], &[12, 4, 1])
+            .reshape(&[6, 4].into())
+            .expect("dense");
         assert_eq!(merged.strides, [4, 1]);
-        let split = view(&[6, 4], &[4, 1]).reshape(&[3, 2, 2, 2].into()).expect("dense");
+        let split = view(&[6, 4], &[4, 1])
+            .reshape(&[3, 2, 2, 2].into())
+            .expect("dense");
         assert_eq!(split.strides, [8, 4, 2, 1]);
-        let units = view(&[2, 5], &[1, 2]).reshape(&[2, 1, 5, 1].into()).expect("units");
+        let units = view(&[2, 5], &[1, 2])
+            .reshape(&[2, 1, 5, 1].into())
+            .expect("units");
         assert_eq!((units.strides[0], units.strides[2]), (1, 2));
-        assert!(view(&[2, 5], &[1, 2]).reshape(&[10].into()).is_none(), "transposed axes do not merge");
-        assert_eq!(view(&[4, 6], &[0, 1]).reshape(&[2, 2, 6].into()).expect("broadcast splits").strides, [0, 0, 1]);
+        assert!(
+            view(&[2, 5], &[1, 2]).reshape(&[10].into()).is_none(),
+            "transposed axes do not merge"
+        );
+        assert_eq!(
+            view(&[4, 6], &[0, 1])
+                .reshape(&[2, 2, 6].into())
+                .expect("broadcast splits")
+                .strides,
+            [0, 0, 1]
+        );
     }
 
     #[test]
     fn order_finds_channels_last() {
-        assert_eq!(view(&[2, 3, 4, 5], &[60, 1, 15, 3]).order(), Some(vec![0, 2, 3, 1]));
+        assert_eq!(
+            view(&[2, 3, 4, 5], &[60, 1, 15, 3]).order(),
+            Some(vec![0, 2, 3, 1])
+        );
         assert_eq!(view(&[2, 3, 4, 5], &[120, 1, 15, 3]).order(), None, "a gap");
-        assert_eq!(view(&[2, 1, 4, 5], &[20, 1, 5, 1]).order(), Some(vec![0, 1, 2, 3]));
+        assert_eq!(
+            view(&[2, 1, 4, 5], &[20, 1, 5, 1]).order(),
+            Some(vec![0, 1, 2, 3])
+        );
     }
 }

@@ -14,12 +14,25 @@ use crate::graph::{Graph, NodeId};
 use crate::nn::{Init, Net, Square, flatten, leaky_relu};
 
 /// Halves or doubles an image.
-const HALVE: Square = Square { kernel: 4, stride: 2, pad: 1 };
+const HALVE: Square = Square {
+    kernel: 4,
+    stride: 2,
+    pad: 1,
+};
 /// Between 1x1 and 4x4.
-const WHOLE: Square = Square { kernel: 4, stride: 1, pad: 0 };
+const WHOLE: Square = Square {
+    kernel: 4,
+    stride: 1,
+    pad: 0,
+};
 const SLOPE: f32 = 0.2;
 
-pub(super) fn generator(model: &Model, graph: &mut Graph, net: &mut Net, z: NodeId) -> Result<NodeId> {
+pub(super) fn generator(
+    model: &Model,
+    graph: &mut Graph,
+    net: &mut Net,
+    z: NodeId,
+) -> Result<NodeId> {
     let config = &model.config;
     let [image_channels, height, width] = model.image;
     let (weight, gain) = inits(model);
@@ -30,11 +43,26 @@ pub(super) fn generator(model: &Model, graph: &mut Graph, net: &mut Net, z: Node
     let mut h = match config.stem {
         Stem::Conv => {
             let point = graph.reshape(z, [batch, config.latent, 1, 1])?;
-            net.conv_transpose(graph, "main.0", point, channels, WHOLE, weight.clone(), None)?
+            net.conv_transpose(
+                graph,
+                "main.0",
+                point,
+                channels,
+                WHOLE,
+                weight.clone(),
+                None,
+            )?
         }
         Stem::Linear => {
             let (rows, columns) = (height >> doublings, width >> doublings);
-            let dense = net.linear(graph, "main.0", z, channels * rows * columns, weight.clone(), None)?;
+            let dense = net.linear(
+                graph,
+                "main.0",
+                z,
+                channels * rows * columns,
+                weight.clone(),
+                None,
+            )?;
             // The reshape is a layer of its own in an nn.Sequential.
             layer += 1;
             graph.reshape(dense, [batch, channels, rows, columns])?
@@ -44,27 +72,64 @@ pub(super) fn generator(model: &Model, graph: &mut Graph, net: &mut Net, z: Node
         h = net.batch_norm(graph, &format!("main.{}", layer + 1), h, gain.clone())?;
         h = leaky_relu(graph, h, 0.0);
         channels /= 2;
-        h = net.conv_transpose(graph, &format!("main.{}", layer + 3), h, channels, HALVE, weight.clone(), None)?;
+        h = net.conv_transpose(
+            graph,
+            &format!("main.{}", layer + 3),
+            h,
+            channels,
+            HALVE,
+            weight.clone(),
+            None,
+        )?;
         layer += 3;
     }
     h = net.batch_norm(graph, &format!("main.{}", layer + 1), h, gain)?;
     h = leaky_relu(graph, h, 0.0);
     let last = format!("main.{}", layer + 3);
-    h = net.conv_transpose(graph, &last, h, image_channels, HALVE, weight, edge_bias(config.stem))?;
+    h = net.conv_transpose(
+        graph,
+        &last,
+        h,
+        image_channels,
+        HALVE,
+        weight,
+        edge_bias(config.stem),
+    )?;
     Ok(graph.unary(output(config.output), h))
 }
 
-pub(super) fn discriminator(model: &Model, graph: &mut Graph, net: &mut Net, x: NodeId) -> Result<NodeId> {
+pub(super) fn discriminator(
+    model: &Model,
+    graph: &mut Graph,
+    net: &mut Net,
+    x: NodeId,
+) -> Result<NodeId> {
     let config = &model.config;
     let (weight, gain) = inits(model);
     let batch = graph.shape(x)[0];
     let mut channels = config.width;
-    let mut h = net.conv(graph, "main.0", x, channels, HALVE, weight.clone(), edge_bias(config.stem))?;
+    let mut h = net.conv(
+        graph,
+        "main.0",
+        x,
+        channels,
+        HALVE,
+        weight.clone(),
+        edge_bias(config.stem),
+    )?;
     h = leaky_relu(graph, h, SLOPE);
     let mut layer = 2;
     for _ in 1..doublings(model) {
         channels *= 2;
-        h = net.conv(graph, &format!("main.{layer}"), h, channels, HALVE, weight.clone(), None)?;
+        h = net.conv(
+            graph,
+            &format!("main.{layer}"),
+            h,
+            channels,
+            HALVE,
+            weight.clone(),
+            None,
+        )?;
         h = net.batch_norm(graph, &format!("main.{}", layer + 1), h, gain.clone())?;
         h = leaky_relu(graph, h, SLOPE);
         layer += 3;
@@ -93,7 +158,10 @@ fn doublings(model: &Model) -> usize {
 
 fn inits(model: &Model) -> (Init, Init) {
     let std = model.config.init_std as f32;
-    (Init::Normal { mean: 0.0, std }, Init::Normal { mean: 1.0, std })
+    (
+        Init::Normal { mean: 0.0, std },
+        Init::Normal { mean: 1.0, std },
+    )
 }
 
 /// Convolutions next to the image have a bias in the small form only.

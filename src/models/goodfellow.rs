@@ -11,7 +11,12 @@ use crate::nn::{Init, Net, flatten, leaky_relu, maxout};
 /// taken.
 const MARGIN: f32 = 1e-2;
 
-pub(super) fn generator(model: &Model, graph: &mut Graph, net: &mut Net, z: NodeId) -> Result<NodeId> {
+pub(super) fn generator(
+    model: &Model,
+    graph: &mut Graph,
+    net: &mut Net,
+    z: NodeId,
+) -> Result<NodeId> {
     let config = &model.config;
     let [channels, height, width] = model.image;
     let weight = Init::Uniform(config.irange_g as f32);
@@ -19,21 +24,42 @@ pub(super) fn generator(model: &Model, graph: &mut Graph, net: &mut Net, z: Node
     // Layers are numbered as in an nn.Sequential with the activations counted.
     for (index, &units) in config.hidden_g.iter().enumerate() {
         let layer = format!("main.{}", 2 * index);
-        h = net.linear(graph, &layer, h, units, weight.clone(), Some(Init::Constant(0.0)))?;
+        h = net.linear(
+            graph,
+            &layer,
+            h,
+            units,
+            weight.clone(),
+            Some(Init::Constant(0.0)),
+        )?;
         h = leaky_relu(graph, h, 0.0);
     }
     let bias = match (config.output_bias, &model.mean_image) {
-        (OutputBias::Marginals, Some(mean)) => Init::Values(mean.iter().map(|&x| inverse(config.output, x)).collect()),
+        (OutputBias::Marginals, Some(mean)) => {
+            Init::Values(mean.iter().map(|&x| inverse(config.output, x)).collect())
+        }
         _ => Init::Constant(0.0),
     };
     let layer = format!("main.{}", 2 * config.hidden_g.len());
-    h = net.linear(graph, &layer, h, channels * height * width, weight, Some(bias))?;
+    h = net.linear(
+        graph,
+        &layer,
+        h,
+        channels * height * width,
+        weight,
+        Some(bias),
+    )?;
     let image = graph.unary(output(config.output), h);
     let batch = graph.shape(z)[0];
     graph.reshape(image, [batch, channels, height, width])
 }
 
-pub(super) fn discriminator(model: &Model, graph: &mut Graph, net: &mut Net, x: NodeId) -> Result<NodeId> {
+pub(super) fn discriminator(
+    model: &Model,
+    graph: &mut Graph,
+    net: &mut Net,
+    x: NodeId,
+) -> Result<NodeId> {
     let config = &model.config;
     let weight = Init::Uniform(config.irange_d as f32);
     let zero = Some(Init::Constant(0.0));

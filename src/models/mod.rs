@@ -24,7 +24,11 @@ impl Model {
     /// The networks of a configuration for images of `channels`.
     pub fn new(config: &Config, channels: usize) -> Self {
         let size = config.data.size;
-        Self { config: config.model.clone(), image: [channels, size.height, size.width], mean_image: None }
+        Self {
+            config: config.model.clone(),
+            image: [channels, size.height, size.width],
+            mean_image: None,
+        }
     }
 
     /// Starts the generator's output at this mean image, `[C * H * W]` in the
@@ -87,9 +91,17 @@ mod tests {
     use crate::config::presets;
 
     fn counts(preset: &str, changes: &[&str], channels: usize) -> [usize; 2] {
-        let changes = changes.iter().map(|text| crate::config::assignment(text).expect("a known key"));
-        let config = presets::load(preset).expect("a preset").with(changes).expect("valid");
-        Model::new(&config, channels).networks().expect("builds").map(|net| net.count())
+        let changes = changes
+            .iter()
+            .map(|text| crate::config::assignment(text).expect("a known key"));
+        let config = presets::load(preset)
+            .expect("a preset")
+            .with(changes)
+            .expect("valid");
+        Model::new(&config, channels)
+            .networks()
+            .expect("builds")
+            .map(|net| net.count())
     }
 
     /// Totals computed by hand from the papers' layer lists.

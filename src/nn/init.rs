@@ -56,11 +56,21 @@ mod tests {
     #[test]
     fn draws_have_their_moments_and_depend_on_name_and_seed() {
         let shape = Shape::from([100, 100]);
-        let init = Init::Normal { mean: 1.0, std: 0.02 };
+        let init = Init::Normal {
+            mean: 1.0,
+            std: 0.02,
+        };
         let drawn = init.draw(&shape, 7, "G.main.0.weight");
         let mean = drawn.iter().map(|&x| f64::from(x)).sum::<f64>() / 1e4;
-        let variance = drawn.iter().map(|&x| (f64::from(x) - mean).powi(2)).sum::<f64>() / 1e4;
-        assert!((mean - 1.0).abs() < 1e-3 && (variance.sqrt() - 0.02).abs() < 1e-3, "{mean} {variance}");
+        let variance = drawn
+            .iter()
+            .map(|&x| (f64::from(x) - mean).powi(2))
+            .sum::<f64>()
+            / 1e4;
+        assert!(
+            (mean - 1.0).abs() < 1e-3 && (variance.sqrt() - 0.02).abs() < 1e-3,
+            "{mean} {variance}"
+        );
         assert_eq!(drawn, init.draw(&shape, 7, "G.main.0.weight"));
         assert_ne!(drawn, init.draw(&shape, 7, "G.main.1.weight"));
         assert_ne!(drawn, init.draw(&shape, 8, "G.main.0.weight"));

@@ -12,7 +12,9 @@ mod init;
 pub use init::Init;
 
 use crate::error::{Error, Result};
-use crate::graph::{ConvGeometry, Distribution, Graph, NodeId, Role, Scalar, Shape, StateId, Unary};
+use crate::graph::{
+    ConvGeometry, Distribution, Graph, NodeId, Role, Scalar, Shape, StateId, Unary,
+};
 
 /// Added to the variance in batch normalisation (PyTorch's default).
 pub const BATCH_NORM_EPS: f32 = 1e-5;
@@ -68,7 +70,12 @@ pub struct Square {
 impl Net {
     /// A network whose tensors are named `<prefix>.<layer>.<tensor>`.
     pub fn new(prefix: impl Into<String>, mode: Mode) -> Self {
-        Self { prefix: prefix.into(), mode, parameters: Vec::new(), running: Vec::new() }
+        Self {
+            prefix: prefix.into(),
+            mode,
+            parameters: Vec::new(),
+            running: Vec::new(),
+        }
     }
 
     /// All tensors seen so far, in the order of their first use.
@@ -78,7 +85,10 @@ impl Net {
 
     /// The trained ones, with their ids in the graph.
     pub fn trained(&self) -> impl Iterator<Item = (&Parameter, StateId)> {
-        self.parameters.iter().filter(|(p, _)| p.role == Role::Parameter).map(|(p, id)| (p, *id))
+        self.parameters
+            .iter()
+            .filter(|(p, _)| p.role == Role::Parameter)
+            .map(|(p, id)| (p, *id))
     }
 
     /// New values of the running statistics, to be assigned.
@@ -88,24 +98,50 @@ impl Net {
 
     /// Number of trained elements.
     pub fn count(&self) -> usize {
-        self.trained().map(|(parameter, _)| parameter.shape.numel()).sum()
+        self.trained()
+            .map(|(parameter, _)| parameter.shape.numel())
+            .sum()
     }
 
     /// The current value of tensor `layer.tensor`, declared at its first use.
-    fn tensor(&mut self, graph: &mut Graph, name: String, shape: Shape, init: Init, role: Role) -> Result<StateId> {
+    fn tensor(
+        &mut self,
+        graph: &mut Graph,
+        name: String,
+        shape: Shape,
+        init: Init,
+        role: Role,
+    ) -> Result<StateId> {
         let name = format!("{}.{name}", self.prefix);
         if let Some((known, id)) = self.parameters.iter().find(|(known, _)| known.name == name) {
             if known.shape != shape {
-                return Err(Error::shape("Net", format!("{name} is {} and used as {shape}", known.shape)));
+                return Err(Error::shape(
+                    "Net",
+                    format!("{name} is {} and used as {shape}", known.shape),
+                ));
             }
             return Ok(*id);
         }
         let id = graph.declare(name.clone(), shape.clone(), role)?;
-        self.parameters.push((Parameter { name, shape, init, role }, id));
+        self.parameters.push((
+            Parameter {
+                name,
+                shape,
+                init,
+                role,
+            },
+            id,
+        ));
         Ok(id)
     }
 
-    fn parameter(&mut self, graph: &mut Graph, name: String, shape: impl Into<Shape>, init: Init) -> Result<NodeId> {
+    fn parameter(
+        &mut self,
+        graph: &mut Graph,
+        name: String,
+        shape: impl Into<Shape>,
+        init: Init,
+    ) -> Result<NodeId> {
         let id = self.tensor(graph, name, shape.into(), init, Role::Parameter)?;
         Ok(graph.state(id))
     }
@@ -141,12 +177,27 @@ impl Net {
         bias: Option<Init>,
     ) -> Result<NodeId> {
         let [channels, h, w] = image(graph, "Conv2d", x)?;
-        let Square { kernel, stride, pad } = square;
+        let Square {
+            kernel,
+            stride,
+            pad,
+        } = square;
         let geometry =
-            ConvGeometry::forward([h, w], [kernel; 2], [stride; 2], [1; 2], [[pad; 2]; 2], 1).ok_or_else(|| {
-                Error::shape("Conv2d", format!("a {kernel}x{kernel} window does not fit a {h}x{w} image with pad {pad}"))
-            })?;
-        let weight = self.parameter(graph, format!("{layer}.weight"), [out, channels, kernel, kernel], weight)?;
+            ConvGeometry::forward([h, w], [kernel; 2], [stride; 2], [1; 2], [[pad; 2]; 2], 1)
+                .ok_or_else(|| {
+                    Error::shape(
+                        "Conv2d",
+                        format!(
+                            "a {kernel}x{kernel} window does not fit a {h}x{w} image with pad {pad}"
+                        ),
+                    )
+                })?;
+        let weight = self.parameter(
+            graph,
+            format!("{layer}.weight"),
+            [out, channels, kernel, kernel],
+            weight,
+        )?;
         let y = graph.conv2d(x, weight, geometry)?;
         self.channel_bias(graph, layer, y, out, bias)
     }
@@ -164,12 +215,32 @@ impl Net {
         bias: Option<Init>,
     ) -> Result<NodeId> {
         let [channels, h, w] = image(graph, "ConvTranspose2d", x)?;
-        let Square { kernel, stride, pad } = square;
-        let geometry =
-            ConvGeometry::transposed([h, w], [kernel; 2], [stride; 2], [1; 2], [[pad; 2]; 2], [0; 2], 1).ok_or_else(
-                || Error::shape("ConvTranspose2d", format!("pad {pad} takes away all of a {h}x{w} image")),
-            )?;
-        let weight = self.parameter(graph, format!("{layer}.weight"), [channels, out, kernel, kernel], weight)?;
+        let Square {
+            kernel,
+            stride,
+            pad,
+        } = square;
+        let geometry = ConvGeometry::transposed(
+            [h, w],
+            [kernel; 2],
+            [stride; 2],
+            [1; 2],
+            [[pad; 2]; 2],
+            [0; 2],
+            1,
+        )
+        .ok_or_else(|| {
+            Error::shape(
+                "ConvTranspose2d",
+                format!("pad {pad} takes away all of a {h}x{w} image"),
+            )
+        })?;
+        let weight = self.parameter(
+            graph,
+            format!("{layer}.weight"),
+            [channels, out, kernel, kernel],
+            weight,
+        )?;
         let y = graph.conv_transpose2d(x, weight, geometry)?;
         self.channel_bias(graph, layer, y, out, bias)
     }
@@ -191,14 +262,32 @@ impl Net {
     /// Batch normalisation over all axes but 1, with PyTorch's running
     /// statistics: biased variance to normalise, unbiased to keep. Every call
     /// in a graph moves the running statistics on from the last.
-    pub fn batch_norm(&mut self, graph: &mut Graph, layer: &str, x: NodeId, gain: Init) -> Result<NodeId> {
+    pub fn batch_norm(
+        &mut self,
+        graph: &mut Graph,
+        layer: &str,
+        x: NodeId,
+        gain: Init,
+    ) -> Result<NodeId> {
         let shape = graph.shape(x).clone();
         let channels = shape.get(1).copied().unwrap_or(0);
         let gain = self.parameter(graph, format!("{layer}.weight"), [channels], gain)?;
-        let offset = self.parameter(graph, format!("{layer}.bias"), [channels], Init::Constant(0.0))?;
-        let [mean, variance] = [("running_mean", 0.0), ("running_var", 1.0)].map(|(tensor, start)| {
-            self.tensor(graph, format!("{layer}.{tensor}"), [channels].into(), Init::Constant(start), Role::Buffer)
-        });
+        let offset = self.parameter(
+            graph,
+            format!("{layer}.bias"),
+            [channels],
+            Init::Constant(0.0),
+        )?;
+        let [mean, variance] =
+            [("running_mean", 0.0), ("running_var", 1.0)].map(|(tensor, start)| {
+                self.tensor(
+                    graph,
+                    format!("{layer}.{tensor}"),
+                    [channels].into(),
+                    Init::Constant(start),
+                    Role::Buffer,
+                )
+            });
         let (mean, variance) = (mean?, variance?);
         if self.mode == Mode::Eval {
             let rows = [mean, variance].map(|id| {
@@ -213,7 +302,11 @@ impl Net {
         let count = (shape.numel() / channels.max(1)) as f32;
         // One element has no unbiased variance; PyTorch refuses such a batch,
         // we keep the biased one.
-        let unbiased = if count > 1.0 { count / (count - 1.0) } else { 1.0 };
+        let unbiased = if count > 1.0 {
+            count / (count - 1.0)
+        } else {
+            1.0
+        };
         for (row, id, factor) in [(0, mean, 1.0), (1, variance, unbiased)] {
             let seen = graph.slice(stats, &[row, 0], [1, channels])?;
             let seen = graph.reshape(seen, [channels])?;
@@ -239,7 +332,10 @@ impl Net {
         if self.mode == Mode::Eval || p == 0.0 {
             return Ok(x);
         }
-        let mask = graph.random(Distribution::Bernoulli(Scalar(1.0 - p)), graph.shape(x).clone());
+        let mask = graph.random(
+            Distribution::Bernoulli(Scalar(1.0 - p)),
+            graph.shape(x).clone(),
+        );
         let scaled = graph.scale(x, 1.0 / (1.0 - p));
         graph.mul(scaled, mask)
     }
@@ -255,10 +351,16 @@ pub fn leaky_relu(graph: &mut Graph, x: NodeId, slope: f32) -> NodeId {
 pub fn maxout(graph: &mut Graph, x: NodeId, pieces: usize) -> Result<NodeId> {
     let shape = graph.shape(x).clone();
     let [batch, features] = shape[..] else {
-        return Err(Error::shape("Maxout", format!("{shape} is not [N, features]")));
+        return Err(Error::shape(
+            "Maxout",
+            format!("{shape} is not [N, features]"),
+        ));
     };
     if pieces == 0 || features % pieces != 0 {
-        return Err(Error::shape("Maxout", format!("{features} features do not divide into units of {pieces} pieces")));
+        return Err(Error::shape(
+            "Maxout",
+            format!("{features} features do not divide into units of {pieces} pieces"),
+        ));
     }
     let pairs = graph.reshape(x, [batch, features / pieces, pieces])?;
     let largest = graph.max(pairs, &[2])?;
@@ -276,6 +378,9 @@ pub fn flatten(graph: &mut Graph, x: NodeId) -> Result<NodeId> {
 fn image(graph: &Graph, op: &'static str, x: NodeId) -> Result<[usize; 3]> {
     match graph.shape(x)[..] {
         [_, c, h, w] => Ok([c, h, w]),
-        _ => Err(Error::shape(op, format!("{} is not [N, C, H, W]", graph.shape(x)))),
+        _ => Err(Error::shape(
+            op,
+            format!("{} is not [N, C, H, W]", graph.shape(x)),
+        )),
     }
 }

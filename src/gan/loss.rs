@@ -1,0 +1,48 @@
+//! Losses on logits, in forms that neither overflow nor lose their gradient
+//! to rounding. `a` is a logit, `D = sigmoid(a)`.
+
+use crate::config::LossKind;
+use crate::error::Result;
+use crate::graph::{Graph, NodeId, Unary};
+
+/// Mean of `-t log D - (1 - t) log(1 - D)` over logits, with one target `t`
+/// for all: `softplus(a) - t a`.
+///
+/// # Errors
+/// None for well-formed graphs; shape errors are passed on.
+pub fn bce(graph: &mut Graph, logits: NodeId, target: f32) -> Result<NodeId> {
+    let softplus = graph.unary(Unary::Softplus, logits);
+    let along = graph.scale(logits, target);
+    let losses = graph.sub(softplus, along)?;
+    graph.mean_all(losses)
+}
+
+/// The discriminator's loss, `bce(real, real_label) + bce(fake, 0)` times
+/// `weight`. With label 1 and weight 1 it is minus the value V of Goodfellow et
+/// al. 2014, equation 1, whose optimum is -log 4; weight 1/2 is the J(D) of
+/// Goodfellow 2016.
+///
+/// # Errors
+/// As [`bce`].
+pub fn discriminator(graph: &mut Graph, real: NodeId, fake: NodeId, real_label: f32, weight: f32) -> Result<NodeId> {
+    let on_real = bce(graph, real, real_label)?;
+    let on_fake = bce(graph, fake, 0.0)?;
+    let sum = graph.add(on_real, on_fake)?;
+    Ok(graph.scale(sum, weight))
+}
+
+/// The generator's loss on its images' logits: `mean log(1 - D)` (minimax,
+/// saturates where D is sure) or `mean -log D` (Goodfellow et al. 2014,
+/// section 3).
+///
+/// # Errors
+/// As [`bce`].
+pub fn generator(graph: &mut Graph, fake: NodeId, kind: LossKind) -> Result<NodeId> {
+    match kind {
+        LossKind::NonSaturating => bce(graph, fake, 1.0),
+        LossKind::Minimax => {
+            let against = bce(graph, fake, 0.0)?;
+            Ok(graph.neg(against))
+        }
+    }
+}

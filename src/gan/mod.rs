@@ -1,0 +1,8 @@
+//! Adversarial training as programs: what a discriminator step, a generator
+//! step and a sampling pass compute, and where their tensors lie. Plain data;
+//! nothing here touches a GPU.
+
+pub mod loss;
+mod programs;
+
+pub use programs::{Layout, METRICS, Metric, Programs, Role, sampling};
