@@ -2,6 +2,7 @@
 
 pub mod config;
 pub mod error;
+pub mod gpu;
 pub mod graph;
 pub mod models;
 pub mod nn;
