@@ -1,5 +1,6 @@
 //! gpugan.
 
+pub mod data;
 pub mod error;
 pub mod graph;
 pub mod recording;
