@@ -1,13 +1,19 @@
-//! gpugan.
+//! gpugan trains, samples and measures generative adversarial networks on any
+//! GPU that wgpu reaches, with hand-written WGSL kernels.
 
+pub mod cli;
 pub mod config;
+pub mod data;
 pub mod error;
+pub mod gan;
 pub mod gpu;
 pub mod graph;
 pub mod models;
 pub mod nn;
 pub mod ops;
+pub mod optim;
 pub mod recording;
 pub mod reference;
+pub mod train;
 
 pub use error::{Error, Result};

@@ -1,0 +1,229 @@
+//! IDX files, raw or gzipped: the container of MNIST and Fashion-MNIST.
+//!
+//! Two zero bytes, a type byte (8 = unsigned byte), the rank, one big-endian
+//! 32-bit size for each dimension, then the values.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use flate2::bufread::GzDecoder;
+
+use super::Report;
+use crate::error::{Error, Result};
+
+/// Images of one size with at most one label each, in memory.
+pub(super) struct Idx {
+    pub(super) path: PathBuf,
+    pub(super) count: usize,
+    pub(super) height: usize,
+    pub(super) width: usize,
+    /// `[count, height, width]`.
+    pub(super) values: Vec<u8>,
+    /// One for each image, or empty.
+    pub(super) labels: Vec<u32>,
+}
+
+/// One IDX file as far as it could be read.
+struct Array {
+    sizes: Vec<usize>,
+    values: Vec<u8>,
+    /// What was wrong behind the part that could be read.
+    trouble: Option<String>,
+}
+
+impl Array {
+    /// Whole entries along the first dimension.
+    fn whole(&self) -> usize {
+        let entry: usize = self.sizes[1..].iter().product();
+        self.values.len() / entry
+    }
+}
+
+/// The images file of a folder, should it hold one: training images before
+/// others, raw before gzipped.
+pub(super) fn images_file_in(folder: &Path) -> Result<Option<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(Error::io("read", folder))? {
+        let name = entry.map_err(Error::io("read", folder))?.file_name();
+        let lower = name.to_string_lossy().to_lowercase();
+        let plain = lower.strip_suffix(".gz").unwrap_or(&lower);
+        let path = folder.join(&name);
+        // Some archives unpack to folders of these names.
+        if plain.ends_with("idx3-ubyte") && !plain.starts_with('.') && path.is_file() {
+            found.push((!lower.contains("train"), lower, path));
+        }
+    }
+    Ok(found.into_iter().min().map(|(_, _, path)| path))
+}
+
+/// The labels file beside an images file.
+fn labels_file_of(images: &Path) -> Option<PathBuf> {
+    let name = images.file_name()?.to_str()?;
+    let same = name.replace("images", "labels").replace("idx3", "idx1");
+    let other = match same.strip_suffix(".gz") {
+        Some(raw) => raw.to_string(),
+        None => format!("{same}.gz"),
+    };
+    [same, other]
+        .into_iter()
+        .filter(|candidate| candidate != name)
+        .map(|candidate| images.with_file_name(candidate))
+        .find(|path| path.is_file())
+}
+
+/// Reads an images file and the labels beside it. What could not be read or
+/// used is added to `reports`.
+pub(super) fn read(images: &Path, reports: &mut Vec<Report>) -> Result<Idx> {
+    let open = |path: &Path| {
+        let file = File::open(path).map_err(Error::io("read", path))?;
+        Ok(BufReader::new(file))
+    };
+    let array = read_array(open(images)?, images, 3)?;
+    let labels = match labels_file_of(images) {
+        // Without its labels a set still trains an unconditional model.
+        Some(path) => match open(&path).and_then(|file| read_array(file, &path, 1)) {
+            Ok(array) => Some((path, array)),
+            Err(error) => {
+                reports.push(Report::new(path, format!("{error}; labels dropped")));
+                None
+            }
+        },
+        None => None,
+    };
+    assemble(images, array, labels, reports)
+}
+
+/// The same from bytes that are part of the program.
+pub(super) fn read_built_in(name: &str, images: &[u8], labels: &[u8]) -> Result<Idx> {
+    let path = Path::new(name);
+    let mut reports = Vec::new();
+    let images = read_array(images, path, 3)?;
+    let labels = read_array(labels, path, 1)?;
+    assemble(path, images, Some((path.into(), labels)), &mut reports)
+}
+
+fn assemble(
+    path: &Path,
+    images: Array,
+    labels: Option<(PathBuf, Array)>,
+    reports: &mut Vec<Report>,
+) -> Result<Idx> {
+    let declared = images.sizes[0];
+    let count = images.whole();
+    if count == 0 {
+        return Err(Error::usage(
+            format!("{} holds no whole image", path.display()),
+            "fetch the file again or give another --data",
+        ));
+    }
+    if let Some(trouble) = images.trouble {
+        let reason = format!("{trouble}; the first {count} of {declared} images are used");
+        reports.push(Report::new(path, reason));
+    }
+    let labels = match labels {
+        Some((path, array)) => {
+            if array.sizes[0] == declared && array.whole() >= count {
+                array.values[..count]
+                    .iter()
+                    .map(|&v| u32::from(v))
+                    .collect()
+            } else {
+                let (whole, said) = (array.whole(), array.sizes[0]);
+                let reason =
+                    format!("holds {whole} of {said} labels for {declared} images; labels dropped");
+                reports.push(Report::new(path, reason));
+                Vec::new()
+            }
+        }
+        None => Vec::new(),
+    };
+    let [height, width] = [images.sizes[1], images.sizes[2]];
+    let mut values = images.values;
+    values.truncate(count * height * width);
+    Ok(Idx {
+        path: path.to_path_buf(),
+        count,
+        height,
+        width,
+        values,
+        labels,
+    })
+}
+
+/// Reads one array of `rank` dimensions of bytes, ungzipping it if needed.
+fn read_array(mut source: impl BufRead, path: &Path, rank: usize) -> Result<Array> {
+    let start = source.fill_buf().map_err(Error::io("read", path))?;
+    if start.starts_with(&[0x1f, 0x8b]) {
+        parse(GzDecoder::new(source), path, rank)
+    } else {
+        parse(source, path, rank)
+    }
+}
+
+fn parse(mut source: impl Read, path: &Path, rank: usize) -> Result<Array> {
+    let wrong = |found: String| {
+        Error::usage(
+            format!(
+                "{} is no IDX file of {rank}-dimensional bytes: expected it to begin with \
+                 00 00 08 {rank:02x} and {rank} sizes above 0, found {found}",
+                path.display()
+            ),
+            "fetch the file again or give another --data",
+        )
+    };
+    let mut head = Vec::new();
+    let outcome = source
+        .by_ref()
+        .take(4 + 4 * rank as u64)
+        .read_to_end(&mut head);
+    let shown: Vec<_> = head.iter().map(|byte| format!("{byte:02x}")).collect();
+    let shown = shown.join(" ");
+    if let Err(error) = outcome {
+        return Err(wrong(format!("{error} after {} bytes", head.len())));
+    }
+    if head.len() < 4 + 4 * rank || head[..4] != [0, 0, 8, rank as u8] {
+        return Err(wrong(format!("`{shown}`")));
+    }
+    let sizes: Vec<usize> = head[4..]
+        .chunks_exact(4)
+        .map(|size| u32::from_be_bytes([size[0], size[1], size[2], size[3]]) as usize)
+        .collect();
+    let total = sizes
+        .iter()
+        .try_fold(1_usize, |product, &size| product.checked_mul(size));
+    let Some(total) = total.filter(|&total| total > 0) else {
+        return Err(wrong(format!("sizes {sizes:?}")));
+    };
+    let mut values = Vec::new();
+    // One byte more than announced shows what lies behind the array, and has
+    // the gzip reader check its sum.
+    let outcome = source.take(total as u64 + 1).read_to_end(&mut values);
+    let read = values.len();
+    let trouble = match outcome {
+        Err(error) if read < total => Some(format!("ends after {read} of {total} bytes: {error}")),
+        Err(error) => Some(format!("is damaged: {error}")),
+        Ok(_) if read < total => Some(format!("ends after {read} of {total} bytes")),
+        Ok(_) if read > total => Some("has bytes behind its last value".to_string()),
+        Ok(_) => None,
+    };
+    values.truncate(total);
+    Ok(Array {
+        sizes,
+        values,
+        trouble,
+    })
+}
+
+/// Whether a file begins like an IDX file, gzipped or not.
+pub(super) fn looks_like_idx(path: &Path) -> bool {
+    let begins = |mut source: Box<dyn Read>| {
+        let mut head = [0; 3];
+        source.read_exact(&mut head).is_ok() && head == [0, 0, 8]
+    };
+    let open = || File::open(path).map(BufReader::new);
+    match (open(), open()) {
+        (Ok(raw), Ok(gz)) => begins(Box::new(raw)) || begins(Box::new(GzDecoder::new(gz))),
+        _ => false,
+    }
+}
