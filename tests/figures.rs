@@ -270,6 +270,8 @@ fn a_plot_has_gaps_where_values_are_missing() {
     assert_eq!(loss_g(&plot), 0);
     assert!(loss_g(&losses(&whole).unwrap()) > 50);
     assert!(inked(&plot)[1] > 300);
+    let top = (80..980).filter(|x| plot.get_pixel(*x, 44).0 == COLOURS[1]);
+    assert_eq!(top.count(), 0, "the spike lifted the moving average");
 }
 
 #[test]

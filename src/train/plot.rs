@@ -229,10 +229,10 @@ fn draw_panel(area: &Area<'_>, steps: &[f64], panel: &Panel) -> Drawn {
         .draw()?;
 
     for series in &panel.series {
-        draw_raw(&mut chart, steps, series)?;
+        draw_raw(&chart, steps, series)?;
     }
     for series in &panel.series {
-        draw_smoothed(&mut chart, steps, series)?;
+        draw_smoothed(&chart, steps, series)?;
     }
 
     let (width, height) = chart.plotting_area().dim_in_pixel();
@@ -281,9 +281,9 @@ fn draw_legend(area: &Area<'_>, left: i32, middle: i32, series: &[Series]) -> Dr
     Ok(())
 }
 
-fn draw_raw(chart: &mut Chart<'_, '_>, steps: &[f64], series: &Series) -> Drawn {
+fn draw_raw(chart: &Chart<'_, '_>, steps: &[f64], series: &Series) -> Drawn {
     let area = chart.plotting_area();
-    let style = ShapeStyle::from(series.colour.mix(0.45));
+    let style = ShapeStyle::from(series.colour.mix(0.55));
     for run in runs(&thinned(steps, &series.values)) {
         match run {
             // A lone tick between gaps would have no line.
@@ -301,13 +301,15 @@ fn draw_raw(chart: &mut Chart<'_, '_>, steps: &[f64], series: &Series) -> Drawn 
     Ok(())
 }
 
-fn draw_smoothed(chart: &mut Chart<'_, '_>, steps: &[f64], series: &Series) -> Drawn {
+fn draw_smoothed(chart: &Chart<'_, '_>, steps: &[f64], series: &Series) -> Drawn {
     let area = chart.plotting_area();
     let style = series.colour.filled().stroke_width(px(2) as u32 + 1);
-    for run in runs(&smoothed(steps, &series.values)) {
-        // Thick lines of the backend have no joints, so each has a round one.
+    for run in runs(&smoothed(steps, &series.values, &chart.y_range())) {
+        // Thick lines of the backend have no joints, so each has a round one; a
+        // lone point shows as a larger dot.
+        let radius = if run.len() == 1 { 3 * SCALE } else { SCALE };
         for point in run {
-            area.draw(&Circle::new(inside(chart, *point), SCALE, style))?;
+            area.draw(&Circle::new(inside(chart, *point), radius, style))?;
         }
         for pair in run.windows(2) {
             let ends = [inside(chart, pair[0]), inside(chart, pair[1])];
@@ -363,9 +365,10 @@ fn thinned(steps: &[f64], values: &[f64]) -> Vec<(f64, f64)> {
 }
 
 /// The centred moving average of the finite values, at most one point a column
-/// of the chart. Each window is summed anew: a running sum would never forget
-/// the rounding error of a huge value.
-fn smoothed(steps: &[f64], values: &[f64]) -> Vec<(f64, f64)> {
+/// of the chart. Values count as at most the ends of the axis `y`, or one spike
+/// would lift the line out of the chart for a whole window. Each window is
+/// summed anew, which costs less than it seems with one window a column.
+fn smoothed(steps: &[f64], values: &[f64], y: &Range<f64>) -> Vec<(f64, f64)> {
     let reach = values.len() / WINDOW_PART / 2;
     columns(values.len())
         .map(|column| {
@@ -375,7 +378,9 @@ fn smoothed(steps: &[f64], values: &[f64]) -> Vec<(f64, f64)> {
             }
             let window = middle.saturating_sub(reach)..(middle + reach + 1).min(values.len());
             let finite = values[window].iter().filter(|v| v.is_finite());
-            let (sum, count) = finite.fold((0.0, 0.0), |(sum, n), v| (sum + v, n + 1.0));
+            let (sum, count) = finite.fold((0.0, 0.0), |(sum, n), v| {
+                (sum + v.clamp(y.start, y.end), n + 1.0)
+            });
             // 0 / 0, a gap, where only the rest of the column is finite.
             (steps[middle], sum / count)
         })
@@ -417,7 +422,7 @@ fn y_range(series: &[Series]) -> Range<f64> {
         return 0.0..1.0;
     }
     let size = low.abs().max(high.abs());
-    let margin = if high - low > size * 1e-6 {
+    let margin = if high - low > (size * 1e-6).max(1e-9) {
         (high - low) * 0.06
     } else {
         (size * 0.5).max(0.5)
@@ -426,7 +431,8 @@ fn y_range(series: &[Series]) -> Range<f64> {
 }
 
 /// A number for a label: at most four significant digits, none of the rounding
-/// noise that is tiny beside `span`.
+/// noise that is tiny beside `span`, thousands as `k` on an axis that reaches
+/// ten of them.
 fn short(value: f64, span: f64) -> String {
     if value.abs() <= span * 1e-9 {
         return "0".into();
@@ -436,7 +442,9 @@ fn short(value: f64, span: f64) -> String {
     match rounded.abs() {
         0.0 => "0".into(),
         1e6..1e9 => format!("{}M", short(rounded / 1e6, 0.0)),
-        1e4..1e6 => format!("{}k", short(rounded / 1e3, 0.0)),
+        1e3..1e6 if span.max(rounded.abs()) >= 1e4 => {
+            format!("{}k", short(rounded / 1e3, 0.0))
+        }
         1e-3..1e6 => format!("{rounded}"),
         _ => format!("{rounded:e}"),
     }
