@@ -1,5 +1,6 @@
 //! gpugan.
 
+pub mod cli;
 pub mod config;
 pub mod error;
 pub mod graph;
