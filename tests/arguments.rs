@@ -152,7 +152,7 @@ fn kimg_becomes_steps_rounded_up() {
         let options = train(&["--kimg", kimg, "--batch", batch]).unwrap();
         assert_eq!(options.config.steps, steps, "{kimg}");
     }
-    for kimg in ["0", "-1", "nan", "inf", "1e13"] {
+    for kimg in ["0", "-1", "nan", "inf", "1e10"] {
         refused(
             train(&["--kimg", kimg]),
             &["--kimg", "use a number from 0.001"],

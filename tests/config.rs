@@ -199,7 +199,7 @@ fn forbidden_values_name_key_value_and_what_is_allowed() {
         ),
         ("batch=64.0", ["batch = 64.0", "a whole number from 1"]),
         ("batch=many", ["batch = \"many\"", "a whole number from 1"]),
-        ("steps=0", ["steps = 0", "a whole number of at least 1"]),
+        ("steps=0", ["steps = 0", "from 1 to 1000000000000"]),
         ("seed=-1", ["seed = -1", "a whole number of at least 0"]),
         (
             "seed=9223372036854775808",

@@ -164,13 +164,13 @@ impl TrainArgs {
             return Ok(config);
         };
         let images = (kimg * 1000.0).round();
-        if !(1.0..=1e15).contains(&images) {
+        if !(1.0..=1e12).contains(&images) {
             return Err(Error::usage(
                 format!("--kimg {kimg} is not allowed"),
-                "use a number from 0.001 to 1e12",
+                "use a number from 0.001 to 1e9",
             ));
         }
-        // Exact: whole and below 2^53.
+        // Exact: whole and below 2^53, and so never more steps than `steps` may be.
         let steps = (images as u64).div_ceil(config.batch as u64);
         Ok(Config { steps, ..config })
     }
