@@ -165,7 +165,8 @@ impl Config {
                 };
                 let value = lookup(&table, &path);
                 if let Some(defaults) = defaults {
-                    text += &format!("#{}\n# Use {}.\n", key.doc, key.rule);
+                    text += "\n";
+                    text += &comment(&format!("{} Use {}.", key.doc, key.rule));
                     text += &match (value, lookup(defaults, &path)) {
                         (Some(value), default) if Some(value) != default => format!(
                             "{} = {}  # overridden, default {}\n",
@@ -181,8 +182,24 @@ impl Config {
                 }
             }
         }
-        text
+        text.trim_start().to_string()
     }
+}
+
+/// A paragraph as comment lines of at most 80 columns.
+fn comment(paragraph: &str) -> String {
+    let mut text = String::from("#");
+    let mut column = 1;
+    for word in paragraph.split_whitespace() {
+        if column + 1 + word.chars().count() > 80 {
+            text += "\n#";
+            column = 1;
+        }
+        text += " ";
+        text += word;
+        column += 1 + word.chars().count();
+    }
+    text + "\n"
 }
 
 /// The value at a dotted path.

@@ -11,7 +11,7 @@ pub struct TrainOptions {
     pub config: Config,
     /// Where it goes.
     pub folder: RunFolder,
-    /// Which adapter: part of its name or its number, else the best.
+    /// Which adapter, as `--adapter` names it; the best where not given.
     pub adapter: Option<String>,
     /// A safetensors file whose tensors replace the initial weights of the
     /// same names.
@@ -46,7 +46,7 @@ pub struct SampleOptions {
     pub out: PathBuf,
     /// What to write there.
     pub form: SampleForm,
-    /// Which adapter: part of its name or its number, else the best.
+    /// Which adapter, as `--adapter` names it; the best where not given.
     pub adapter: Option<String>,
     /// Sample the weights themselves, not their moving average.
     pub raw: bool,
@@ -72,7 +72,7 @@ pub enum SampleForm {
 /// What `gpugan check` is asked to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckOptions {
-    /// Which adapter: part of its name or its number, else the best.
+    /// Which adapter, as `--adapter` names it; the best where not given.
     pub adapter: Option<String>,
     /// Print one JSON object a line instead of a table.
     pub json: bool,

@@ -63,7 +63,13 @@ pub fn load(name: &str) -> Result<Config> {
     if !is_path && !path.is_file() {
         return Err(unknown(name));
     }
-    read(path)
+    read(path).map_err(|error| match error {
+        Error::Io { .. } => Error::usage(
+            error.to_string(),
+            format!("give a TOML file or one of {}", names().join(", ")),
+        ),
+        other => other,
+    })
 }
 
 /// The configuration in a TOML file of overrides.
@@ -87,15 +93,18 @@ pub fn read(path: &Path) -> Result<Config> {
 }
 
 fn unknown(name: &str) -> Error {
-    let names: Vec<_> = PRESETS.iter().map(|preset| preset.name).collect();
-    let nearest = nearest(names.iter().copied(), |known| {
+    let nearest = nearest(names().into_iter(), |known| {
         strsim::jaro_winkler(name, known)
     });
     Error::usage(
         format!("unknown preset {name}"),
         format!(
             "the nearest is {nearest}; there are {}, or give the path of a TOML file",
-            names.join(", ")
+            names().join(", ")
         ),
     )
+}
+
+fn names() -> Vec<&'static str> {
+    PRESETS.iter().map(|preset| preset.name).collect()
 }

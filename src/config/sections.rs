@@ -4,8 +4,15 @@ use serde::{Deserialize, Serialize};
 
 use super::rule::{Rule, section};
 
-/// The longest axis that the graph takes: indices are exact in f32 up to 2^24.
+/// More than any layer or batch has.
 const WIDEST: i64 = 1 << 16;
+
+/// More steps than any run has; times a batch they still fit in 64 bits.
+const LONGEST: i64 = 1_000_000_000_000;
+
+/// More steps in a tick, or ticks in a snapshot, than any run has; their
+/// product still fits in 64 bits.
+const RAREST: i64 = 1_000_000_000;
 
 section! {
     /// A run, completely described: with the same seed, adapter and driver it
@@ -18,7 +25,7 @@ section! {
         /// Real images, and latents, in one step.
         batch: usize = 64, Rule::Whole(1, WIDEST);
         /// Generator steps until the run ends.
-        steps: u64 = 10_000, Rule::Whole(1, i64::MAX);
+        steps: u64 = 10_000, Rule::Whole(1, LONGEST);
         sections {
             /// What is learned from.
             data: Data,
@@ -103,13 +110,13 @@ section! {
         /// `alternating`: the generator steps against the discriminator just updated, with new latents; `simultaneous`: both step from one batch, its latents and its dropout.
         update: Update = Update::Alternating, Rule::Choice(&["alternating", "simultaneous"]);
         /// Discriminator steps before the generator's first.
-        d_pretrain: u64 = 0, Rule::COUNT;
+        d_pretrain: u64 = 0, Rule::Whole(0, LONGEST);
         /// Decay, in a step, of the moving average of the generator's weights that is sampled; 0 is off.
         ema_decay: f64 = 0.999, Rule::BELOW_ONE;
         /// Steps in a tick, which ends with a line of statistics.
-        tick: u64 = 100, Rule::Whole(1, i64::MAX);
+        tick: u64 = 100, Rule::Whole(1, RAREST);
         /// Ticks from one snapshot (samples and checkpoint) to the next.
-        snap: u64 = 5, Rule::Whole(1, i64::MAX);
+        snap: u64 = 5, Rule::Whole(1, RAREST);
         /// Newest checkpoints that are kept; 0 keeps all.
         keep: usize = 3, Rule::COUNT;
     }
@@ -145,7 +152,7 @@ section! {
         /// sgd: the momentum that `momentum_steps` leads to.
         momentum_final: f64 = 0.0, Rule::BELOW_ONE;
         /// sgd: updates in which the momentum goes linearly from `momentum` to `momentum_final`; with 0 it stays `momentum`.
-        momentum_steps: u64 = 0, Rule::COUNT;
+        momentum_steps: u64 = 0, Rule::Whole(0, LONGEST);
         /// The learning rate is divided by this after each update; 1 keeps it.
         lr_decay: f64 = 1.0, Rule::Number(std::ops::Bound::Included(1.0), std::ops::Bound::Unbounded);
         /// The learning rate that `lr_decay` stops at.

@@ -1,0 +1,28 @@
+//! `gpugan check`: whether an adapter computes what it should.
+
+use super::AdapterArg;
+use crate::config::options::CheckOptions;
+
+/// Arguments of `gpugan check`.
+#[derive(Debug, clap::Parser)]
+pub struct CheckArgs {
+    #[command(flatten)]
+    adapter: AdapterArg,
+    /// Print one JSON object a line
+    #[arg(long)]
+    json: bool,
+    /// Check only the cases whose name contains this
+    #[arg(long, value_name = "TEXT")]
+    filter: Option<String>,
+}
+
+impl CheckArgs {
+    /// What was asked.
+    pub fn options(self) -> CheckOptions {
+        CheckOptions {
+            adapter: self.adapter.chosen(),
+            json: self.json,
+            filter: self.filter,
+        }
+    }
+}

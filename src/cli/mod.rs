@@ -1,0 +1,70 @@
+//! The command line: one file a verb, each with the arguments it takes and
+//! the checks that need neither data nor GPU.
+
+pub mod check;
+pub mod presets;
+pub mod sample;
+pub mod train;
+
+use std::io::{ErrorKind, Write};
+
+use crate::error::{Error, Result};
+
+/// Train and sample generative adversarial networks on any GPU.
+#[derive(Debug, clap::Parser)]
+#[command(version, max_term_width = 100, arg_required_else_help = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// What `gpugan` can do.
+#[derive(Debug, clap::Subcommand)]
+pub enum Verb {
+    /// List the presets, or print one with every key explained
+    Presets(presets::PresetsArgs),
+}
+
+/// Does what the command line asks.
+///
+/// # Errors
+/// Whatever stops it; [`Error::exit_code`] is the exit code of the program.
+pub fn run(cli: Cli) -> Result<()> {
+    match cli.verb {
+        Verb::Presets(args) => presets::run(&args),
+    }
+}
+
+/// Which adapter to run on; the same for every verb that needs one.
+#[derive(Clone, Debug, clap::Args)]
+pub struct AdapterArg {
+    /// Adapter: best, gpu, cpu, vulkan, metal, dx12, its number in `gpugan adapters`, or part of its
+    /// name [default: best]
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "GPUGAN_ADAPTER",
+        hide_env_values = true
+    )]
+    adapter: Option<String>,
+}
+
+impl AdapterArg {
+    /// The adapter asked for; an empty environment variable asks for none.
+    fn chosen(self) -> Option<String> {
+        self.adapter.filter(|name| !name.trim().is_empty())
+    }
+}
+
+/// Writes to standard output. A reader that went away, as `head` does, is no
+/// error: nobody is left to tell.
+fn print(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(e) if e.kind() != ErrorKind::BrokenPipe => {
+            Err(Error::io("write", "standard output")(e))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,34 @@
+//! `gpugan presets`: what a run can start from.
+
+use crate::config::presets::{DEFAULT, PRESETS, load};
+use crate::error::Result;
+
+/// Arguments of `gpugan presets`.
+#[derive(Debug, clap::Parser)]
+pub struct PresetsArgs {
+    /// Print this preset (or TOML file) as TOML, every key explained and overrides marked
+    #[arg(value_name = "NAME")]
+    name: Option<String>,
+}
+
+/// Prints the list, or one preset.
+///
+/// # Errors
+/// [`crate::Error::Usage`] for an unknown name, [`crate::Error::Io`] where
+/// standard output cannot be written.
+pub fn run(args: &PresetsArgs) -> Result<()> {
+    if let Some(name) = &args.name {
+        return super::print(&load(name)?.to_commented_toml());
+    }
+    let widest = PRESETS.iter().map(|p| p.name.len()).max().unwrap_or(0);
+    let mut text = String::new();
+    for preset in PRESETS {
+        let default = if preset.name == DEFAULT {
+            " [default]"
+        } else {
+            ""
+        };
+        text += &format!("{:widest$}  {}{default}\n", preset.name, preset.summary());
+    }
+    super::print(&text)
+}

@@ -1,0 +1,199 @@
+//! `gpugan train`: a new run, or one that goes on.
+
+use std::path::{Path, PathBuf};
+
+use super::AdapterArg;
+use crate::config::options::{RunFolder, TrainOptions};
+use crate::config::{Config, Override, assignment, presets};
+use crate::error::{Error, Result};
+
+/// Arguments of `gpugan train`. Flags that stand for a key are read as TOML,
+/// so that a wrong value is reported as the key's.
+#[derive(Debug, clap::Parser)]
+pub struct TrainArgs {
+    /// Folder of runs; a run gets a new numbered folder in it
+    #[arg(long, value_name = "DIR", default_value = "runs")]
+    outdir: PathBuf,
+    /// Data set that comes with the program, or path to images [default: fashion]
+    #[arg(long, value_name = "SOURCE")]
+    data: Option<String>,
+    /// Preset (see `gpugan presets`) or TOML file to start from [default: dcgan28]
+    #[arg(long, value_name = "NAME")]
+    preset: Option<String>,
+    /// Real images in a step [default: the preset's]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    batch: Option<String>,
+    /// Generator steps until the run ends [default: the preset's]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    steps: Option<String>,
+    /// Length of the run in thousands of real images, instead of --steps
+    #[arg(
+        long,
+        value_name = "K",
+        allow_negative_numbers = true,
+        conflicts_with = "steps"
+    )]
+    kimg: Option<f64>,
+    /// Steps in a tick, which ends with a line of statistics [default: the preset's]
+    #[arg(long, value_name = "STEPS", allow_negative_numbers = true)]
+    tick: Option<String>,
+    /// Ticks from one snapshot to the next [default: the preset's]
+    #[arg(long, value_name = "TICKS", allow_negative_numbers = true)]
+    snap: Option<String>,
+    /// Seed of every random choice [default: the preset's]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    seed: Option<String>,
+    /// Mirror each image left to right with probability one half
+    #[arg(long)]
+    mirror: bool,
+    /// Override any key, as optimizer.g.lr=1e-4; may be repeated, wins over other flags
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Go on with the run in DIR [default: the newest run in --outdir]
+    #[arg(long, value_name = "DIR")]
+    resume: Option<Option<PathBuf>>,
+    /// Start from the tensors in a safetensors file, by name
+    #[arg(long, value_name = "FILE")]
+    init: Option<PathBuf>,
+    #[command(flatten)]
+    adapter: AdapterArg,
+    /// Write the losses of each of the first N steps
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    trace: u64,
+    /// Print the recordings of the steps
+    #[arg(long)]
+    dump_plan: bool,
+    /// Print the configuration and the memory plan, then stop
+    #[arg(long)]
+    dry_run: bool,
+    /// Print nothing but errors
+    #[arg(long)]
+    quiet: bool,
+}
+
+impl TrainArgs {
+    /// What was asked, checked.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for what the configuration forbids, for a run to resume
+    /// that is not there, and for a change that a resumed run cannot take;
+    /// [`Error::Io`] where a file cannot be read.
+    pub fn options(self) -> Result<TrainOptions> {
+        let (config, folder) = match &self.resume {
+            None => {
+                let base = presets::load(self.preset.as_deref().unwrap_or(presets::DEFAULT))?;
+                let mut overrides = self.flags(&[
+                    ("data.source", &self.data),
+                    ("batch", &self.batch),
+                    ("seed", &self.seed),
+                ])?;
+                if self.mirror {
+                    overrides.push(Override::new("data.mirror", true));
+                }
+                for text in &self.set {
+                    overrides.push(assignment(text)?);
+                }
+                (base.with(overrides)?, RunFolder::New(self.outdir.clone()))
+            }
+            Some(named) => {
+                let run = match named {
+                    Some(run) => run.clone(),
+                    None => newest_run(&self.outdir)?,
+                };
+                let config = self.resumed(&run)?;
+                (config, RunFolder::Resume(run))
+            }
+        };
+        Ok(TrainOptions {
+            config: self.lengthened(config)?,
+            folder,
+            adapter: self.adapter.chosen(),
+            init: self.init,
+            trace: self.trace,
+            dry_run: self.dry_run,
+            dump_plan: self.dump_plan,
+            quiet: self.quiet,
+        })
+    }
+
+    /// The flags that stand for keys, as overrides: those given, and those that
+    /// a resumed run takes too.
+    fn flags(&self, more: &[(&str, &Option<String>)]) -> Result<Vec<Override>> {
+        let always = [
+            ("steps", &self.steps),
+            ("train.tick", &self.tick),
+            ("train.snap", &self.snap),
+        ];
+        more.iter()
+            .chain(&always)
+            .filter_map(|(key, value)| Some((key, value.as_ref()?)))
+            .map(|(key, value)| assignment(&format!("{key}={value}")))
+            .collect()
+    }
+
+    /// The configuration of a run that goes on.
+    fn resumed(&self, run: &Path) -> Result<Config> {
+        let fixed = [
+            ("--preset", self.preset.is_some()),
+            ("--data", self.data.is_some()),
+            ("--batch", self.batch.is_some()),
+            ("--seed", self.seed.is_some()),
+            ("--mirror", self.mirror),
+            ("--set", !self.set.is_empty()),
+            ("--init", self.init.is_some()),
+        ];
+        if let Some((flag, _)) = fixed.iter().find(|(_, given)| *given) {
+            return Err(Error::usage(
+                format!("{flag} cannot change a run that goes on"),
+                "leave it out, or leave --resume out to start a new run; --steps, --kimg, --tick, --snap and --adapter may change",
+            ));
+        }
+        let file = run.join("config.toml");
+        if !file.is_file() {
+            return Err(Error::usage(
+                format!("--resume {}: no config.toml in it", run.display()),
+                "give the folder of a run, as runs/00000-dcgan28-fashion",
+            ));
+        }
+        presets::read(&file)?.with(self.flags(&[])?)
+    }
+
+    /// The configuration with the length that `--kimg` asks for.
+    fn lengthened(&self, config: Config) -> Result<Config> {
+        let Some(kimg) = self.kimg else {
+            return Ok(config);
+        };
+        let images = (kimg * 1000.0).round();
+        if !(1.0..=1e12).contains(&images) {
+            return Err(Error::usage(
+                format!("--kimg {kimg} is not allowed"),
+                "use a number from 0.001 to 1e9",
+            ));
+        }
+        // Exact: whole and below 2^53, and so never more steps than `steps` may be.
+        let steps = (images as u64).div_ceil(config.batch as u64);
+        Ok(Config { steps, ..config })
+    }
+}
+
+/// The run with the highest number in a folder of runs.
+fn newest_run(outdir: &Path) -> Result<PathBuf> {
+    let none = || {
+        Error::usage(
+            format!("no run to resume in {}", outdir.display()),
+            "name its folder after --resume, or leave --resume out to start one",
+        )
+    };
+    let number = |path: &Path| -> Option<u64> {
+        let name = path.file_name()?.to_str()?;
+        name.split_once('-')?.0.parse().ok()
+    };
+    std::fs::read_dir(outdir)
+        .map_err(|_| none())?
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.join("config.toml").is_file())
+        .filter_map(|path| Some((number(&path)?, path)))
+        .max()
+        .map(|(_, path)| path)
+        .ok_or_else(none)
+}
