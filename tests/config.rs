@@ -35,15 +35,8 @@ fn every_preset_reads_back_identical() {
         let config = presets::load(preset.name).unwrap();
         assert_eq!(config.preset, preset.name);
         assert_eq!(Config::from_toml(&config.to_toml()).unwrap(), config);
-<<<<<<< HEAD
-        assert_eq!(
-            Config::from_toml(&config.to_commented_toml()).unwrap(),
-            config
-        );
-=======
         let commented = config.to_commented_toml();
         assert_eq!(Config::from_toml(&commented).unwrap(), config);
->>>>>>> h-config
     }
 }
 

@@ -11,8 +11,8 @@ mod sections;
 pub use overrides::{Override, assignment, parse_file};
 pub use rule::{Key, Rule};
 pub use sections::{
-    Architecture, Config, Data, Latent, Loss, LossKind, Model, Optimizer, OptimizerKind,
-    Optimizers, Output, OutputBias, Size, Stem, Train, Update,
+    Architecture, Config, Data, Latent, Loss, LossKind, Model, MomentumForm, Optimizer,
+    OptimizerKind, Optimizers, Output, OutputBias, Size, Stem, Train, Update,
 };
 
 use toml::{Table, Value};

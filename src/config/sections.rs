@@ -99,6 +99,8 @@ section! {
         kind: LossKind = LossKind::NonSaturating, Rule::Choice(&["non-saturating", "minimax"]);
         /// Target of the discriminator on real images; 0.9 is one-sided label smoothing.
         real_label: f64 = 1.0, Rule::Number(std::ops::Bound::Excluded(0.0), std::ops::Bound::Included(1.0));
+        /// Factor of the discriminator's loss; 0.5 makes it the mean over real and fake images instead of the sum.
+        d_weight: f64 = 1.0, Rule::POSITIVE;
     }
 }
 
@@ -149,6 +151,8 @@ section! {
         alpha: f64 = 0.99, Rule::BELOW_ONE;
         /// sgd: part of the last change of a weight that is added to the next.
         momentum: f64 = 0.0, Rule::BELOW_ONE;
+        /// sgd: `torch` v = momentum v + g, w = w - lr v; `pylearn2` v = momentum v - lr g, w = w + v. They differ where the learning rate changes.
+        momentum_form: MomentumForm = MomentumForm::Torch, Rule::Choice(&["torch", "pylearn2"]);
         /// sgd: the momentum that `momentum_steps` leads to.
         momentum_final: f64 = 0.0, Rule::BELOW_ONE;
         /// sgd: updates in which the momentum goes linearly from `momentum` to `momentum_final`; with 0 it stays `momentum`.
@@ -312,11 +316,21 @@ words! {
 }
 
 words! {
+    /// Where the learning rate stands in gradient descent with momentum.
+    MomentumForm {
+        /// Outside the velocity: `v = momentum v + g; w = w - lr v` (PyTorch).
+        Torch,
+        /// Inside: `v = momentum v - lr g; w = w + v` (pylearn2; Sutskever et al. 2013).
+        Pylearn2,
+    }
+}
+
+words! {
     /// The rule by which weights move.
     OptimizerKind {
         /// Kingma and Ba 2015, with PyTorch's place of eps.
         Adam,
-        /// Gradient descent with momentum: `v = momentum v - lr g; w = w + v`.
+        /// Gradient descent with momentum.
         Sgd,
         /// PyTorch's form: eps outside the root, mean square from 0.
         Rmsprop,

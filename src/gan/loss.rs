@@ -24,7 +24,13 @@ pub fn bce(graph: &mut Graph, logits: NodeId, target: f32) -> Result<NodeId> {
 ///
 /// # Errors
 /// As [`bce`].
-pub fn discriminator(graph: &mut Graph, real: NodeId, fake: NodeId, real_label: f32, weight: f32) -> Result<NodeId> {
+pub fn discriminator(
+    graph: &mut Graph,
+    real: NodeId,
+    fake: NodeId,
+    real_label: f32,
+    weight: f32,
+) -> Result<NodeId> {
     let on_real = bce(graph, real, real_label)?;
     let on_fake = bce(graph, fake, 0.0)?;
     let sum = graph.add(on_real, on_fake)?;

@@ -73,15 +73,26 @@ impl Layout {
     /// Where the model's sizes do not fit together or a tensor is too long.
     pub fn new(config: &Config, model: &Model) -> Result<Self> {
         let nets = model.networks()?;
-        let parameters = nets.each_ref().map(|net| net.parameters().cloned().collect::<Vec<_>>());
+        let parameters = nets
+            .each_ref()
+            .map(|net| net.parameters().cloned().collect::<Vec<_>>());
         let mut places = Places::default();
-        for (net, kind) in nets.iter().zip([config.optimizer.g.kind, config.optimizer.d.kind]) {
+        for (net, kind) in nets
+            .iter()
+            .zip([config.optimizer.g.kind, config.optimizer.d.kind])
+        {
             let list = |role: StateRole| {
-                let tensors = net.parameters().filter(move |parameter| parameter.role == role);
-                tensors.map(|parameter| (parameter.name.clone(), parameter.shape.clone())).collect::<Vec<_>>()
+                let tensors = net
+                    .parameters()
+                    .filter(move |parameter| parameter.role == role);
+                tensors
+                    .map(|parameter| (parameter.name.clone(), parameter.shape.clone()))
+                    .collect::<Vec<_>>()
             };
             let (trained, buffers) = (list(StateRole::Parameter), list(StateRole::Buffer));
-            let Some((name, _)) = trained.first() else { continue };
+            let Some((name, _)) = trained.first() else {
+                continue;
+            };
             let net = name.split('.').next().unwrap_or_default().to_owned();
             places.add_group(&net, &trained)?;
             places.add_group(&format!("{net}.buffers"), &buffers)?;
@@ -102,7 +113,10 @@ impl Layout {
                 ("z".to_owned(), [config.batch, model.latent()].into()),
             ],
         )?;
-        places.add_group("metrics", &METRICS.map(|metric| (metric.name().to_owned(), Shape::scalar())))?;
+        places.add_group(
+            "metrics",
+            &METRICS.map(|metric| (metric.name().to_owned(), Shape::scalar())),
+        )?;
         Ok(Self { places, parameters })
     }
 }
@@ -116,12 +130,18 @@ fn moments(kind: OptimizerKind) -> usize {
 }
 
 fn prefixed(prefix: &str, tensors: &[(String, Shape)]) -> Vec<(String, Shape)> {
-    tensors.iter().map(|(name, shape)| (format!("{prefix}.{name}"), shape.clone())).collect()
+    tensors
+        .iter()
+        .map(|(name, shape)| (format!("{prefix}.{name}"), shape.clone()))
+        .collect()
 }
 
 /// `G.x` as `G_ema.x`, so that the average is a network of its own in files.
 fn averaged(tensors: &[(String, Shape)]) -> Vec<(String, Shape)> {
-    tensors.iter().map(|(name, shape)| (name.replacen("G.", "G_ema.", 1), shape.clone())).collect()
+    tensors
+        .iter()
+        .map(|(name, shape)| (name.replacen("G.", "G_ema.", 1), shape.clone()))
+        .collect()
 }
 
 /// What is computed in each step, up to the gradients; the optimisers follow.
@@ -151,9 +171,10 @@ impl Programs {
     pub fn new(config: &Config, model: &Model) -> Result<Self> {
         let build = |roles: &[Role]| step(config, model, roles).map(Box::new);
         Ok(match config.train.update {
-            Update::Alternating => {
-                Self::Alternating { d: build(&[Role::Discriminator])?, g: build(&[Role::Generator])? }
-            }
+            Update::Alternating => Self::Alternating {
+                d: build(&[Role::Discriminator])?,
+                g: build(&[Role::Generator])?,
+            },
             Update::Simultaneous => Self::Simultaneous {
                 both: build(&[Role::Discriminator, Role::Generator])?,
                 d: build(&[Role::Discriminator])?,
@@ -184,7 +205,13 @@ fn step(config: &Config, model: &Model, roles: &[Role]) -> Result<Program> {
     let logits_fake = model.discriminator(graph, &mut net_d, fake)?;
     if let Some(logits_real) = logits_real {
         let label = config.loss.real_label as f32;
-        let loss = loss::discriminator(graph, logits_real, logits_fake, label, config.loss.d_weight as f32)?;
+        let loss = loss::discriminator(
+            graph,
+            logits_real,
+            logits_fake,
+            label,
+            config.loss.d_weight as f32,
+        )?;
         losses.push((Role::Discriminator, loss));
         metrics.push((Metric::LossD, loss));
         for (metric, logits) in [(Metric::DReal, logits_real), (Metric::DFake, logits_fake)] {
@@ -200,9 +227,15 @@ fn step(config: &Config, model: &Model, roles: &[Role]) -> Result<Program> {
 
     let mut assigns: Vec<(StateId, NodeId)> = Vec::new();
     for (role, loss) in losses {
-        let net = if role == Role::Generator { &net_g } else { &net_d };
-        let trained: Vec<(String, Shape, StateId)> =
-            net.trained().map(|(p, id)| (p.name.clone(), p.shape.clone(), id)).collect();
+        let net = if role == Role::Generator {
+            &net_g
+        } else {
+            &net_d
+        };
+        let trained: Vec<(String, Shape, StateId)> = net
+            .trained()
+            .map(|(p, id)| (p.name.clone(), p.shape.clone(), id))
+            .collect();
         let targets: Vec<NodeId> = trained.iter().map(|&(_, _, id)| graph.state(id)).collect();
         let gradients = graph.gradient(loss, &targets)?;
         for ((name, shape, _), gradient) in trained.into_iter().zip(gradients) {
@@ -238,7 +271,11 @@ pub fn sampling(model: &Model, prefix: &str, count: usize) -> Result<Program> {
     let mut net = Net::new(prefix, Mode::Eval);
     let z = input(graph, "sample.z", [count, model.latent()])?;
     let images = model.generator(graph, &mut net, z)?;
-    let state = graph.declare("sample.images", graph.shape(images).clone(), StateRole::Output)?;
+    let state = graph.declare(
+        "sample.images",
+        graph.shape(images).clone(),
+        StateRole::Output,
+    )?;
     program.assign(state, images)?;
     Ok(program)
 }
