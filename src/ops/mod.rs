@@ -1,11 +1,15 @@
 //! One file a kernel family: parameters, choice of variant, dispatch geometry.
 
+pub mod index;
 pub mod load;
 pub mod map;
+pub mod norm;
 pub mod optimizer;
+pub mod random;
 pub mod reduce;
 #[cfg(test)]
 mod validate;
+pub mod window;
 
 pub use load::Load;
 
