@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::lower::Lowering;
-use super::view::{View, row_major};
+use super::view::{ValueId, View, row_major};
 use super::{ConvGeometry, NodeId, Op};
 use crate::error::Result;
 use crate::ops::Epilogue;
@@ -88,16 +88,14 @@ impl Lowering<'_> {
             body: format!("{}let result = {};", expression.lines, expression.result),
             kind,
         };
-        let shape = graph.shape(id).clone();
-        let output = self.output(&shape, &row_major(shape.rank()));
         let inputs: Vec<_> = expression.loads.iter().map(|load| load.value).collect();
         let label = format!(
-            "{} {} {from}->{shape}",
+            "{} {} {from}->{}",
             expression.names.join(" "),
-            graph.node(id).op.name()
+            graph.node(id).op.name(),
+            graph.shape(id)
         );
-        self.step(reduce.launch(), output.value, &inputs, label.trim_start());
-        Ok(output)
+        self.staged(id, reduce.stages(), &inputs, label.trim_start())
     }
 
     /// A matrix product or convolution `host`, whose result goes through the
@@ -208,16 +206,28 @@ impl Lowering<'_> {
             w: [0; 4],
             y: [0; 4],
         };
+        // What lies where decides which orders are asked for.
+        let mut views = Vec::with_capacity(3);
+        for operand in [x, w, y] {
+            views.push(if operand == id {
+                View::whole(ValueId(usize::MAX), graph.shape(id), &row_major(4))
+            } else {
+                self.from_start(operand)?
+            });
+        }
+        [conv.x, conv.w, conv.y] = [four(&views[0]), four(&views[1]), four(&views[2])];
         let variant = conv.choose(self.facts);
         let orders = conv.orders(variant);
-        let mut views = Vec::with_capacity(3);
-        for (operand, order) in [(x, orders.x), (w, orders.w), (y, orders.y)] {
-            views.push(if operand == id {
+        for (index, (operand, order)) in [(x, orders.x), (w, orders.w), (y, orders.y)]
+            .into_iter()
+            .enumerate()
+        {
+            if operand == id {
                 let order = order.map_or_else(|| row_major(4), |order| order.to_vec());
-                self.output(graph.shape(id), &order)
-            } else {
-                self.operand(operand, order.as_ref().map(|order| &order[..]))?
-            });
+                views[index] = self.output(graph.shape(id), &order);
+            } else if let Some(order) = order {
+                views[index] = self.in_order(operand, &order)?;
+            }
         }
         conv.x = four(&views[0]);
         conv.w = four(&views[1]);
@@ -260,35 +270,41 @@ impl Lowering<'_> {
             b: [0; 3],
             y: [0; 3],
         };
-        let variant = product.choose(self.facts);
-        let orders = product.orders(variant);
-        let mut strides = [[0; 3]; 2];
-        let mut inputs = Vec::with_capacity(2);
-        for (index, order) in [orders.a, orders.b].into_iter().enumerate() {
-            // The order is that of the logical operand; the stored one may be
-            // transposed.
-            let stored = |logical: usize| match (logical, transposed[index]) {
+        // The stored axis of a logical one of (batch, row, column); there may be
+        // no batch axis.
+        let stored = |operand: usize, logical: usize| {
+            let axis = match (logical, transposed[operand]) {
                 (1, true) => 2,
                 (2, true) => 1,
                 (axis, _) => axis,
             };
-            let order = order.map(|order| {
-                order
-                    .into_iter()
-                    .map(stored)
-                    .filter_map(|axis| (axis + rank).checked_sub(3))
-                    .collect::<Vec<_>>()
-            });
-            let view = self.operand(node.inputs[index], order.as_deref())?;
-            for logical in 0..3 {
-                if let Some(axis) = (stored(logical) + rank).checked_sub(3) {
-                    strides[index][logical] = view.strides[axis];
-                }
-            }
-            inputs.push(view.value);
-        }
-        [product.a, product.b] = strides;
+            (axis + rank).checked_sub(3)
+        };
+        let strides = |operand: usize, view: &View| -> [usize; 3] {
+            std::array::from_fn(|logical| {
+                stored(operand, logical).map_or(0, |axis| view.strides[axis])
+            })
+        };
+        let mut views = [
+            self.from_start(node.inputs[0])?,
+            self.from_start(node.inputs[1])?,
+        ];
+        product.a = strides(0, &views[0]);
+        product.b = strides(1, &views[1]);
         product.y = [product.m * product.n, product.n, 1];
+        let variant = product.choose(self.facts);
+        let orders = product.orders(variant);
+        for (operand, order) in [orders.a, orders.b].into_iter().enumerate() {
+            let Some(order) = order else { continue };
+            let order: Vec<usize> = order
+                .iter()
+                .filter_map(|&logical| stored(operand, logical))
+                .collect();
+            views[operand] = self.in_order(node.inputs[operand], &order)?;
+        }
+        product.a = strides(0, &views[0]);
+        product.b = strides(1, &views[1]);
+        let mut inputs: Vec<_> = views.iter().map(|view| view.value).collect();
         let output = self.output(shape, &row_major(rank));
         inputs.extend(extras.iter().map(|extra| extra.value));
         self.step(

@@ -4,6 +4,7 @@
 
 mod build;
 mod emit;
+mod emit_other;
 mod express;
 mod fuse;
 mod lower;

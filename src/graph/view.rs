@@ -33,11 +33,6 @@ impl View {
             .all(|axis| self.shape[axis] == 1 || self.strides[axis] == dense[axis])
     }
 
-    /// Whether the elements lie densely in row-major order.
-    pub(super) fn is_row_major(&self) -> bool {
-        self.lies_in(&row_major(self.shape.rank()))
-    }
-
     /// The order of the axes in memory, outermost first, where the view covers
     /// its elements densely without gaps or repetition.
     pub(super) fn order(&self) -> Option<Vec<usize>> {

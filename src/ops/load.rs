@@ -169,6 +169,43 @@ pub(super) fn mentioned_coordinates(
     lets
 }
 
+/// WGSL: declarations of the coordinates `names` along `sizes` of element `id`
+/// of a tensor with these strides, counted in the order of its memory.
+pub(super) fn place(names: &[&str], sizes: &[usize], strides: &[usize]) -> String {
+    let mut order: Vec<usize> = (0..sizes.len()).collect();
+    order.sort_by_key(|&axis| strides[axis]);
+    let mut divisors = vec![1; sizes.len()];
+    let mut below = 1;
+    for axis in order {
+        divisors[axis] = below;
+        below *= sizes[axis];
+    }
+    let mut lets = String::new();
+    for axis in 0..sizes.len() {
+        let outermost = divisors[axis] * sizes[axis] == below;
+        let value = match sizes[axis] {
+            1 => "0u".to_owned(),
+            size => coordinate("id", divisors[axis], size, outermost),
+        };
+        push_let(&mut lets, names[axis], &value);
+    }
+    lets
+}
+
+/// WGSL: the address of the element at coordinates `names`.
+pub(super) fn address(names: &[&str], load: &Load) -> String {
+    let terms: Vec<String> = names
+        .iter()
+        .zip(&load.strides)
+        .filter(|&(_, &stride)| stride != 0)
+        .map(|(name, &stride)| scaled(name, stride))
+        .collect();
+    if terms.is_empty() {
+        return format!("{}u", load.offset);
+    }
+    shifted(&terms.join(" + "), load.offset)
+}
+
 /// Whether WGSL text contains `name` as a word.
 pub(super) fn mentions(code: &str, name: &str) -> bool {
     code.split(|c: char| !(c.is_alphanumeric() || c == '_'))

@@ -4,14 +4,18 @@
 
 pub mod conv;
 mod epilogue;
+pub mod index;
 pub mod load;
 pub mod map;
 pub mod matmul;
+pub mod norm;
 pub mod optimizer;
+pub mod random;
 pub mod reduce;
 mod tile;
 #[cfg(test)]
 mod validate;
+pub mod window;
 
 pub use epilogue::{Epilogue, MAX_EXTRAS};
 pub use load::Load;

@@ -38,6 +38,23 @@ pub struct Reduce {
     pub kind: Kind,
 }
 
+/// What computes one result: a kernel, or two with a temporary between them.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Stages {
+    /// One kernel.
+    One(Launch),
+    /// The first writes a temporary instead of the result; the second reads it
+    /// as its only input and writes the result.
+    Two {
+        /// from the inputs to the temporary
+        first: Launch,
+        /// elements of the temporary
+        partial: usize,
+        /// from the temporary to the result
+        second: Launch,
+    },
+}
+
 /// The tile of a workgroup: `columns` outputs side by side, each shared by
 /// `rows` threads; both are powers of two.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -52,7 +69,7 @@ pub(super) struct Tile {
 }
 
 /// Threads that keep a large GPU busy; below it, more threads share an output.
-const BUSY: usize = 1 << 16;
+pub(super) const BUSY: usize = 1 << 16;
 
 impl Tile {
     /// A tile for so many outputs of so many elements each.
@@ -86,26 +103,21 @@ impl Tile {
         self.columns * self.rows
     }
 
-    /// The constants `lib/tree.wgsl` and its users share, for this many
-    /// outputs, and the workgroups.
-    pub(super) fn geometry(self, outputs: usize) -> (Vec<(&'static str, u32)>, [u32; 3]) {
-        let workgroups = spread(outputs, self.columns);
+    /// The constants that `lib/tree.wgsl` and its users share.
+    pub(super) fn constants(self) -> Vec<(&'static str, u32)> {
         let (column_step, row_step) = if self.columns_adjacent {
             (1, self.columns)
         } else {
             (self.rows, 1)
         };
-        let constants = vec![
+        vec![
             ("WORKGROUP", self.workgroup()),
-            ("GRID_X", workgroups[0]),
             ("COLUMNS", self.columns),
             ("ROWS", self.rows),
             ("COLUMN_STEP", column_step),
             ("ROW_STEP", row_step),
             ("ROWS_MANY", u32::from(self.rows > 1)),
-            ("OUTPUTS", outputs as u32),
-        ];
-        (constants, workgroups)
+        ]
     }
 }
 
@@ -156,7 +168,10 @@ impl Reduce {
         let coordinates = mentioned_coordinates(&self.body, "o", &self.kept, 0)
             + &mentioned_coordinates(&self.body, "r", &self.reduced, rank);
 
-        let (mut constants, workgroups) = tile.geometry(outputs);
+        let workgroups = spread(outputs, tile.columns);
+        let mut constants = tile.constants();
+        constants.push(("GRID_X", workgroups[0]));
+        constants.push(("OUTPUTS", outputs as u32));
         constants.push(("REDUCED", count as u32));
         constants.push((
             match self.kind {
@@ -186,6 +201,18 @@ impl Reduce {
                 reads_step: false,
             },
             workgroups,
+        }
+    }
+
+    /// The kernel, or two where one would leave a large GPU idle.
+    pub fn stages(&self) -> Stages {
+        match self.split() {
+            None => Stages::One(self.launch()),
+            Some([first, second]) => Stages::Two {
+                partial: first.kept.iter().product(),
+                first: first.launch(),
+                second: second.launch(),
+            },
         }
     }
 
