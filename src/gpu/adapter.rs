@@ -7,6 +7,7 @@ use std::str::FromStr;
 use serde::Serialize;
 
 use crate::error::{Error, Result};
+use crate::ops::{Facts, Rung};
 
 /// What kind of processor stands behind an adapter, best first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
@@ -76,6 +77,20 @@ pub struct AdapterFacts {
     pub features: Features,
     /// Upper limits.
     pub limits: Limits,
+}
+
+impl AdapterFacts {
+    /// What the choice of kernels depends on. The device is opened with the
+    /// WebGPU default of 16 KiB of workgroup memory.
+    pub fn for_kernels(&self) -> Facts {
+        Facts {
+            software: self.device_type == DeviceType::Cpu,
+            subgroup_min: self.subgroup_min,
+            subgroup_max: self.subgroup_max,
+            workgroup_memory: self.limits.workgroup_memory.min(16 << 10),
+            rung: Rung::Best,
+        }
+    }
 }
 
 impl fmt::Display for AdapterFacts {
