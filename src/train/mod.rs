@@ -3,6 +3,8 @@
 
 pub mod checkpoint;
 pub mod figures;
+pub mod memory;
 pub mod plot;
 pub mod run_folder;
+pub mod session;
 pub mod stats;
