@@ -78,6 +78,18 @@ pub struct AdapterFacts {
     pub limits: Limits,
 }
 
+impl AdapterFacts {
+    /// What kernels are chosen by.
+    pub fn kernel_facts(&self) -> crate::ops::Facts {
+        crate::ops::Facts {
+            software: self.device_type == DeviceType::Cpu,
+            subgroup_min: self.subgroup_min,
+            subgroup_max: self.subgroup_max,
+            workgroup_memory: self.limits.workgroup_memory,
+        }
+    }
+}
+
 impl fmt::Display for AdapterFacts {
     /// `0: NAME (backend, type)`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -140,6 +152,12 @@ impl fmt::Display for Selector {
 }
 
 impl Selector {
+    /// The selector that a user wrote, the best adapter where nothing was.
+    pub fn named(text: Option<&str>) -> Self {
+        let Ok(selector) = text.unwrap_or_default().parse();
+        selector
+    }
+
     fn matches(&self, facts: &AdapterFacts) -> bool {
         match self {
             Self::Best => true,

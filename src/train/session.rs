@@ -334,6 +334,18 @@ impl Session {
         Ok(self.metrics(arrived))
     }
 
+    /// The metrics of the step just taken, waiting for them.
+    ///
+    /// # Errors
+    /// Where the device failed.
+    pub fn latest_metrics(&self) -> Result<[f32; 4]> {
+        let mut metrics = [0.0; 4];
+        for (value, metric) in metrics.iter_mut().zip(METRICS) {
+            *value = self.read(metric.name())?[0];
+        }
+        Ok(metrics)
+    }
+
     fn metrics(&self, arrived: Vec<(u64, Vec<f32>)>) -> Vec<(u64, [f32; 4])> {
         let places = METRICS.map(|metric: Metric| {
             self.blueprint
