@@ -51,6 +51,9 @@ struct Job {
 
 /// Runs all jobs as one recording and compares every element.
 fn check(jobs: &[Job]) {
+    for job in jobs {
+        gpugan::gpu::translate(&job.launch.kernel).unwrap_or_else(|e| panic!("{e}"));
+    }
     let gpu = open();
     let mut sizes = Vec::new();
     let mut commands = Vec::new();
