@@ -1,6 +1,7 @@
 //! gpugan.
 
 pub mod error;
+pub mod gpu;
 pub mod graph;
 pub mod ops;
 pub mod recording;

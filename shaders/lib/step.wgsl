@@ -1,4 +1,5 @@
-// What changes from step to step; the Rust side is `recording::StepValues`.
+// Values that change from step to step: the one small buffer written before
+// each replay. The Rust side is recording::StepValues; a test compares the two.
 struct Step {
     seed: u32,
     counter: u32,

@@ -1,0 +1,131 @@
+//! Compiled pipelines kept on disk between runs, where the driver can. Purely
+//! an acceleration: a missing, stale or unreadable file is never an error.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+
+/// A pipeline cache and the file it is kept in.
+pub(super) struct PipelineCache {
+    pub(super) cache: wgpu::PipelineCache,
+    path: PathBuf,
+    loaded: Option<Vec<u8>>,
+}
+
+impl PipelineCache {
+    /// The cache of this adapter, filled from disk if there is a file. `None`
+    /// where the device or the system offers no place for one.
+    pub(super) fn open(device: &wgpu::Device, info: &wgpu::AdapterInfo) -> Option<Self> {
+        if !device.features().contains(wgpu::Features::PIPELINE_CACHE) {
+            return None;
+        }
+        let path = folder()?.join(wgpu::util::pipeline_cache_key(info)?);
+        let loaded = fs::read(&path).ok().and_then(|bytes| unseal(&bytes));
+        // SAFETY: the bytes come from `get_data` of an earlier run for the same
+        // adapter: only `save` writes the file, under the adapter's key and
+        // with a checksum. wgpu and the driver check the header for version
+        // and device and fall back to an empty cache.
+        let cache = unsafe {
+            device.create_pipeline_cache(&wgpu::PipelineCacheDescriptor {
+                label: Some("gpugan"),
+                data: loaded.as_deref(),
+                fallback: true,
+            })
+        };
+        Some(Self {
+            cache,
+            path,
+            loaded,
+        })
+    }
+
+    /// Writes the file if it holds something new, whole or not at all.
+    pub(super) fn save(&self) -> Result<()> {
+        let Some(data) = self.cache.get_data() else {
+            return Ok(());
+        };
+        if self.loaded.as_ref() == Some(&data) {
+            return Ok(());
+        }
+        write_whole(&self.path, &seal(&data))
+    }
+}
+
+/// Writes a file so that a reader sees the old or the new one, never a part:
+/// another run may be reading or writing the same cache.
+fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
+    }
+    let part = path.with_extension(format!("{}.part", std::process::id()));
+    fs::write(&part, bytes)
+        .and_then(|()| fs::rename(&part, path))
+        .map_err(|error| {
+            // Best effort: what matters is the error above.
+            let _ = fs::remove_file(&part);
+            Error::io("write", path)(error)
+        })
+}
+
+/// The user's cache folder for this program.
+fn folder() -> Option<PathBuf> {
+    let from = |name: &str| {
+        std::env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
+    let base = if cfg!(target_os = "windows") {
+        from("LOCALAPPDATA")?
+    } else if cfg!(target_os = "macos") {
+        from("HOME")?.join("Library/Caches")
+    } else {
+        from("XDG_CACHE_HOME").or_else(|| Some(from("HOME")?.join(".cache")))?
+    };
+    Some(base.join("gpugan"))
+}
+
+/// Data with its checksum in front: drivers trust what they are given, so a
+/// damaged file must not reach them.
+fn seal(data: &[u8]) -> Vec<u8> {
+    let mut bytes = checksum(data).to_le_bytes().to_vec();
+    bytes.extend_from_slice(data);
+    bytes
+}
+
+fn unseal(bytes: &[u8]) -> Option<Vec<u8>> {
+    let (sum, data) = bytes.split_first_chunk::<4>()?;
+    (u32::from_le_bytes(*sum) == checksum(data)).then(|| data.to_vec())
+}
+
+fn checksum(data: &[u8]) -> u32 {
+    let mut crc = flate2::Crc::new();
+    crc.update(data);
+    crc.sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_damaged_cache_is_not_loaded() {
+        let sealed = seal(b"compiled");
+        assert_eq!(unseal(&sealed).as_deref(), Some(&b"compiled"[..]));
+        assert_eq!(unseal(&sealed[..sealed.len() - 1]), None);
+        assert_eq!(unseal(&sealed[..3]), None);
+        let mut flipped = sealed;
+        flipped[6] ^= 1;
+        assert_eq!(unseal(&flipped), None);
+    }
+
+    #[test]
+    fn files_are_written_whole_and_leave_no_part_behind() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("a/b/key");
+        write_whole(&path, b"one").unwrap();
+        write_whole(&path, b"two").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    }
+}

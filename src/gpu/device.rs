@@ -1,0 +1,305 @@
+//! An open device: the one place where work is submitted, waited for and
+//! checked for failures.
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::adapter::{AdapterFacts, Selector, enumerate};
+use super::cache::PipelineCache;
+use super::pipeline::{Key, Pipeline};
+use crate::error::{Error, Result};
+use crate::recording::ALIGNMENT;
+
+/// Submissions that may be unfinished before the next one waits. Enough to keep
+/// the GPU busy; more would only use memory and delay a stop.
+const MAX_IN_FLIGHT: usize = 3;
+
+/// An open device. Clones share it.
+///
+/// A failure (a lost device, memory that ran out, a call that was refused) is
+/// kept, and every later call returns it as an [`Error::Gpu`].
+#[derive(Clone)]
+pub struct Gpu {
+    /// What is known about the adapter.
+    pub facts: AdapterFacts,
+    pub(super) device: wgpu::Device,
+    pub(super) queue: wgpu::Queue,
+    pub(super) pipelines: Arc<Mutex<HashMap<Key, Pipeline>>>,
+    pub(super) cache: Option<Arc<PipelineCache>>,
+    in_flight: Arc<Mutex<VecDeque<wgpu::SubmissionIndex>>>,
+    failure: Arc<Mutex<Option<Failure>>>,
+}
+
+/// The first thing that went wrong, kept because what follows is only a
+/// consequence of it.
+#[derive(Clone)]
+struct Failure {
+    what: String,
+    mend: &'static str,
+}
+
+/// Locks what only a panicking thread could leave poisoned; all uses keep the
+/// value consistent.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A driver's message in one line.
+pub(super) fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+const BUG: &str = "this is a mistake in gpugan: please report it with this line";
+const SMALLER: &str = "use a smaller batch or resolution, or close other programs that use the GPU";
+
+impl Failure {
+    fn of(name: &str, error: &wgpu::Error) -> Self {
+        match error {
+            wgpu::Error::OutOfMemory { .. } => Self {
+                what: format!("out of memory on {name}"),
+                mend: SMALLER,
+            },
+            wgpu::Error::Validation { description, .. } => Self {
+                what: format!("{name} refused a call: {}", one_line(description)),
+                mend: BUG,
+            },
+            wgpu::Error::Internal { description, .. } => Self {
+                what: format!("the driver of {name} failed: {}", one_line(description)),
+                mend: "update the graphics driver or choose another adapter with --adapter",
+            },
+        }
+    }
+
+    fn into_error(self) -> Error {
+        Error::gpu(self.what, self.mend)
+    }
+}
+
+impl fmt::Debug for Gpu {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Gpu({})", self.facts)
+    }
+}
+
+impl Gpu {
+    /// Opens the adapter that `selector` names, with the WebGPU default limits
+    /// raised to the adapter's for the two buffer sizes, and with time stamps
+    /// and a pipeline cache where it has them.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where no adapter matches; [`Error::Gpu`] where the
+    /// driver refuses or stays below the WebGPU default limits.
+    pub fn open(selector: &Selector) -> Result<Self> {
+        let adapters = enumerate();
+        let all: Vec<AdapterFacts> = adapters.iter().map(|(facts, _)| facts.clone()).collect();
+        let facts = selector.choose(&all)?.clone();
+        let adapter = &adapters[facts.index].1;
+        let (device, queue) = pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor {
+            label: Some("gpugan"),
+            required_features: adapter.features()
+                & (wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::PIPELINE_CACHE),
+            required_limits: limits(&facts, adapter.limits())?,
+            ..Default::default()
+        }))
+        .map_err(|error| {
+            Error::gpu(
+                format!(
+                    "cannot open {}: {}",
+                    facts.name,
+                    one_line(&error.to_string())
+                ),
+                "update the graphics driver or choose another adapter with --adapter",
+            )
+        })?;
+
+        let failure = Arc::new(Mutex::new(None));
+        let keep = |failure: &Arc<Mutex<Option<Failure>>>, new: Failure| {
+            lock(failure).get_or_insert(new);
+        };
+        let (slot, name) = (failure.clone(), facts.name.clone());
+        device.set_device_lost_callback(move |_, message| {
+            let what = format!("the device {name} was lost: {}", one_line(&message));
+            keep(&slot, lost(what));
+        });
+        let (slot, name) = (failure.clone(), facts.name.clone());
+        device.on_uncaptured_error(Arc::new(move |error| {
+            keep(&slot, Failure::of(&name, &error));
+        }));
+
+        let cache = PipelineCache::open(&device, &adapter.get_info()).map(Arc::new);
+        let gpu = Self {
+            facts,
+            device,
+            queue,
+            pipelines: Arc::default(),
+            cache,
+            in_flight: Arc::default(),
+            failure,
+        };
+        gpu.check()?;
+        Ok(gpu)
+    }
+
+    /// Whether the device still works.
+    ///
+    /// # Errors
+    /// [`Error::Gpu`] with the first thing that went wrong.
+    pub fn check(&self) -> Result<()> {
+        match &*lock(&self.failure) {
+            Some(failure) => Err(failure.clone().into_error()),
+            None => Ok(()),
+        }
+    }
+
+    /// Waits until everything submitted so far is done.
+    ///
+    /// # Errors
+    /// [`Error::Gpu`] where the device failed.
+    pub fn wait(&self) -> Result<()> {
+        lock(&self.in_flight).clear();
+        self.poll(wgpu::PollType::wait_indefinitely())
+    }
+
+    /// Keeps the compiled pipelines for the next run, if any is new. Does
+    /// nothing where the adapter has no pipeline cache.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where the file cannot be written; nothing else is lost.
+    pub fn save_pipeline_cache(&self) -> Result<()> {
+        self.cache.as_ref().map_or(Ok(()), |cache| cache.save())
+    }
+
+    /// Submits work, after waiting where too much is unfinished.
+    pub(super) fn submit(&self, encoder: wgpu::CommandEncoder) -> Result<()> {
+        self.check()?;
+        let index = self.queue.submit([encoder.finish()]);
+        let oldest = {
+            let mut in_flight = lock(&self.in_flight);
+            in_flight.push_back(index);
+            if in_flight.len() > MAX_IN_FLIGHT {
+                in_flight.pop_front()
+            } else {
+                None
+            }
+        };
+        match oldest {
+            Some(index) => self.wait_for(index),
+            None => self.check(),
+        }
+    }
+
+    /// Waits for one submission and those before it.
+    pub(super) fn wait_for(&self, index: wgpu::SubmissionIndex) -> Result<()> {
+        self.poll(wgpu::PollType::Wait {
+            submission_index: Some(index),
+            timeout: None,
+        })
+    }
+
+    /// Lets wgpu run its callbacks, blocking or not.
+    pub(super) fn poll(&self, how: wgpu::PollType) -> Result<()> {
+        self.check()?;
+        // A device that is lost during the call makes wgpu panic in it.
+        let result = catch_unwind(AssertUnwindSafe(|| self.device.poll(how)));
+        // What the callbacks kept names the cause better.
+        self.check()?;
+        let what = match result {
+            Ok(Ok(_)) => return Ok(()),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "it was lost while waiting".into(),
+        };
+        let failure = lost(format!("the device {} failed: {what}", self.facts.name));
+        let failure = lock(&self.failure).get_or_insert(failure).clone();
+        Err(failure.into_error())
+    }
+
+    /// Runs calls that may be refused and returns the refusal as an error
+    /// instead of keeping it; `thing` is what the calls were to make.
+    pub(super) fn attempt<T>(
+        &self,
+        thing: impl fmt::Display,
+        calls: impl FnOnce(&wgpu::Device) -> T,
+    ) -> Result<T> {
+        use wgpu::ErrorFilter::{Internal, OutOfMemory, Validation};
+        self.check()?;
+        let scopes =
+            [OutOfMemory, Internal, Validation].map(|filter| self.device.push_error_scope(filter));
+        let value = calls(&self.device);
+        // All are popped, the last pushed first; the first error found counts.
+        let mut error = None;
+        for scope in scopes.into_iter().rev() {
+            error = pollster::block_on(scope.pop()).or(error);
+        }
+        self.check()?;
+        match error {
+            None => Ok(value),
+            Some(error) => {
+                let Failure { what, mend } = Failure::of(&self.facts.name, &error);
+                Err(Error::gpu(format!("cannot make {thing}: {what}"), mend))
+            }
+        }
+    }
+}
+
+fn lost(what: String) -> Failure {
+    Failure {
+        what,
+        mend: "resume from the last checkpoint; if it happens again, use a smaller batch, \
+               close other programs that use the GPU or update its driver",
+    }
+}
+
+/// The limits to ask for. What is not about compute may be as low as the
+/// adapter has it.
+fn limits(facts: &AdapterFacts, adapter: wgpu::Limits) -> Result<wgpu::Limits> {
+    let needed = wgpu::Limits::default();
+    let compute = |l: &wgpu::Limits| {
+        [
+            (
+                "storage buffers a stage",
+                l.max_storage_buffers_per_shader_stage,
+            ),
+            (
+                "bytes of workgroup memory",
+                l.max_compute_workgroup_storage_size,
+            ),
+            (
+                "invocations a workgroup",
+                l.max_compute_invocations_per_workgroup,
+            ),
+            (
+                "workgroups a dimension",
+                l.max_compute_workgroups_per_dimension,
+            ),
+        ]
+    };
+    for ((what, least), (_, has)) in compute(&needed).into_iter().zip(compute(&adapter)) {
+        if has < least {
+            return Err(Error::gpu(
+                format!("{} has {has} {what}, {least} are needed", facts.name),
+                "choose another adapter with --adapter",
+            ));
+        }
+    }
+    let alignment = adapter.min_storage_buffer_offset_alignment as usize;
+    if alignment > ALIGNMENT * size_of::<f32>() {
+        return Err(Error::gpu(
+            format!(
+                "{} aligns storage buffers to {alignment} bytes, at most {} are possible",
+                facts.name,
+                ALIGNMENT * size_of::<f32>()
+            ),
+            "choose another adapter with --adapter",
+        ));
+    }
+    let (buffer, binding) = (
+        adapter.max_buffer_size,
+        adapter.max_storage_buffer_binding_size,
+    );
+    let mut limits = needed.or_worse_values_from(&adapter);
+    limits.max_buffer_size = buffer;
+    limits.max_storage_buffer_binding_size = binding;
+    Ok(limits)
+}

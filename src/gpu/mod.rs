@@ -1,0 +1,22 @@
+//! The GPU: the only folder that names wgpu. Adapters are listed and chosen, a
+//! device is opened, memory is reserved, and a
+//! [`Recording`](crate::recording::Recording) becomes an executable that is
+//! built once and replayed each step.
+
+mod adapter;
+mod cache;
+mod device;
+mod executable;
+mod memory;
+mod pipeline;
+mod readback;
+mod shaders;
+mod source;
+
+pub use adapter::{AdapterFacts, DeviceType, Features, Limits, Selector, list};
+pub use device::Gpu;
+pub use executable::Executable;
+pub use memory::{Memory, POISON_BITS};
+pub use readback::Readback;
+pub use shaders::SHADERS;
+pub use source::{Translation, expand, translate};

@@ -1,0 +1,26 @@
+//! The shader files, built into the program.
+
+macro_rules! shaders {
+    ($($file:literal),* $(,)?) => {
+        &[$(($file, include_str!(concat!("../../shaders/", $file)))),*]
+    };
+}
+
+/// Name below `shaders/` and text of every shader file, sorted by name. A test
+/// compares the list with the folder.
+pub const SHADERS: &[(&str, &str)] = shaders![
+    "fill.wgsl",
+    "index.wgsl",
+    "lib/grid.wgsl",
+    "lib/math.wgsl",
+    "lib/step.wgsl",
+    "lib/tree.wgsl",
+    "map.wgsl",
+    "norm.wgsl",
+    "optimizer.wgsl",
+    "pad.wgsl",
+    "random.wgsl",
+    "reduce.wgsl",
+    "resize.wgsl",
+    "window.wgsl",
+];
