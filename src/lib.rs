@@ -5,5 +5,6 @@ pub mod gpu;
 pub mod graph;
 pub mod ops;
 pub mod recording;
+pub mod reference;
 
 pub use error::{Error, Result};
