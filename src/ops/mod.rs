@@ -1,17 +1,25 @@
-//! One file a kernel family: parameters, choice of variant, dispatch geometry.
+//! From a primitive with known sizes to a kernel launch: one file a kernel
+//! family, each with its parameters, its typed variants and its dispatch
+//! geometry. Nothing here names wgpu.
 
+pub mod conv;
+mod epilogue;
 pub mod index;
 pub mod load;
 pub mod map;
+pub mod matmul;
 pub mod norm;
 pub mod optimizer;
 pub mod random;
 pub mod reduce;
+mod tile;
 #[cfg(test)]
 mod validate;
 pub mod window;
 
+pub use epilogue::{Epilogue, MAX_EXTRAS};
 pub use load::Load;
+pub use tile::Variant;
 
 use crate::recording::Kernel;
 
@@ -24,6 +32,19 @@ pub struct Launch {
     pub workgroups: [u32; 3],
 }
 
+/// What the choice of a variant may depend on.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Facts {
+    /// The adapter computes on the CPU.
+    pub software: bool,
+    /// Smallest subgroup the driver may use, in invocations.
+    pub subgroup_min: u32,
+    /// Largest subgroup the driver may use, in invocations.
+    pub subgroup_max: u32,
+    /// Bytes of workgroup memory one workgroup may use.
+    pub workgroup_memory: u32,
+}
+
 /// Most workgroups along one dimension of a dispatch, by WebGPU's defaults.
 const MAX_WORKGROUPS: usize = 65_535;
 
@@ -33,6 +54,12 @@ pub fn spread(threads: usize, workgroup_size: u32) -> [u32; 3] {
     let groups = threads.div_ceil(workgroup_size as usize).max(1);
     let rows = groups.div_ceil(MAX_WORKGROUPS);
     [groups.div_ceil(rows) as u32, rows as u32, 1]
+}
+
+/// A size or stride as a kernel constant.
+fn word(size: usize) -> u32 {
+    // Cannot fail: a WebGPU binding holds far fewer than 2^32 elements.
+    u32::try_from(size).expect("sizes and strides of a tensor are below 2^32")
 }
 
 #[cfg(test)]

@@ -1,0 +1,7 @@
+// What is fused behind a contraction: every result goes through `epilogue`.
+#if EPILOGUE
+#import lib/math.wgsl
+#endif
+
+{{extras}}
+{{epilogue}}

@@ -1,0 +1,355 @@
+//! Two-dimensional convolutions and their two adjoints.
+
+use super::tile::{self, Operand, Product};
+use super::{Epilogue, Facts, Launch, Variant, spread, word};
+use crate::graph::ConvGeometry;
+
+/// Which of the three tensors of a convolution is computed from the others.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Kind {
+    /// y of (x, w): `Op::Conv2d`.
+    Forward,
+    /// x of (y, w): `Op::ConvTranspose2d`.
+    Transpose,
+    /// w of (x, y): `Op::ConvWeightGrad`.
+    WeightGrad,
+}
+
+/// A convolution with its sizes and strides. Whatever is computed, x is the
+/// image side `[N, C, H, W]`, w the weight `[O, C / groups, KH, KW]` and y the
+/// filter side `[N, O, OH, OW]`; strides are in elements of these logical axes.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Conv {
+    /// What is computed.
+    pub kind: Kind,
+    /// Image sizes, kernel, stride, pads, groups.
+    pub geometry: ConvGeometry,
+    /// N.
+    pub batch: usize,
+    /// C, of the image.
+    pub channels: usize,
+    /// O.
+    pub filters: usize,
+    /// Strides of x along (N, C, H, W).
+    pub x: [usize; 4],
+    /// Strides of w along (O, C / groups, KH, KW).
+    pub w: [usize; 4],
+    /// Strides of y along (N, O, OH, OW).
+    pub y: [usize; 4],
+}
+
+/// Memory orders of the logical axes, outermost first, that a variant needs to
+/// be fast; `None` where the present strides will do.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct Orders {
+    /// of x
+    pub x: Option<[usize; 4]>,
+    /// of w
+    pub w: Option<[usize; 4]>,
+    /// of y
+    pub y: Option<[usize; 4]>,
+}
+
+/// `[N, H, W, C]`.
+const CHANNELS_LAST: [usize; 4] = [0, 2, 3, 1];
+
+fn whole(size: usize) -> bool {
+    size.is_multiple_of(4)
+}
+
+/// Channels are contiguous and every other step is a multiple of 4, so that
+/// they load as vec4; `None` where the number of channels forbids it anyway.
+fn vector_channels(channels: usize, [n, c, h, w]: [usize; 4]) -> Option<bool> {
+    whole(channels).then_some(c == 1 && whole(n) && whole(h) && whole(w))
+}
+
+/// Channels-last, unless it is already or would not help.
+fn channels_last(channels: usize, strides: [usize; 4]) -> Option<[usize; 4]> {
+    (vector_channels(channels, strides) == Some(false)).then_some(CHANNELS_LAST)
+}
+
+impl Conv {
+    /// The matrix products that a tile is cut from.
+    fn product(&self) -> Product {
+        let g = &self.geometry;
+        let taps = g.kernel[0] * g.kernel[1];
+        let run = self.run();
+        match self.kind {
+            Kind::Forward => Product {
+                parts: 1,
+                rows: self.batch * g.output[0] * g.output[1],
+                columns: self.filters,
+                depth: self.channels * run,
+                walks: taps / run,
+            },
+            Kind::Transpose => Product {
+                parts: g.stride[0] * g.stride[1],
+                rows: self.batch
+                    * g.input[0].div_ceil(g.stride[0])
+                    * g.input[1].div_ceil(g.stride[1]),
+                columns: self.channels,
+                depth: self.filters,
+                walks: taps.div_ceil(g.stride[0] * g.stride[1]),
+            },
+            Kind::WeightGrad => Product {
+                parts: taps / run,
+                rows: self.channels * run,
+                columns: self.filters,
+                depth: self.batch * g.output[0] * g.output[1],
+                walks: 1,
+            },
+        }
+    }
+
+    /// How many taps of a kernel row are taken as one axis with the channels.
+    fn run(&self) -> usize {
+        match self.kind {
+            Kind::Transpose => 1,
+            _ if whole(self.channels) => 1,
+            _ => self.geometry.kernel[1],
+        }
+    }
+
+    /// All variants that make sense for these sizes.
+    pub fn candidates(&self) -> Vec<Variant> {
+        if self.geometry.groups > 1 {
+            return vec![Variant::Plain];
+        }
+        self.product().candidates()
+    }
+
+    /// The variant to use when nothing was measured.
+    pub fn choose(&self, facts: &Facts) -> Variant {
+        if self.geometry.groups > 1 {
+            return Variant::Plain;
+        }
+        self.product().choose(facts)
+    }
+
+    /// What `variant` demands of the memory orders. Any strides give right
+    /// results; the output of a weight gradient is as fast in any order.
+    pub fn orders(&self, variant: Variant) -> Orders {
+        if variant == Variant::Plain {
+            return Orders::default();
+        }
+        let (x, y) = (
+            channels_last(self.channels, self.x),
+            channels_last(self.filters, self.y),
+        );
+        let right = self.right();
+        let w = match self.kind {
+            Kind::WeightGrad => None,
+            _ if right.vector => None,
+            Kind::Forward if whole(self.filters) => Some([2, 3, 1, 0]),
+            Kind::Forward if whole(self.channels) => Some([2, 3, 0, 1]),
+            Kind::Transpose if whole(self.channels) => Some([2, 3, 0, 1]),
+            Kind::Transpose if whole(self.filters) => Some([2, 3, 1, 0]),
+            Kind::Forward | Kind::Transpose => None,
+        };
+        Orders { x, w, y }
+    }
+
+    /// How the right operand of the product is loaded: the weight, or y of a
+    /// weight gradient.
+    fn right(&self) -> Operand {
+        let [o, c, h, w] = self.w;
+        match self.kind {
+            Kind::Forward => {
+                let depth = self.channels * self.run();
+                // Taps and channels of a run are one axis for a vector only if
+                // they are one in memory.
+                let joined = self.run() == 1 || w == self.channels * c;
+                let side = Operand::of(o, c, self.filters, depth, &[h, w]);
+                let deep = if self.run() == 1 {
+                    &[h, w][..]
+                } else {
+                    &[h][..]
+                };
+                match Operand::of(o, c, self.filters, depth, deep) {
+                    operand if operand.deep => Operand {
+                        vector: operand.vector && joined,
+                        ..operand
+                    },
+                    _ => side,
+                }
+            }
+            Kind::Transpose => Operand::of(c, o, self.channels, self.filters, &[h, w]),
+            Kind::WeightGrad => Operand {
+                vector: vector_channels(self.filters, self.y) == Some(true),
+                deep: false,
+            },
+        }
+    }
+
+    /// The kernel; its bindings are the output, the primitive's inputs in
+    /// their order, and the epilogue's extras.
+    pub fn launch(&self, variant: Variant, epilogue: &Epilogue) -> Launch {
+        match variant {
+            Variant::Plain => self.plain(epilogue),
+            Variant::Tile {
+                rows,
+                columns,
+                slices,
+            } => {
+                let (cut, workgroups) = self.product().cut(rows, columns, slices);
+                let mut constants = self.geometry_constants();
+                constants.extend(cut);
+                let file = match self.kind {
+                    Kind::WeightGrad => {
+                        self.weight_grad_constants(&mut constants);
+                        "conv_weight_grad_tile.wgsl"
+                    }
+                    Kind::Forward | Kind::Transpose => {
+                        self.image_constants(&mut constants);
+                        "conv_tile.wgsl"
+                    }
+                };
+                tile::launch(file, "tile", constants, workgroups, epilogue)
+            }
+        }
+    }
+
+    fn geometry_constants(&self) -> Vec<(&'static str, u32)> {
+        let g = &self.geometry;
+        vec![
+            ("FORWARD", u32::from(self.kind == Kind::Forward)),
+            ("TRANSPOSE", u32::from(self.kind == Kind::Transpose)),
+            ("WEIGHT_GRAD", u32::from(self.kind == Kind::WeightGrad)),
+            ("KH", word(g.kernel[0])),
+            ("KW", word(g.kernel[1])),
+            ("STRIDE_H", word(g.stride[0])),
+            ("STRIDE_W", word(g.stride[1])),
+            ("DILATION_H", word(g.dilation[0])),
+            ("DILATION_W", word(g.dilation[1])),
+            ("PAD_H", word(g.pad[0])),
+            ("PAD_W", word(g.pad[1])),
+        ]
+    }
+
+    fn plain(&self, epilogue: &Epilogue) -> Launch {
+        let g = &self.geometry;
+        let mut constants = self.geometry_constants();
+        constants.extend([
+            ("N", word(self.batch)),
+            ("C", word(self.channels)),
+            ("O", word(self.filters)),
+            ("H", word(g.input[0])),
+            ("W", word(g.input[1])),
+            ("OH", word(g.output[0])),
+            ("OW", word(g.output[1])),
+            ("GROUPS", word(g.groups)),
+        ]);
+        let names = [
+            ["X_N", "X_C", "X_H", "X_W"],
+            ["W_O", "W_C", "W_H", "W_W"],
+            ["Y_N", "Y_O", "Y_H", "Y_W"],
+        ];
+        for (names, strides) in names.into_iter().zip([self.x, self.w, self.y]) {
+            constants.extend(names.into_iter().zip(strides.map(word)));
+        }
+        let outputs = match self.kind {
+            Kind::Forward => self.batch * self.filters * g.output[0] * g.output[1],
+            Kind::Transpose => self.batch * self.channels * g.input[0] * g.input[1],
+            Kind::WeightGrad => {
+                self.filters * (self.channels / g.groups) * g.kernel[0] * g.kernel[1]
+            }
+        };
+        let workgroups = spread(outputs, tile::WORKGROUP);
+        tile::launch("conv_plain.wgsl", "plain", constants, workgroups, epilogue)
+    }
+
+    /// Constants of `conv_tile.wgsl`.
+    fn image_constants(&self, constants: &mut Vec<(&'static str, u32)>) {
+        let g = &self.geometry;
+        let [o, c, kh, kw] = self.w;
+        let forward = self.kind == Kind::Forward;
+        let (source, source_channels, source_size, target, target_channels, target_size) =
+            if forward {
+                (
+                    self.x,
+                    self.channels,
+                    g.input,
+                    self.y,
+                    self.filters,
+                    g.output,
+                )
+            } else {
+                (
+                    self.y,
+                    self.filters,
+                    g.output,
+                    self.x,
+                    self.channels,
+                    g.input,
+                )
+            };
+        let grid = if forward { [1, 1] } else { g.stride };
+        let (b_row, b_column) = if forward { (c, o) } else { (o, c) };
+        let left = Operand {
+            vector: vector_channels(source_channels, source) == Some(true),
+            deep: true,
+        };
+        let out = vector_channels(target_channels, target) == Some(true);
+        constants.extend(tile::operand_constants(left, self.right(), out));
+        constants.extend([
+            ("RUN", word(self.run())),
+            ("RUN_MANY", u32::from(self.run() > 1)),
+            ("SOURCE_C", word(source_channels)),
+            ("SOURCE_H", word(source_size[0])),
+            ("SOURCE_W", word(source_size[1])),
+            ("TARGET_H", word(target_size[0])),
+            ("TARGET_W", word(target_size[1])),
+            ("GRID_H", word(target_size[0].div_ceil(grid[0]))),
+            ("GRID_W", word(target_size[1].div_ceil(grid[1]))),
+            ("B_ROW", word(b_row)),
+            ("B_COLUMN", word(b_column)),
+            ("B_H", word(kh)),
+            ("B_W", word(kw)),
+        ]);
+        constants.extend(
+            ["A_N", "A_C", "A_H", "A_W"]
+                .into_iter()
+                .zip(source.map(word)),
+        );
+        constants.extend(
+            ["Y_N", "Y_C", "Y_H", "Y_W"]
+                .into_iter()
+                .zip(target.map(word)),
+        );
+    }
+
+    /// Constants of `conv_weight_grad_tile.wgsl`.
+    fn weight_grad_constants(&self, constants: &mut Vec<(&'static str, u32)>) {
+        let g = &self.geometry;
+        let [o, c, kh, kw] = self.w;
+        let left = Operand {
+            vector: vector_channels(self.channels, self.x) == Some(true),
+            deep: false,
+        };
+        let out = whole(self.filters) && o == 1 && [c, kh, kw].into_iter().all(whole);
+        constants.extend(tile::operand_constants(left, self.right(), out));
+        constants.extend([
+            ("RUN", word(self.run())),
+            ("C", word(self.channels)),
+            ("H", word(g.input[0])),
+            ("W", word(g.input[1])),
+            ("OH", word(g.output[0])),
+            ("OW", word(g.output[1])),
+        ]);
+        constants.extend(
+            ["A_N", "A_C", "A_H", "A_W"]
+                .into_iter()
+                .zip(self.x.map(word)),
+        );
+        constants.extend(
+            ["B_N", "B_C", "B_H", "B_W"]
+                .into_iter()
+                .zip(self.y.map(word)),
+        );
+        constants.extend(
+            ["Y_O", "Y_C", "Y_H", "Y_W"]
+                .into_iter()
+                .zip(self.w.map(word)),
+        );
+    }
+}

@@ -1,0 +1,121 @@
+//! Matrix products: `y = a b`, also in batches.
+
+use super::tile::{self, Product};
+use super::{Epilogue, Facts, Launch, Variant, spread, word};
+
+/// `y[i] = a[i] b[i]` of `[M, K]` and `[K, N]` matrices. Strides are in
+/// elements, of the logical operands: a transposed operand is one whose row
+/// and column strides are swapped.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct MatMul {
+    /// Number of products.
+    pub batch: usize,
+    /// Rows of a and y.
+    pub m: usize,
+    /// Columns of b and y.
+    pub n: usize,
+    /// Columns of a, rows of b.
+    pub k: usize,
+    /// Strides of a along (batch, row, column).
+    pub a: [usize; 3],
+    /// Strides of b along (batch, row, column).
+    pub b: [usize; 3],
+    /// Strides of y along (batch, row, column).
+    pub y: [usize; 3],
+}
+
+/// Memory orders of the logical (batch, row, column) axes, outermost first,
+/// that a variant needs to be fast; `None` where the present strides will do.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct Orders {
+    /// of a
+    pub a: Option<[usize; 3]>,
+    /// of b
+    pub b: Option<[usize; 3]>,
+    /// of y
+    pub y: Option<[usize; 3]>,
+}
+
+impl MatMul {
+    fn product(&self) -> Product {
+        Product {
+            parts: self.batch,
+            rows: self.m,
+            columns: self.n,
+            depth: self.k,
+            walks: 1,
+        }
+    }
+
+    /// All variants that make sense for these sizes.
+    pub fn candidates(&self) -> Vec<Variant> {
+        self.product().candidates()
+    }
+
+    /// The variant to use when nothing was measured.
+    pub fn choose(&self, facts: &Facts) -> Variant {
+        self.product().choose(facts)
+    }
+
+    /// What `variant` demands of the memory orders: one of the matrix axes of
+    /// each operand contiguous. Any strides give right results.
+    pub fn orders(&self, variant: Variant) -> Orders {
+        let packed = |[_, row, column]: [usize; 3]| (row != 1 && column != 1).then_some([0, 1, 2]);
+        match variant {
+            Variant::Plain => Orders::default(),
+            Variant::Tile { .. } => Orders {
+                a: packed(self.a),
+                b: packed(self.b),
+                y: None,
+            },
+        }
+    }
+
+    /// The kernel; its bindings are y, a, b and the epilogue's extras.
+    pub fn launch(&self, variant: Variant, epilogue: &Epilogue) -> Launch {
+        let names = [
+            ["A_BATCH", "A_ROW", "A_COLUMN"],
+            ["B_BATCH", "B_ROW", "B_COLUMN"],
+            ["Y_BATCH", "Y_ROW", "Y_COLUMN"],
+        ];
+        let mut constants: Vec<_> = names
+            .into_iter()
+            .zip([self.a, self.b, self.y])
+            .flat_map(|(names, strides)| names.into_iter().zip(strides.map(word)))
+            .collect();
+        match variant {
+            Variant::Plain => {
+                constants.extend([
+                    ("BATCH", word(self.batch)),
+                    ("M", word(self.m)),
+                    ("N", word(self.n)),
+                    ("K", word(self.k)),
+                ]);
+                let workgroups = spread(self.batch * self.m * self.n, tile::WORKGROUP);
+                tile::launch(
+                    "matmul_plain.wgsl",
+                    "plain",
+                    constants,
+                    workgroups,
+                    epilogue,
+                )
+            }
+            Variant::Tile {
+                rows,
+                columns,
+                slices,
+            } => {
+                let (cut, workgroups) = self.product().cut(rows, columns, slices);
+                constants.extend(cut);
+                let a = tile::Operand::of(self.a[1], self.a[2], self.m, self.k, &[self.a[0]]);
+                let b = tile::Operand::of(self.b[2], self.b[1], self.n, self.k, &[self.b[0]]);
+                let fast = self.y[2] == 1
+                    && [self.n, self.y[0], self.y[1]]
+                        .iter()
+                        .all(|size| size.is_multiple_of(4));
+                constants.extend(tile::operand_constants(a, b, fast));
+                tile::launch("matmul_tile.wgsl", "tile", constants, workgroups, epilogue)
+            }
+        }
+    }
+}
