@@ -1,6 +1,6 @@
 //! Runs launches on the GPU and compares.
 
-use std::sync::LazyLock;
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 use gpugan::gpu::{Executable, Gpu, Memory, Selector};
 use gpugan::graph::{Op, Shape};
@@ -17,6 +17,13 @@ static GPU: LazyLock<Gpu> = LazyLock::new(|| {
         .parse::<Selector>();
     Gpu::open(&selector).unwrap_or_else(|error| panic!("{error}"))
 });
+
+/// One test at a time: a reader only knows that its own wait has returned, while
+/// the callback that maps its buffer may still be running in another thread.
+fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 fn slice(storage: Storage, len: usize) -> Slice {
     Slice {
@@ -52,6 +59,7 @@ pub(crate) fn run_step(
     len: usize,
     step: &StepValues,
 ) -> Vec<f32> {
+    let _turn = turn();
     let sizes: Vec<usize> = inputs.iter().map(Vec::len).collect();
     let partial = match stages {
         Stages::One(_) => 1,
@@ -97,6 +105,7 @@ pub(crate) fn update(
     buffers: &mut [Vec<f32>],
     step: &StepValues,
 ) {
+    let _turn = turn();
     let sizes: Vec<usize> = buffers.iter().map(Vec::len).collect();
     let memory = Memory::poisoned(&GPU, &sizes, &[]).unwrap();
     let mut bindings = Vec::new();
