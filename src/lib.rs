@@ -15,6 +15,7 @@ pub mod ops;
 pub mod optim;
 pub mod recording;
 pub mod reference;
+pub mod sample;
 pub mod train;
 
 pub use error::{Error, Result};

@@ -333,6 +333,32 @@ fn faulty_recordings_are_refused_before_they_run() {
 }
 
 #[test]
+fn many_kernels_compile_at_once_and_a_faulty_one_is_named() {
+    let gpu = open();
+    let n = 48;
+    let memory = Memory::poisoned(&gpu, &[n * ALIGNMENT], &[]).unwrap();
+    let place = |k: usize| arena(0, k * ALIGNMENT, 1 + k);
+    let mut commands: Vec<Command> = (0..n)
+        .map(|k| Command::Dispatch(fill(place(k), &format!("{k}.0"), &[])))
+        .collect();
+    let mut executable = Executable::new(&gpu, &memory, &recording(commands.clone())).unwrap();
+    executable.run(&gpu, &StepValues::default()).unwrap();
+    for k in 0..n {
+        assert_eq!(memory.read(place(k)).unwrap(), vec![k as f32; 1 + k]);
+    }
+    // All but the faulty ones are compiled already, and again for a new device.
+    commands[n / 2] = Command::Dispatch(fill(place(0), "first_fault", &[]));
+    commands[n - 1] = Command::Dispatch(fill(place(0), "second_fault", &[]));
+    let other = open();
+    let elsewhere = Memory::new(&other, &[n * ALIGNMENT], &[]).unwrap();
+    for (gpu, memory) in [(&gpu, &memory), (&other, &elsewhere)] {
+        let text = message(Executable::new(gpu, memory, &recording(commands.clone())));
+        assert!(text.contains("first_fault"), "{text}");
+        gpu.check().unwrap();
+    }
+}
+
+#[test]
 fn a_profile_has_a_time_for_each_dispatch() {
     let gpu = open();
     let memory = Memory::poisoned(&gpu, &[200_000, 200_000], &[]).unwrap();

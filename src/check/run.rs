@@ -70,7 +70,7 @@ pub fn run_case(gpu: &Gpu, case: &Case, rung: Rung) -> Result<Vec<Comparison>> {
     places.add_group("outputs", &outputs)?;
     let facts = Facts {
         rung,
-        ..gpu.facts.for_kernels()
+        ..gpu.facts.kernel_facts()
     };
     let plan = Plan::new(&program, &places, &facts)?;
     let arenas: Vec<usize> = places.arenas().iter().map(|arena| arena.len).collect();

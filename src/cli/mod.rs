@@ -1,6 +1,7 @@
 //! The command line: one file a verb, each with the arguments it takes and
 //! the checks that need neither data nor GPU.
 
+pub mod adapters;
 pub mod check;
 pub mod presets;
 pub mod sample;
@@ -22,6 +23,12 @@ pub struct Cli {
 /// What `gpugan` can do.
 #[derive(Debug, clap::Subcommand)]
 pub enum Verb {
+    /// Train a generator against a discriminator
+    Train(Box<train::TrainArgs>),
+    /// Make images with a trained generator
+    Sample(sample::SampleArgs),
+    /// List the adapters that can be trained on
+    Adapters(adapters::AdaptersArgs),
     /// List the presets, or print one with every key explained
     Presets(presets::PresetsArgs),
 }
@@ -32,6 +39,9 @@ pub enum Verb {
 /// Whatever stops it; [`Error::exit_code`] is the exit code of the program.
 pub fn run(cli: Cli) -> Result<()> {
     match cli.verb {
+        Verb::Train(args) => crate::train::run(args.options()?),
+        Verb::Sample(args) => crate::sample::run(&args.options()?),
+        Verb::Adapters(args) => adapters::run(&args),
         Verb::Presets(args) => presets::run(&args),
     }
 }
@@ -59,7 +69,7 @@ impl AdapterArg {
 
 /// Writes to standard output. A reader that went away, as `head` does, is no
 /// error: nobody is left to tell.
-fn print(text: &str) -> Result<()> {
+pub(crate) fn print(text: &str) -> Result<()> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(e) if e.kind() != ErrorKind::BrokenPipe => {

@@ -2,6 +2,7 @@
 //! step and a sampling pass compute, and where their tensors lie. Plain data;
 //! nothing here touches a GPU.
 
+pub mod latent;
 pub mod loss;
 mod programs;
 

@@ -7,7 +7,6 @@ use std::str::FromStr;
 use serde::Serialize;
 
 use crate::error::{Error, Result};
-use crate::ops::{Facts, Rung};
 
 /// What kind of processor stands behind an adapter, best first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
@@ -80,15 +79,14 @@ pub struct AdapterFacts {
 }
 
 impl AdapterFacts {
-    /// What the choice of kernels depends on. The device is opened with the
-    /// WebGPU default of 16 KiB of workgroup memory.
-    pub fn for_kernels(&self) -> Facts {
-        Facts {
+    /// What kernels are chosen by.
+    pub fn kernel_facts(&self) -> crate::ops::Facts {
+        crate::ops::Facts {
             software: self.device_type == DeviceType::Cpu,
             subgroup_min: self.subgroup_min,
             subgroup_max: self.subgroup_max,
-            workgroup_memory: self.limits.workgroup_memory.min(16 << 10),
-            rung: Rung::Best,
+            workgroup_memory: self.limits.workgroup_memory,
+            rung: crate::ops::Rung::Best,
         }
     }
 }
@@ -155,6 +153,12 @@ impl fmt::Display for Selector {
 }
 
 impl Selector {
+    /// The selector that a user wrote, the best adapter where nothing was.
+    pub fn named(text: Option<&str>) -> Self {
+        let Ok(selector) = text.unwrap_or_default().parse();
+        selector
+    }
+
     fn matches(&self, facts: &AdapterFacts) -> bool {
         match self {
             Self::Best => true,

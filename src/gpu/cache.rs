@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::device::Gpu;
 use crate::error::{Error, Result};
 
 /// A pipeline cache and the file it is kept in.
@@ -14,25 +15,35 @@ pub(super) struct PipelineCache {
 }
 
 impl PipelineCache {
-    /// The cache of this adapter, filled from disk if there is a file. `None`
-    /// where the device or the system offers no place for one.
-    pub(super) fn open(device: &wgpu::Device, info: &wgpu::AdapterInfo) -> Option<Self> {
-        if !device.features().contains(wgpu::Features::PIPELINE_CACHE) {
+    /// The cache of this adapter, filled from its file below `folder` if there
+    /// is one. `None` where the adapter has no such cache.
+    pub(super) fn open(gpu: &Gpu, info: &wgpu::AdapterInfo, folder: &Path) -> Option<Self> {
+        if !gpu
+            .device
+            .features()
+            .contains(wgpu::Features::PIPELINE_CACHE)
+        {
             return None;
         }
-        let path = folder()?.join(wgpu::util::pipeline_cache_key(info)?);
-        let loaded = fs::read(&path).ok().and_then(|bytes| unseal(&bytes));
-        // SAFETY: the bytes come from `get_data` of an earlier run for the same
-        // adapter: only `save` writes the file, under the adapter's key and
-        // with a checksum. wgpu and the driver check the header for version
-        // and device and fall back to an empty cache.
-        let cache = unsafe {
-            device.create_pipeline_cache(&wgpu::PipelineCacheDescriptor {
-                label: Some("gpugan"),
-                data: loaded.as_deref(),
-                fallback: true,
+        let path = folder.join(wgpu::util::pipeline_cache_key(info)?);
+        let create = |data: Option<&[u8]>| {
+            gpu.attempt("the pipeline cache", |device| {
+                // SAFETY: the bytes come from `get_data` of an earlier run for
+                // the same adapter: only `save` writes the file, under the
+                // adapter's key and with a checksum. wgpu checks the header for
+                // the versions of wgpu, driver and device.
+                unsafe {
+                    device.create_pipeline_cache(&wgpu::PipelineCacheDescriptor {
+                        label: Some("gpugan"),
+                        data,
+                        fallback: true,
+                    })
+                }
             })
+            .ok()
         };
+        let loaded = fs::read(&path).ok().and_then(|bytes| unseal(&bytes));
+        let cache = create(loaded.as_deref()).or_else(|| create(None))?;
         Some(Self {
             cache,
             path,
@@ -69,7 +80,7 @@ fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
 }
 
 /// The user's cache folder for this program.
-fn folder() -> Option<PathBuf> {
+pub(super) fn folder() -> Option<PathBuf> {
     let from = |name: &str| {
         std::env::var_os(name)
             .map(PathBuf::from)
@@ -107,6 +118,7 @@ fn checksum(data: &[u8]) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gpu::Selector;
 
     #[test]
     fn a_damaged_cache_is_not_loaded() {
@@ -127,5 +139,35 @@ mod tests {
         write_whole(&path, b"two").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"two");
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_cache_is_kept_and_a_foreign_one_ignored() {
+        let gpu = Gpu::open(&Selector::default()).unwrap_or_else(|error| panic!("{error}"));
+        let info = gpu.device.adapter_info();
+        let home = tempfile::tempdir().unwrap();
+        let Some(empty) = PipelineCache::open(&gpu, &info, home.path()) else {
+            assert!(!gpu.facts.features.pipeline_cache);
+            return;
+        };
+        assert!(empty.loaded.is_none());
+        empty.save().unwrap();
+        let written = fs::read(&empty.path).unwrap();
+        let kept = PipelineCache::open(&gpu, &info, home.path()).unwrap();
+        assert_eq!(kept.loaded, unseal(&written));
+        // Nothing new: the file is left alone.
+        fs::remove_file(&empty.path).unwrap();
+        kept.save().unwrap();
+        assert!(!empty.path.exists());
+        // Sound for us, but not a cache; and one of another device.
+        let mut foreign = kept.loaded.unwrap();
+        foreign[16..24].fill(0xee);
+        for data in [&b"not a cache"[..], &foreign] {
+            fs::write(&empty.path, seal(data)).unwrap();
+            let cache = PipelineCache::open(&gpu, &info, home.path()).unwrap();
+            cache.save().unwrap();
+            gpu.check().unwrap();
+            assert_eq!(fs::read(&empty.path).unwrap(), written);
+        }
     }
 }

@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::adapter::{AdapterFacts, Selector, enumerate};
-use super::cache::PipelineCache;
+use super::cache::{PipelineCache, folder};
 use super::pipeline::{Key, Pipeline};
 use crate::error::{Error, Result};
 use crate::recording::ALIGNMENT;
@@ -32,8 +32,8 @@ pub struct Gpu {
     failure: Arc<Mutex<Option<Failure>>>,
 }
 
-/// The first thing that went wrong, kept because what follows is only a
-/// consequence of it.
+/// The first thing that went wrong, or that the device was lost: the others
+/// are only consequences.
 #[derive(Clone)]
 struct Failure {
     what: String,
@@ -92,14 +92,19 @@ impl Gpu {
     /// [`Error::Usage`] where no adapter matches; [`Error::Gpu`] where the
     /// driver refuses or stays below the WebGPU default limits.
     pub fn open(selector: &Selector) -> Result<Self> {
+        let used = wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::PIPELINE_CACHE;
+        Self::open_with(selector, used)
+    }
+
+    /// Opens with those of the features that the adapter has.
+    pub(super) fn open_with(selector: &Selector, features: wgpu::Features) -> Result<Self> {
         let adapters = enumerate();
         let all: Vec<AdapterFacts> = adapters.iter().map(|(facts, _)| facts.clone()).collect();
         let facts = selector.choose(&all)?.clone();
         let adapter = &adapters[facts.index].1;
         let (device, queue) = pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor {
             label: Some("gpugan"),
-            required_features: adapter.features()
-                & (wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::PIPELINE_CACHE),
+            required_features: adapter.features() & features,
             required_limits: limits(&facts, adapter.limits())?,
             ..Default::default()
         }))
@@ -114,30 +119,32 @@ impl Gpu {
             )
         })?;
 
-        let failure = Arc::new(Mutex::new(None));
-        let keep = |failure: &Arc<Mutex<Option<Failure>>>, new: Failure| {
-            lock(failure).get_or_insert(new);
-        };
+        let failure: Arc<Mutex<Option<Failure>>> = Arc::default();
         let (slot, name) = (failure.clone(), facts.name.clone());
-        device.set_device_lost_callback(move |_, message| {
-            let what = format!("the device {name} was lost: {}", one_line(&message));
-            keep(&slot, lost(what));
+        device.set_device_lost_callback(move |reason, message| {
+            let what = format!(
+                "the device {name} was lost ({})",
+                one_line(&format!("{reason:?} {message}"))
+            );
+            *lock(&slot) = Some(lost(what));
         });
         let (slot, name) = (failure.clone(), facts.name.clone());
         device.on_uncaptured_error(Arc::new(move |error| {
-            keep(&slot, Failure::of(&name, &error));
+            lock(&slot).get_or_insert(Failure::of(&name, &error));
         }));
 
-        let cache = PipelineCache::open(&device, &adapter.get_info()).map(Arc::new);
-        let gpu = Self {
+        let mut gpu = Self {
             facts,
             device,
             queue,
             pipelines: Arc::default(),
-            cache,
+            cache: None,
             in_flight: Arc::default(),
             failure,
         };
+        gpu.cache = folder()
+            .and_then(|folder| PipelineCache::open(&gpu, &adapter.get_info(), &folder))
+            .map(Arc::new);
         gpu.check()?;
         Ok(gpu)
     }
@@ -207,7 +214,7 @@ impl Gpu {
         self.check()?;
         let what = match result {
             Ok(Ok(_)) => return Ok(()),
-            Ok(Err(error)) => error.to_string(),
+            Ok(Err(error)) => one_line(&error.to_string()),
             Err(_) => "it was lost while waiting".into(),
         };
         let failure = lost(format!("the device {} failed: {what}", self.facts.name));
@@ -232,6 +239,7 @@ impl Gpu {
         for scope in scopes.into_iter().rev() {
             error = pollster::block_on(scope.pop()).or(error);
         }
+        // A lost device is the cause of whatever else was refused.
         self.check()?;
         match error {
             None => Ok(value),
@@ -302,4 +310,127 @@ fn limits(facts: &AdapterFacts, adapter: wgpu::Limits) -> Result<wgpu::Limits> {
     limits.max_buffer_size = buffer;
     limits.max_storage_buffer_binding_size = binding;
     Ok(limits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gpu::source::tests::fill;
+    use crate::gpu::{Executable, Memory, Readback};
+    use crate::recording::{
+        Access, Binding, Command, Dispatch, Kernel, Recording, Slice, StepValues, Storage,
+    };
+
+    fn open() -> Gpu {
+        Gpu::open(&Selector::default()).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    const SLICE: Slice = Slice {
+        storage: Storage::Arena(0),
+        offset: 0,
+        len: 4,
+    };
+
+    #[test]
+    fn a_lost_device_is_one_clear_error_from_every_call() {
+        let gpu = open();
+        let memory = Memory::new(&gpu, &[4], &[]).unwrap();
+        let mut readback = Readback::new(&gpu, 4).unwrap();
+        let mut executable = Executable::new(&gpu, &memory, &Recording::default()).unwrap();
+        readback.request(&memory, SLICE, 0).unwrap();
+        gpu.device.destroy();
+        // A driver's loss is told at once, this one after what was submitted.
+        gpu.device
+            .poll(wgpu::PollType::wait_indefinitely())
+            .unwrap();
+        let first = memory.read(SLICE).unwrap_err().to_string();
+        assert!(first.contains("lost"), "{first}");
+        assert!(first.contains(&gpu.facts.name), "{first}");
+        assert!(first.contains("resume from the last checkpoint"), "{first}");
+        let later = [
+            gpu.check().err(),
+            gpu.wait().err(),
+            memory.write(SLICE, &[0.0; 4]).err(),
+            memory.read(SLICE).err(),
+            memory.poison_temporaries().and(gpu.check()).err(),
+            Memory::new(&gpu, &[4], &[]).err(),
+            readback.request(&memory, SLICE, 1).err(),
+            readback.ready().err(),
+            readback.finish().err(),
+            executable.run(&gpu, &StepValues::default()).err(),
+            executable.profile(&gpu, &StepValues::default()).err(),
+            Executable::new(&gpu, &memory, &Recording::default()).err(),
+        ];
+        for (call, error) in later.into_iter().enumerate() {
+            let error = error.unwrap_or_else(|| panic!("call {call} worked"));
+            assert_eq!(error.to_string(), first, "call {call}");
+        }
+    }
+
+    #[test]
+    fn a_refused_call_is_kept_and_told_in_one_line() {
+        let gpu = open();
+        let refused = || {
+            gpu.device.create_buffer(&wgpu::BufferDescriptor {
+                label: Some("wrong"),
+                size: u64::MAX / 2,
+                usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::STORAGE,
+                mapped_at_creation: false,
+            })
+        };
+        // In an attempt it is the attempt's error, and nothing is kept.
+        let error = gpu.attempt("a test buffer", |_| refused()).unwrap_err();
+        assert!(
+            error.to_string().starts_with("cannot make a test buffer"),
+            "{error}"
+        );
+        gpu.check().unwrap();
+        refused();
+        let error = gpu.check().unwrap_err();
+        assert_eq!(error.exit_code(), 1);
+        let text = error.to_string();
+        assert!(text.contains("refused a call"), "{text}");
+        assert_eq!(text.lines().count(), 1, "{text}");
+        assert_eq!(gpu.wait().unwrap_err().to_string(), text);
+    }
+
+    #[test]
+    fn a_driver_without_any_feature_will_do() {
+        let gpu = Gpu::open_with(&Selector::default(), wgpu::Features::empty()).unwrap();
+        assert!(gpu.cache.is_none());
+        gpu.save_pipeline_cache().unwrap();
+        let memory = Memory::poisoned(&gpu, &[4], &[4]).unwrap();
+        let temporary = Slice {
+            storage: Storage::Temporary(0),
+            ..SLICE
+        };
+        let recording = Recording {
+            commands: vec![
+                Command::Copy {
+                    from: temporary,
+                    to: SLICE,
+                },
+                Command::Dispatch(Dispatch {
+                    kernel: Kernel {
+                        constants: vec![("LEN", 4), ("GRID_X", 1), ("WORKGROUP", 64)],
+                        ..fill("2.0")
+                    },
+                    bindings: vec![Binding {
+                        slice: temporary,
+                        access: Access::Write,
+                    }],
+                    workgroups: [1; 3],
+                    label: "fill".into(),
+                }),
+            ],
+            temporaries: vec![4],
+        };
+        let mut executable = Executable::new(&gpu, &memory, &recording).unwrap();
+        let times = executable.profile(&gpu, &StepValues::default()).unwrap();
+        assert_eq!(times.len(), 1);
+        assert_eq!(times[0].0, 1);
+        assert!(times[0].1 > 0);
+        assert!(memory.read(SLICE).unwrap().iter().all(|v| v.is_nan()));
+        assert_eq!(memory.read(temporary).unwrap(), [2.0; 4]);
+    }
 }

@@ -5,9 +5,9 @@ use std::ops::Range;
 use std::time::Instant;
 
 use super::device::Gpu;
-use super::memory::{Memory, bytes, map, staging};
+use super::memory::{Memory, bytes, cannot_read, map, staging};
 use super::pipeline::{Key, Pipeline, compile};
-use super::source::{MAX_STORAGE_BINDINGS, MAX_WORKGROUPS};
+use super::translate::{MAX_STORAGE_BINDINGS, MAX_WORKGROUPS};
 use crate::error::{Error, Result};
 use crate::recording::{
     ALIGNMENT, Access, Binding, Command, Dispatch, Recording, STEP_BYTES, Slice, StepValues,
@@ -215,12 +215,9 @@ impl Executable {
         gpu.submit(encoder)?;
         map(&staging, elements);
         gpu.wait()?;
-        let view = staging.get_mapped_range(0..size).map_err(|error| {
-            Error::gpu(
-                format!("cannot read time stamps from {}: {error}", gpu.facts.name),
-                "profile again",
-            )
-        })?;
+        let view = staging
+            .get_mapped_range(0..size)
+            .map_err(|error| cannot_read(gpu, &error.to_string()))?;
         Ok(bytemuck::pod_collect_to_vec(&view))
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::device::Gpu;
+use super::device::{Gpu, one_line};
 use crate::error::{Error, Result};
 use crate::recording::{Slice, Storage};
 
@@ -120,7 +120,7 @@ impl Memory {
         let arrived = map(&staging, slice.len);
         self.gpu.wait()?;
         if !arrived.load(Ordering::Acquire) {
-            return Err(unmapped(&self.gpu, slice));
+            return Err(cannot_read(&self.gpu, "the buffer was not mapped"));
         }
         take(&self.gpu, &staging, slice.len)
     }
@@ -207,21 +207,16 @@ pub(super) fn take(gpu: &Gpu, staging: &wgpu::Buffer, elements: usize) -> Result
     let values = staging
         .get_mapped_range(0..bytes(elements))
         .map(|view| bytemuck::pod_collect_to_vec(&view))
-        .map_err(|error| {
-            Error::gpu(
-                format!("cannot read from {}: {error}", gpu.facts.name),
-                "resume from the last checkpoint",
-            )
-        });
+        .map_err(|error| cannot_read(gpu, &error.to_string()));
     staging.unmap();
     values
 }
 
-/// For a map request that failed without a word from the device.
-pub(super) fn unmapped(gpu: &Gpu, slice: Slice) -> Error {
+/// For values that did not arrive; the device may know why.
+pub(super) fn cannot_read(gpu: &Gpu, why: &str) -> Error {
     gpu.check().err().unwrap_or_else(|| {
         Error::gpu(
-            format!("{} did not return slice {slice}", gpu.facts.name),
+            format!("cannot read from {}: {}", gpu.facts.name, one_line(why)),
             "resume from the last checkpoint",
         )
     })

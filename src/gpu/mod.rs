@@ -12,6 +12,7 @@ mod pipeline;
 mod readback;
 mod shaders;
 mod source;
+mod translate;
 
 pub use adapter::{AdapterFacts, DeviceType, Features, Limits, Selector, list};
 pub use device::Gpu;
@@ -19,4 +20,5 @@ pub use executable::Executable;
 pub use memory::{Memory, POISON_BITS};
 pub use readback::Readback;
 pub use shaders::SHADERS;
-pub use source::{Translation, expand, translate};
+pub use source::expand;
+pub use translate::{Translation, translate};

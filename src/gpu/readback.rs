@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::device::Gpu;
-use super::memory::{Memory, bytes, map, staging, take, unmapped};
+use super::memory::{Memory, bytes, cannot_read, map, staging, take};
 use crate::error::{Error, Result};
 use crate::recording::Slice;
 
@@ -25,7 +25,7 @@ pub struct Readback {
 
 struct Request {
     tag: u64,
-    slice: Slice,
+    len: usize,
     staging: wgpu::Buffer,
     submission: wgpu::SubmissionIndex,
     arrived: Arc<AtomicBool>,
@@ -81,7 +81,7 @@ impl Readback {
         let arrived = map(&staging, slice.len);
         self.under_way.push_back(Request {
             tag,
-            slice,
+            len: slice.len,
             staging,
             submission,
             arrived,
@@ -124,9 +124,9 @@ impl Readback {
             self.gpu.wait_for(oldest.submission)?;
         }
         if !oldest.arrived.load(Ordering::Acquire) {
-            return Err(unmapped(&self.gpu, oldest.slice));
+            return Err(cannot_read(&self.gpu, "the buffer was not mapped"));
         }
-        let values = take(&self.gpu, &oldest.staging, oldest.slice.len)?;
+        let values = take(&self.gpu, &oldest.staging, oldest.len)?;
         self.free.push(oldest.staging);
         self.arrived.push((oldest.tag, values));
         Ok(())

@@ -8,4 +8,27 @@ macro_rules! shaders {
 
 /// Name below `shaders/` and text of every shader file, sorted by name. A test
 /// compares the list with the folder.
-pub const SHADERS: &[(&str, &str)] = shaders!["fill.wgsl", "lib/grid.wgsl", "lib/step.wgsl",];
+pub const SHADERS: &[(&str, &str)] = shaders![
+    "conv_plain.wgsl",
+    "conv_tile.wgsl",
+    "conv_weight_grad_tile.wgsl",
+    "fill.wgsl",
+    "index.wgsl",
+    "lib/epilogue.wgsl",
+    "lib/grid.wgsl",
+    "lib/math.wgsl",
+    "lib/right.wgsl",
+    "lib/step.wgsl",
+    "lib/tile.wgsl",
+    "lib/tree.wgsl",
+    "map.wgsl",
+    "matmul_plain.wgsl",
+    "matmul_tile.wgsl",
+    "norm.wgsl",
+    "optimizer.wgsl",
+    "pad.wgsl",
+    "random.wgsl",
+    "reduce.wgsl",
+    "resize.wgsl",
+    "window.wgsl",
+];

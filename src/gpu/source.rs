@@ -1,5 +1,4 @@
-//! From a [`Kernel`] to one WGSL text, and the checks of that text that need no
-//! GPU.
+//! From a [`Kernel`] to one WGSL text.
 //!
 //! Directives stand alone on a line: `#import lib/name.wgsl` (a file is taken
 //! in at most once), `#if NAME`, `#else`, `#endif` (NAME is a constant of the
@@ -9,24 +8,13 @@
 //! binding.
 
 use std::collections::HashSet;
-use std::fmt::Write;
 
-use naga::valid::{Capabilities, ValidationFlags, Validator};
-
-use super::device::one_line;
 use super::shaders::SHADERS;
 use crate::error::{Error, Result};
 use crate::recording::Kernel;
 
 const STEP_BINDING: &str = "{{step_binding}}";
 const MEND: &str = "mend the shader or the code that launches it";
-
-/// Storage bindings of one kernel: the WebGPU default limit.
-pub(super) const MAX_STORAGE_BINDINGS: usize = 8;
-/// Workgroups along one dimension: the WebGPU default limit.
-pub(super) const MAX_WORKGROUPS: u32 = 65_535;
-const MAX_INVOCATIONS: u32 = 256;
-const MAX_WORKGROUP_BYTES: u32 = 16_384;
 
 /// The text of a kernel and where each of its lines comes from.
 pub(super) struct Source {
@@ -49,8 +37,13 @@ pub fn expand(kernel: &Kernel) -> Result<String> {
 
 impl Source {
     pub(super) fn new(kernel: &Kernel) -> Result<Self> {
+        Self::with_files(kernel, SHADERS)
+    }
+
+    fn with_files(kernel: &Kernel, files: &'static [(&'static str, &'static str)]) -> Result<Self> {
         let mut expansion = Expansion {
             kernel,
+            files,
             imported: HashSet::new(),
             text: String::new(),
             lines: Vec::new(),
@@ -81,7 +74,7 @@ impl Source {
     }
 
     /// The file and line behind a line of the text (from 1).
-    fn origin(&self, line: u32) -> (&'static str, usize) {
+    pub(super) fn origin(&self, line: u32) -> (&'static str, usize) {
         (line as usize)
             .checked_sub(1)
             .and_then(|line| self.lines.get(line).copied())
@@ -89,12 +82,14 @@ impl Source {
     }
 }
 
-fn fault(file: &str, line: usize, what: impl std::fmt::Display) -> Error {
+/// An error at a line (from 1; 0 where it is not known) of a shader file.
+pub(super) fn fault(file: &str, line: usize, what: impl std::fmt::Display) -> Error {
     Error::gpu(format!("shaders/{file}:{line}: {what}"), MEND)
 }
 
 struct Expansion<'a> {
     kernel: &'a Kernel,
+    files: &'static [(&'static str, &'static str)],
     imported: HashSet<&'static str>,
     text: String,
     lines: Vec<(&'static str, usize)>,
@@ -133,7 +128,7 @@ impl Expansion<'_> {
 
     /// Appends a file, asked for at `from`.
     fn file(&mut self, name: &str, from: (&str, usize)) -> Result<()> {
-        let Some(&(name, text)) = SHADERS.iter().find(|(known, _)| *known == name) else {
+        let Some(&(name, text)) = self.files.iter().find(|(known, _)| *known == name) else {
             return Err(fault(
                 from.0,
                 from.1,
@@ -218,141 +213,15 @@ impl Expansion<'_> {
     }
 }
 
-/// A kernel in the languages of the three backends.
-#[derive(Clone, Debug)]
-pub struct Translation {
-    /// SPIR-V words, for Vulkan.
-    pub spirv: Vec<u32>,
-    /// Metal Shading Language.
-    pub msl: String,
-    /// HLSL, for DirectX 12.
-    pub hlsl: String,
-}
-
-/// Parses and validates a kernel, checks it against the WebGPU default limits
-/// and writes it in the languages of all backends. Needs no GPU.
-///
-/// # Errors
-/// [`Error::Gpu`] that names the file and line at fault where they are known.
-pub fn translate(kernel: &Kernel) -> Result<Translation> {
-    let source = Source::new(kernel)?;
-    let (module, info) = source.validate(kernel)?;
-    check_limits(kernel, &source, &module)?;
-    let failed = |language: &str, error: &dyn std::error::Error| {
-        fault(
-            kernel.file,
-            0,
-            format!("{}: no {language}: {}", kernel.variant, chain(error)),
-        )
-    };
-
-    let options = naga::back::spv::Options::default();
-    let spirv = naga::back::spv::write_vec(&module, &info, &options, None)
-        .map_err(|error| failed("SPIR-V", &error))?;
-
-    let options = naga::back::msl::Options {
-        lang_version: (2, 0),
-        ..Default::default()
-    };
-    let (msl, translated) =
-        naga::back::msl::write_string(&module, &info, &options, &Default::default())
-            .map_err(|error| failed("MSL", &error))?;
-    for name in translated.entry_point_names {
-        name.map_err(|error| failed("MSL", &error))?;
-    }
-
-    let (options, pipeline) = Default::default();
-    let mut hlsl = String::new();
-    let translated = naga::back::hlsl::Writer::new(&mut hlsl, &options, &pipeline)
-        .write(&module, &info, None)
-        .map_err(|error| failed("HLSL", &error))?;
-    for name in translated.entry_point_names {
-        name.map_err(|error| failed("HLSL", &error))?;
-    }
-    Ok(Translation { spirv, msl, hlsl })
-}
-
-impl Source {
-    /// The parsed and validated module.
-    pub(super) fn validate(
-        &self,
-        kernel: &Kernel,
-    ) -> Result<(naga::Module, naga::valid::ModuleInfo)> {
-        let located = |location: Option<naga::SourceLocation>, what: String| {
-            let Some(location) = location else {
-                return fault(kernel.file, 0, format!("{}: {what}", kernel.variant));
-            };
-            let (file, line) = self.origin(location.line_number);
-            let code = self.text.lines().nth(location.line_number as usize - 1);
-            let code = code.unwrap_or_default().trim();
-            let what = format!("{} of {}: {what} in '{code}'", kernel.variant, kernel.file);
-            fault(file, line, what)
-        };
-        let module = naga::front::wgsl::parse_str(&self.text)
-            .map_err(|e| located(e.location(&self.text), one_line(e.message())))?;
-        let info = Validator::new(ValidationFlags::all(), Capabilities::empty())
-            .validate(&module)
-            .map_err(|e| located(e.location(&self.text), chain(e.as_inner())))?;
-        Ok((module, info))
-    }
-}
-
-/// An error and its causes in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        // Writing to a string cannot fail.
-        let _ = write!(text, ": {error}");
-        cause = error.source();
-    }
-    one_line(&text)
-}
-
-fn check_limits(kernel: &Kernel, source: &Source, module: &naga::Module) -> Result<()> {
-    let fault = |what: String| Err(fault(kernel.file, 0, format!("{}: {what}", kernel.variant)));
-    let [entry] = module.entry_points.as_slice() else {
-        return fault("there must be one entry point".into());
-    };
-    if entry.name != "main" || entry.stage != naga::ShaderStage::Compute {
-        return fault("the entry point must be a compute shader named main".into());
-    }
-    let invocations = entry.workgroup_size.iter().product::<u32>();
-    if invocations > MAX_INVOCATIONS {
-        return fault(format!(
-            "{invocations} invocations a workgroup, at most {MAX_INVOCATIONS}"
-        ));
-    }
-    let bindings = source.storage_bindings;
-    if bindings > MAX_STORAGE_BINDINGS {
-        return fault(format!(
-            "{bindings} storage bindings, at most {MAX_STORAGE_BINDINGS}"
-        ));
-    }
-    let bytes = module
-        .global_variables
-        .iter()
-        .filter(|(_, variable)| variable.space == naga::AddressSpace::WorkGroup)
-        .map(|(_, variable)| module.types[variable.ty].inner.size(module.to_ctx()))
-        // As wgpu counts: each variable takes a multiple of 16 bytes.
-        .map(|size| size.next_multiple_of(16))
-        .sum::<u32>();
-    if bytes > MAX_WORKGROUP_BYTES {
-        return fault(format!(
-            "{bytes} bytes of workgroup memory, at most {MAX_WORKGROUP_BYTES}"
-        ));
-    }
-    Ok(())
-}
-
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::recording::{STEP_BYTES, StepValues};
     use std::mem::offset_of;
     use std::path::Path;
 
-    fn fill(value: &str) -> Kernel {
+    /// A kernel of `fill.wgsl`.
+    pub(in crate::gpu) fn fill(value: &str) -> Kernel {
         Kernel {
             file: "fill.wgsl",
             variant: "plain",
@@ -362,25 +231,8 @@ mod tests {
         }
     }
 
-    fn message<T>(result: Result<T>) -> String {
+    pub(in crate::gpu) fn message<T>(result: Result<T>) -> String {
         result.err().expect("an error").to_string()
-    }
-
-    /// Expands `text` as if it were the file `fill.wgsl`.
-    fn expand_text(text: &'static str, kernel: &Kernel) -> String {
-        // The expansion reads only embedded files: put the text in a snippet's
-        // place instead of a file.
-        let mut lines = Vec::new();
-        for line in text.lines() {
-            let expansion = Expansion {
-                kernel,
-                imported: HashSet::new(),
-                text: String::new(),
-                lines: Vec::new(),
-            };
-            lines.push(expansion.substitute(line, "fill.wgsl", 1).unwrap());
-        }
-        lines.join("\n")
     }
 
     #[test]
@@ -405,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kernel_expands_and_translates() {
+    fn a_kernel_expands() {
         let mut kernel = fill("f32(i)");
         let text = expand(&kernel).unwrap();
         assert!(text.starts_with("const LEN: u32 = 5u;\n"), "{text}");
@@ -423,16 +275,67 @@ mod tests {
         ];
         let text = expand(&kernel).unwrap();
         assert!(text.contains("@binding(2) var<uniform> step"), "{text}");
-        let translation = translate(&kernel).unwrap();
-        assert_eq!(translation.spirv[0], 0x0723_0203);
-        assert!(translation.msl.contains("kernel void"));
-        assert!(translation.hlsl.contains("numthreads(64, 1, 1)"));
+    }
+
+    /// The lines of `files[0]` after expansion, without the constants.
+    fn lines_of(
+        kernel: &Kernel,
+        files: &'static [(&'static str, &'static str)],
+    ) -> Result<Vec<String>> {
+        let kernel = Kernel {
+            file: files[0].0,
+            ..kernel.clone()
+        };
+        let text = Source::with_files(&kernel, files)?.text;
+        let code = text.lines().skip(kernel.constants.len());
+        Ok(code.map(str::to_owned).collect())
     }
 
     #[test]
-    fn comments_keep_their_braces() {
-        let text = expand_text("a = {{value}}; // {{other}}", &fill("1.0"));
-        assert_eq!(text, "a = 1.0; // {{other}}");
+    fn conditions_nest_and_imports_come_once() {
+        let files: &[_] = &[
+            (
+                "a.wgsl",
+                "#import b.wgsl\n#if LEN\n1 {{value}}// {{other}}\n#if ZERO\n2\n#import c.wgsl\n\
+                 #else\n  #if UNKNOWN\n3\n#else\n4\n#endif\n#endif\n#else\n#if LEN\n5\n\
+                 #else\n6\n#endif\n#endif\n#import b.wgsl",
+            ),
+            ("b.wgsl", "b\n#import a.wgsl"),
+            ("c.wgsl", "c"),
+        ];
+        let mut kernel = fill("x\ny");
+        kernel.constants.push(("ZERO", 0));
+        let lines = lines_of(&kernel, files).unwrap();
+        assert_eq!(lines, ["b", "1 x", "y// {{other}}", "4"]);
+    }
+
+    #[test]
+    fn wrong_directives_are_named_with_file_and_line() {
+        for (files, expected) in [
+            (
+                &[("a", "x\n#include b")],
+                "shaders/a:2: unknown directive '#include b'",
+            ),
+            (
+                &[("a", "x\n#import b")],
+                "shaders/a:2: there is no shader file b",
+            ),
+            (&[("a", "x\n#if")], "shaders/a:2: unknown directive '#if'"),
+            (
+                &[("a", "#if LEN\n#if LEN\n#endif")],
+                "shaders/a:1: #if without #endif",
+            ),
+            (&[("a", "#endif")], "shaders/a:1: #endif without #if"),
+            (&[("a", "#else")], "shaders/a:1: #else without #if"),
+            (
+                &[("a", "#if LEN\n#else\n#else\n#endif")],
+                "shaders/a:3: #else without #if",
+            ),
+            (&[("a", "{{value")], "shaders/a:1: '{{' without '}}'"),
+        ] {
+            let text = message(lines_of(&fill("1.0"), files));
+            assert!(text.starts_with(expected), "{text}");
+        }
     }
 
     #[test]
@@ -450,43 +353,6 @@ mod tests {
         let mut kernel = fill("1.0");
         kernel.constants.push(("LEN", 6));
         assert!(message(expand(&kernel)).contains("LEN is given twice"));
-    }
-
-    #[test]
-    fn errors_in_wgsl_name_the_real_line() {
-        let line = 1 + SHADERS
-            .iter()
-            .find(|(name, _)| *name == "fill.wgsl")
-            .unwrap()
-            .1
-            .lines()
-            .position(|line| line.contains("{{value}}"))
-            .unwrap();
-        // Does not parse, does not validate.
-        for value in ["nothing[i]", "1u"] {
-            let text = message(translate(&fill(value)));
-            let place = format!("shaders/fill.wgsl:{line}: plain of fill.wgsl");
-            assert!(text.starts_with(&place), "{text}");
-            assert_eq!(text.lines().count(), 1, "{text}");
-        }
-    }
-
-    #[test]
-    fn limits_are_checked_without_a_gpu() {
-        let mut kernel = fill("1.0");
-        kernel.constants[2] = ("WORKGROUP", 512);
-        assert!(message(translate(&kernel)).contains("512 invocations a workgroup, at most 256"));
-
-        let mut kernel = fill("shared_memory[i]");
-        kernel.snippets[1].1 = "var<workgroup> shared_memory: array<f32, 4097>;".into();
-        let text = message(translate(&kernel));
-        assert!(text.contains("16400 bytes of workgroup memory"), "{text}");
-
-        let mut kernel = fill("1.0");
-        kernel.snippets[1].1 = (1..9)
-            .map(|n| format!("@group(0) @binding({n}) var<storage, read> e{n}: array<f32>;\n"))
-            .collect();
-        assert!(message(translate(&kernel)).contains("9 storage bindings, at most 8"));
     }
 
     #[test]

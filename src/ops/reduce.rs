@@ -217,7 +217,8 @@ impl Reduce {
     }
 
     /// The same reduction in two kernels, where one would leave a large GPU
-    /// idle: the first writes `kept_1` partial results (its output, contiguous),
+    /// idle: the first reduces equal parts, each to its own place of a
+    /// temporary (its `kept` sizes, contiguous);
     /// the second reads them as its only input. `None` where one kernel does.
     pub fn split(&self) -> Option<[Self; 2]> {
         const MOST: usize = 256;

@@ -1,8 +1,17 @@
-//! What a training run leaves on disk: its folder, log, statistics,
-//! checkpoints and figures.
+//! Training: the loop, and what a run leaves on disk: its folder, log,
+//! statistics, checkpoints and figures.
 
+mod capacity;
 pub mod checkpoint;
 pub mod figures;
+pub mod memory;
 pub mod plot;
+mod progress;
+mod run;
 pub mod run_folder;
+pub mod session;
+pub mod state;
 pub mod stats;
+mod trace;
+
+pub use run::run;

@@ -1,0 +1,203 @@
+//! `gpugan sample`: images of a trained generator.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::config::Config;
+use crate::config::options::{SampleForm, SampleOptions};
+use crate::error::{Error, Result};
+use crate::gan::{self, latent};
+use crate::gpu::{Executable, Gpu, Memory, Selector};
+use crate::graph::{Places, Plan};
+use crate::models::Model;
+use crate::recording::StepValues;
+use crate::train::checkpoint::{Checkpoint, newest_readable};
+use crate::train::{figures, state};
+
+/// Images of one pass.
+const PASS: usize = 64;
+
+/// Frames a second of a walk.
+const FRAME_RATE: f64 = 12.0;
+
+/// Makes images as asked.
+///
+/// # Errors
+/// [`Error::Usage`] for a file that is no checkpoint of this program; errors of
+/// the device and of writing.
+pub fn run(options: &SampleOptions) -> Result<()> {
+    let (path, checkpoint) = load(&options.checkpoint)?;
+    let (config, channels) = state::description(&checkpoint, &path)?;
+    let averaged = checkpoint
+        .tensors
+        .keys()
+        .any(|name| name.starts_with("G_ema."));
+    let prefix = if averaged && !options.raw {
+        "G_ema"
+    } else {
+        "G"
+    };
+    let gpu = Gpu::open(&Selector::named(options.adapter.as_deref()))?;
+    let model = Model::new(&config, channels);
+    let [c, h, w] = model.image();
+
+    let ends: Vec<Vec<f32>> = options
+        .seeds
+        .iter()
+        .map(|&seed| latent::of_seed(config.model.latent_distribution, model.latent(), seed))
+        .collect();
+    let z = match options.form {
+        SampleForm::Walk { frames } => walk(&ends, frames),
+        SampleForm::Grid { .. } | SampleForm::Folder => ends,
+    };
+    let mut sampler = Sampler::new(&gpu, &config, &model, prefix, &checkpoint, &path)?;
+    let images = sampler.sample(&z.concat())?;
+
+    let one = c * h * w;
+    match options.form {
+        SampleForm::Grid { columns } => {
+            figures::save_png(
+                figures::grid(&images, [z.len(), c, h, w], columns)?,
+                &options.out,
+            )?;
+        }
+        SampleForm::Folder => {
+            fs::create_dir_all(&options.out).map_err(Error::io("create", &options.out))?;
+            for (index, seed) in options.seeds.iter().enumerate() {
+                let image = figures::single(&images, [z.len(), c, h, w], index)?;
+                figures::save_png(image, &options.out.join(format!("seed{seed:04}.png")))?;
+            }
+        }
+        SampleForm::Walk { .. } => {
+            let frames = images
+                .chunks(one)
+                .map(|image| figures::grid(image, [1, c, h, w], 1))
+                .collect::<Result<Vec<_>>>()?;
+            figures::save_gif(&frames, &options.out, FRAME_RATE)?;
+        }
+    }
+    gpu.save_pipeline_cache()?;
+    crate::cli::print(&format!(
+        "{} images of {} -> {}\n",
+        z.len(),
+        path.display(),
+        options.out.display()
+    ))
+}
+
+/// A checkpoint file, or the newest readable one of a run folder.
+fn load(path: &Path) -> Result<(PathBuf, Checkpoint)> {
+    if !path.is_dir() {
+        return Ok((path.to_owned(), Checkpoint::load(path)?));
+    }
+    newest_readable(path, |_| {}).ok_or_else(|| {
+        Error::usage(
+            format!("no readable checkpoint in {}", path.display()),
+            "give a checkpoint-*.safetensors or a run folder",
+        )
+    })
+}
+
+/// Latents from each of `ends` to the next and back to the first, `frames`
+/// from one to the next, on great circles: straight lines would pass through
+/// vectors far shorter than the generator has seen (White 2016, section 2).
+fn walk(ends: &[Vec<f32>], frames: usize) -> Vec<Vec<f32>> {
+    let mut path = Vec::with_capacity(ends.len() * frames);
+    for (index, from) in ends.iter().enumerate() {
+        let to = &ends[(index + 1) % ends.len()];
+        let length = |v: &[f32]| v.iter().map(|x| x * x).sum::<f32>().sqrt();
+        let dot: f32 = from.iter().zip(to).map(|(a, b)| a * b).sum();
+        let angle = (dot / (length(from) * length(to))).clamp(-1.0, 1.0).acos();
+        for frame in 0..frames {
+            let t = frame as f32 / frames as f32;
+            let (a, b) = if angle.sin() < 1e-4 {
+                (1.0 - t, t)
+            } else {
+                (
+                    ((1.0 - t) * angle).sin() / angle.sin(),
+                    (t * angle).sin() / angle.sin(),
+                )
+            };
+            path.push(from.iter().zip(to).map(|(x, y)| a * x + b * y).collect());
+        }
+    }
+    path
+}
+
+/// A generator in evaluation, ready to run.
+struct Sampler {
+    gpu: Gpu,
+    memory: Memory,
+    places: Places,
+    executable: Executable,
+    latent: usize,
+    image: usize,
+    range: (f32, f32),
+}
+
+impl Sampler {
+    /// Loads the weights named `<prefix>.` of a checkpoint.
+    fn new(
+        gpu: &Gpu,
+        config: &Config,
+        model: &Model,
+        prefix: &str,
+        checkpoint: &Checkpoint,
+        path: &Path,
+    ) -> Result<Self> {
+        let program = gan::sampling(model, prefix, PASS)?;
+        let states = program.graph.states();
+        let mut places = Places::default();
+        let tensors: Vec<_> = states
+            .iter()
+            .map(|state| (state.name.clone(), state.shape.clone()))
+            .collect();
+        places.add_group("sample", &tensors)?;
+        let plan = Plan::new(&program, &places, &gpu.facts.kernel_facts())?;
+        let arenas: Vec<usize> = places.arenas().iter().map(|arena| arena.len).collect();
+        let memory = Memory::new(gpu, &arenas, &plan.recording.temporaries)?;
+        let executable = Executable::new(gpu, &memory, &plan.recording)?;
+        for (name, shape, slice) in places.iter().filter(|(name, ..)| name.starts_with(prefix)) {
+            match checkpoint.tensors.get(name) {
+                Some((found, values)) if found[..] == shape[..] => memory.write(slice, values)?,
+                _ => {
+                    return Err(Error::usage(
+                        format!("{} has no tensor {name} of {shape}", path.display()),
+                        "give a checkpoint that this version wrote",
+                    ));
+                }
+            }
+        }
+        let [c, h, w] = model.image();
+        Ok(Self {
+            gpu: gpu.clone(),
+            memory,
+            places,
+            executable,
+            latent: model.latent(),
+            image: c * h * w,
+            range: config.model.output.range(),
+        })
+    }
+
+    /// Images in [-1, 1], row-major, of latents `[count, latent]`.
+    fn sample(&mut self, z: &[f32]) -> Result<Vec<f32>> {
+        let place = |name: &str| self.places.get(name).map(|(_, slice)| slice);
+        let (Some(input), Some(output)) = (place("sample.z"), place("sample.images")) else {
+            unreachable!("the sampling program declares both");
+        };
+        let (low, high) = self.range;
+        let mut images = Vec::with_capacity(z.len() / self.latent * self.image);
+        for part in z.chunks(PASS * self.latent) {
+            // A short last part is filled up; what is too much is dropped.
+            let mut padded = part.to_vec();
+            padded.resize(PASS * self.latent, 0.0);
+            self.memory.write(input, &padded)?;
+            self.executable.run(&self.gpu, &StepValues::default())?;
+            let made = self.memory.read(output)?;
+            let wanted = &made[..part.len() / self.latent * self.image];
+            images.extend(wanted.iter().map(|x| (x - low) / (high - low) * 2.0 - 1.0));
+        }
+        Ok(images)
+    }
+}

@@ -1,0 +1,122 @@
+//! What a run shows: a progress bar on a terminal, plain lines elsewhere.
+
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::run_folder::Log;
+use super::stats::Tick;
+use crate::error::Result;
+
+/// The bar and the log of a run.
+pub struct Progress {
+    bar: ProgressBar,
+    log: Option<Log>,
+    quiet: bool,
+}
+
+impl Progress {
+    /// Shows nothing if `quiet`; no bar where standard error is no terminal.
+    pub fn new(quiet: bool) -> Self {
+        Self {
+            bar: ProgressBar::hidden(),
+            log: None,
+            quiet,
+        }
+    }
+
+    /// Lines go to this log too from here on.
+    pub fn log_to(&mut self, log: Log) {
+        self.log = Some(log);
+    }
+
+    /// Starts the bar at `done` of `steps`.
+    pub fn start(&mut self, done: u64, steps: u64) {
+        if self.quiet || !std::io::stderr().is_terminal() {
+            return;
+        }
+        let bar = ProgressBar::with_draw_target(Some(steps), ProgressDrawTarget::stderr());
+        let style = "{bar:24} {pos}/{len} {msg} eta {eta}";
+        bar.set_style(
+            ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()),
+        );
+        bar.set_position(done);
+        bar.reset_eta();
+        bar.enable_steady_tick(Duration::from_millis(200));
+        self.bar = bar;
+    }
+
+    /// A line for the screen and the log.
+    ///
+    /// # Errors
+    /// Where the log cannot be written.
+    pub fn line(&mut self, text: &str) -> Result<()> {
+        if !self.quiet {
+            if self.bar.is_hidden() {
+                crate::cli::print(&format!("{text}\n"))?;
+            } else {
+                self.bar.println(text);
+            }
+        }
+        match &mut self.log {
+            Some(log) => log.line(text),
+            None => Ok(()),
+        }
+    }
+
+    /// One step is done; `latest` are the last losses and D's means, in the
+    /// order of the metrics.
+    pub fn step(&self, batch: usize, seconds: f64, latest: [f64; 4]) {
+        let [loss_d, loss_g, d_real, d_fake] = latest;
+        self.bar.inc(1);
+        self.bar.set_message(format!(
+            "{:.0} img/s {seconds:.3} s/step  D {loss_d:.3} G {loss_g:.3}  D(x) {d_real:.2} D(G(z)) {d_fake:.2}",
+            batch as f64 / seconds
+        ));
+    }
+
+    /// The line of a tick: on the screen only where there is no bar.
+    ///
+    /// # Errors
+    /// Where the log cannot be written.
+    pub fn tick(&mut self, tick: &Tick, steps: u64, batch: usize) -> Result<()> {
+        let left = tick.sec_per_step * steps.saturating_sub(tick.step) as f64;
+        let text = format!(
+            "step {}/{steps}  kimg {:.1}  {:.0} img/s  {:.3} s/step  left {}  loss D {:.3}  loss G {:.3}  D(x) {:.3}  D(G(z)) {:.3}",
+            tick.step,
+            tick.kimg,
+            batch as f64 / tick.sec_per_step,
+            tick.sec_per_step,
+            clock(left),
+            tick.loss_d,
+            tick.loss_g,
+            tick.d_real,
+            tick.d_fake,
+        );
+        if !self.quiet && self.bar.is_hidden() {
+            crate::cli::print(&format!("{text}\n"))?;
+        }
+        match &mut self.log {
+            Some(log) => log.line(&text),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes the bar away.
+    pub fn end(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// `1:02:03` or `2:03`.
+fn clock(seconds: f64) -> String {
+    // Saturates where the rate is not known yet.
+    let seconds = seconds as u64;
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    if hours > 0 {
+        format!("{hours}:{minutes:02}:{seconds:02}")
+    } else {
+        format!("{minutes}:{seconds:02}")
+    }
+}

@@ -1,0 +1,427 @@
+//! `gpugan train`: prepare everything, then loop.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Instant;
+
+use super::checkpoint::{self, Checkpoint};
+use super::progress::Progress;
+use super::run_folder::{self, Log, RunFolder};
+use super::session::{Blueprint, Session};
+use super::stats::{self, Tick, Writer};
+use super::trace::Trace;
+use super::{capacity, figures, plot, state};
+use crate::config::options::{self, TrainOptions};
+use crate::config::{Config, OutputBias, Update};
+use crate::data::{Dataset, Loader, Position, normalized};
+use crate::error::{Error, Result};
+use crate::gan::latent;
+use crate::gpu::{Gpu, Selector};
+use crate::models::Model;
+
+/// Images of the grids, 8 by 8.
+const GRID: usize = 64;
+const GRID_COLUMNS: usize = 8;
+
+/// Images that the mean image is taken over.
+const MEAN_OVER: usize = 2000;
+
+/// How often the user asked to stop.
+static STOPS: AtomicU8 = AtomicU8::new(0);
+
+/// Trains as asked. Bad input ends before anything is written.
+///
+/// # Errors
+/// Whatever stops the run; the last checkpoint stays intact.
+pub fn run(options: TrainOptions) -> Result<()> {
+    let mut progress = Progress::new(options.quiet);
+    let config = &options.config;
+    let size = config.data.size;
+    let resumed = match &options.folder {
+        options::RunFolder::Resume(path) => Some(Resumed::open(path, config)?),
+        options::RunFolder::New(_) => None,
+    };
+    let dataset = Arc::new(Dataset::open(
+        &config.data.source,
+        size.height,
+        size.width,
+        config.data.channels,
+    )?);
+    let channels = dataset.shape()[0];
+    let init = match &options.init {
+        Some(path) => Some((path, Checkpoint::load(path)?)),
+        None => None,
+    };
+
+    let gpu = Gpu::open(&Selector::named(options.adapter.as_deref()))?;
+    progress.line(&format!("adapter: {}", gpu.facts))?;
+    progress.line(&format!("data: {}", dataset.describe()))?;
+    let mut model = Model::new(config, channels);
+    if config.model.output_bias == OutputBias::Marginals && resumed.is_none() {
+        model = model.with_mean_image(mean_image(&dataset, config)?);
+    }
+    let blueprint = Blueprint::new(config, &model, GRID, &gpu.facts.kernel_facts())?;
+    progress.line(&describe(config, &blueprint))?;
+    progress.line(&blueprint.memory.to_string())?;
+    if options.dump_plan {
+        for (name, recording) in &blueprint.recordings {
+            crate::cli::print(&format!("# {name}\n{recording}"))?;
+        }
+    }
+    capacity::check(&gpu, config, &model, &blueprint.memory, GRID)?;
+    if options.dry_run {
+        return progress.line("dry run: everything fits, nothing was written");
+    }
+
+    let mut session = Session::new(&gpu, config, &model, blueprint)?;
+    let mut position = Position::default();
+    if let Some((path, file)) = &init {
+        let written = state::initialise(&session, file, path)?;
+        progress.line(&format!("{written} tensors from {}", path.display()))?;
+    }
+    let folder = match (&options.folder, &resumed) {
+        (options::RunFolder::New(outdir), _) => {
+            RunFolder::create(outdir, &config.preset, dataset.name())?
+        }
+        (options::RunFolder::Resume(path), _) => RunFolder::open(path)?,
+    };
+    run_folder::remove_stale(folder.path())?;
+    if let Some(resumed) = &resumed
+        && let Some((path, file)) = &resumed.newest
+    {
+        position = state::restore(&mut session, file, path)?;
+        stats::truncate_after(&folder.stats(), session.counters.step)?;
+    }
+    run_folder::replace(&folder.config(), |out| {
+        std::io::Write::write_all(out, config.to_toml().as_bytes())
+    })?;
+    progress.log_to(Log::open(folder.log(), false)?);
+    progress.line(&format!(
+        "run: {} from step {}",
+        folder.path().display(),
+        session.counters.step
+    ))?;
+    if let Some(resumed) = &resumed {
+        for reason in &resumed.skipped {
+            progress.line(&format!("warning: {reason}"))?;
+        }
+    }
+
+    let loader = Loader::new(
+        Arc::clone(&dataset),
+        config.batch,
+        config.seed,
+        position,
+        config.data.mirror,
+    )?;
+    let mut run = Run {
+        channels,
+        trace: Trace::new(options.trace),
+        noise: (0..GRID as u64)
+            .flat_map(|seed| {
+                latent::of_seed(config.model.latent_distribution, model.latent(), seed)
+            })
+            .collect(),
+        tick: TickSums::default(),
+        ticks: stats::read(&folder.stats())?,
+        stats: Writer::append(folder.stats())?,
+        config: options.config,
+        dataset,
+        folder,
+        loader,
+        progress,
+        session,
+    };
+    let outcome = run.train();
+    run.progress.end();
+    // What the GPU still holds is compiled work worth keeping.
+    run.session.gpu().save_pipeline_cache()?;
+    outcome
+}
+
+/// A run that goes on.
+struct Resumed {
+    newest: Option<(std::path::PathBuf, Checkpoint)>,
+    skipped: Vec<String>,
+}
+
+impl Resumed {
+    /// Finds the newest checkpoint that can be read. A run without any starts
+    /// over.
+    fn open(path: &Path, config: &Config) -> Result<Self> {
+        let mut skipped = Vec::new();
+        let newest = checkpoint::newest_readable(path, |e| skipped.push(e.to_string()));
+        if newest.is_none() && !skipped.is_empty() {
+            return Err(Error::usage(
+                format!(
+                    "no checkpoint of {} can be read: {}",
+                    path.display(),
+                    skipped.join("; ")
+                ),
+                "start a new run, or copy an intact checkpoint there",
+            ));
+        }
+        if let Some((path, file)) = &newest {
+            let done: u64 = file
+                .metadata
+                .get("step")
+                .and_then(|text| text.parse().ok())
+                .unwrap_or(0);
+            if done >= config.steps {
+                return Err(Error::usage(
+                    format!(
+                        "{} is at step {done} already and the run ends at {}",
+                        path.display(),
+                        config.steps
+                    ),
+                    format!("give --steps above {done}"),
+                ));
+            }
+        }
+        Ok(Self { newest, skipped })
+    }
+}
+
+struct Run {
+    config: Config,
+    channels: usize,
+    session: Session,
+    dataset: Arc<Dataset>,
+    loader: Loader,
+    folder: RunFolder,
+    progress: Progress,
+    trace: Trace,
+    /// Latents of the grid of samples.
+    noise: Vec<f32>,
+    tick: TickSums,
+    ticks: Vec<Tick>,
+    stats: Writer,
+}
+
+/// Sums over the steps of a tick.
+#[derive(Default)]
+struct TickSums {
+    count: u64,
+    sums: [f64; 4],
+    latest: [f64; 4],
+}
+
+impl Run {
+    fn train(&mut self) -> Result<()> {
+        // A second handler cannot be set, as in tests that train twice in one
+        // process; the first goes on counting.
+        let _ = ctrlc::set_handler(|| {
+            if STOPS.fetch_add(1, Ordering::SeqCst) > 0 {
+                std::process::exit(130);
+            }
+        });
+        let steps = self.config.steps;
+        let first = self.session.counters.step;
+        if first == 0 {
+            self.save_reals()?;
+            self.save_fakes()?;
+        }
+        self.trace.before(&self.session)?;
+        self.progress.start(first, steps);
+        while self.session.counters.d_updates < self.config.train.d_pretrain {
+            let batch = self.loader.next_batch()?;
+            self.session.discriminator_step(&batch.images)?;
+        }
+        let mut tick_start = Instant::now();
+        while self.session.counters.step < steps {
+            let start = Instant::now();
+            self.step()?;
+            let step = self.session.counters.step;
+            for (step, metrics) in self.session.arrived()? {
+                self.tick.add(step, metrics)?;
+            }
+            self.progress.step(
+                self.config.batch,
+                start.elapsed().as_secs_f64(),
+                self.tick.latest,
+            );
+            let stopped = STOPS.load(Ordering::SeqCst) > 0;
+            let end = step == steps || stopped;
+            let tick = self.config.train.tick;
+            if step % tick == 0 || end {
+                self.end_tick(tick_start.elapsed().as_secs_f64())?;
+                tick_start = Instant::now();
+            }
+            if step % (tick * self.config.train.snap) == 0 || end {
+                self.snapshot()?;
+                // Saving is no part of the next tick's steps.
+                tick_start = Instant::now();
+            }
+            self.trace
+                .finish(&self.session, &self.config, &self.folder, end)?;
+            if stopped {
+                let again = format!("gpugan train --resume {}", self.folder.path().display());
+                return self
+                    .progress
+                    .line(&format!("stopped at step {step}; go on with `{again}`"));
+            }
+        }
+        self.progress
+            .line(&format!("done: {}", self.folder.path().display()))
+    }
+
+    /// One generator step with its discriminator steps.
+    fn step(&mut self) -> Result<()> {
+        match self.config.train.update {
+            Update::Alternating => {
+                for _ in 0..self.config.train.d_steps {
+                    let batch = self.loader.next_batch()?;
+                    let drawn = self.session.discriminator_step(&batch.images)?;
+                    self.trace.update("D", &batch.images, &drawn);
+                }
+                let [_, drawn] = self.session.generator_step(None)?;
+                self.trace.update("G", &[], &drawn);
+            }
+            Update::Simultaneous => {
+                let batch = self.loader.next_batch()?;
+                let [with_d, drawn] = self.session.generator_step(Some(&batch.images))?;
+                self.trace.update("D", &batch.images, &with_d);
+                self.trace.update("G", &[], &drawn);
+            }
+        }
+        self.trace.metrics(&mut self.session)
+    }
+
+    /// Writes the statistics of the steps since the last tick.
+    fn end_tick(&mut self, seconds: f64) -> Result<()> {
+        for (step, metrics) in self.session.finish()? {
+            self.tick.add(step, metrics)?;
+        }
+        let sums = std::mem::take(&mut self.tick);
+        if sums.count == 0 {
+            return Ok(());
+        }
+        let count = sums.count as f64;
+        let [loss_d, loss_g, d_real, d_fake] = sums.sums.map(|sum| sum / count);
+        let tick = Tick {
+            step: self.session.counters.step,
+            kimg: self.session.counters.d_updates as f64 * self.config.batch as f64 / 1000.0,
+            loss_d,
+            loss_g,
+            d_real,
+            d_fake,
+            sec_per_step: seconds / count,
+            memory_bytes: self.session.memory_plan().total(),
+        };
+        self.stats.write(&tick)?;
+        self.ticks.push(tick);
+        self.progress
+            .tick(&tick, self.config.steps, self.config.batch)
+    }
+
+    /// Writes samples, the plot of the losses and a checkpoint.
+    fn snapshot(&mut self) -> Result<()> {
+        self.save_fakes()?;
+        plot::save_losses(&self.ticks, &self.folder.losses())?;
+        let step = self.session.counters.step;
+        let file = state::save(
+            &self.session,
+            &self.config,
+            self.channels,
+            self.loader.position(),
+        )?;
+        file.save(&self.folder.checkpoint(step))?;
+        checkpoint::prune(self.folder.path(), self.config.train.keep)?;
+        Ok(())
+    }
+
+    fn save_fakes(&mut self) -> Result<()> {
+        let images = self.session.sample(&self.noise)?;
+        let [c, h, w] = self.dataset.shape();
+        let grid = figures::grid(&images, [GRID, c, h, w], GRID_COLUMNS)?;
+        figures::save_png(grid, &self.folder.fakes(self.session.counters.step))
+    }
+
+    fn save_reals(&self) -> Result<()> {
+        let [c, h, w] = self.dataset.shape();
+        let images: Vec<f32> = readable(&self.dataset, GRID)
+            .flatten()
+            .map(normalized)
+            .collect();
+        let count = images.len() / (c * h * w);
+        let grid = figures::grid(&images, [count, c, h, w], GRID_COLUMNS)?;
+        figures::save_png(grid, &self.folder.reals())
+    }
+}
+
+impl TickSums {
+    fn add(&mut self, step: u64, metrics: [f32; 4]) -> Result<()> {
+        if metrics.iter().any(|x| !x.is_finite()) {
+            return Err(Error::gpu(
+                format!(
+                    "training diverged: at step {step} loss D is {} and loss G {}",
+                    metrics[0], metrics[1]
+                ),
+                "lower the learning rates (--set optimizer.d.lr=...) and go on from the last checkpoint",
+            ));
+        }
+        self.count += 1;
+        self.latest = metrics.map(f64::from);
+        for (sum, value) in self.sums.iter_mut().zip(self.latest) {
+            *sum += value;
+        }
+        Ok(())
+    }
+}
+
+/// The first `count` images that can be read, evenly spread over the set, as
+/// bytes.
+fn readable(dataset: &Dataset, count: usize) -> impl Iterator<Item = Vec<u8>> {
+    let step = (dataset.len() / count).max(1);
+    (0..dataset.len())
+        .step_by(step)
+        .filter_map(|item| dataset.decode(item).ok())
+        .take(count)
+}
+
+/// Mean over real images, in the range of the generator's output.
+fn mean_image(dataset: &Dataset, config: &Config) -> Result<Vec<f32>> {
+    let (low, high) = config.model.output.range();
+    let mut sums = vec![0.0_f64; dataset.shape().iter().product()];
+    let mut count = 0;
+    for image in readable(dataset, MEAN_OVER) {
+        for (sum, &byte) in sums.iter_mut().zip(&image) {
+            *sum += f64::from(byte) / 255.0;
+        }
+        count += 1;
+    }
+    if count == 0 {
+        return Err(Error::usage(
+            "no image can be read",
+            "check the files named above",
+        ));
+    }
+    Ok(sums
+        .into_iter()
+        .map(|sum| low + (high - low) * (sum / f64::from(count)) as f32)
+        .collect())
+}
+
+fn describe(config: &Config, blueprint: &Blueprint) -> String {
+    let count = |index: usize| -> usize {
+        let tensors = blueprint.layout.parameters[index].iter();
+        tensors
+            .filter(|p| p.role == crate::graph::Role::Parameter)
+            .map(|p| p.shape.numel())
+            .sum()
+    };
+    let dispatches: Vec<String> = blueprint
+        .recordings
+        .iter()
+        .map(|(name, recording)| format!("{name} {}", recording.dispatches().count()))
+        .collect();
+    format!(
+        "model: {} G {} D {} parameters, batch {}; dispatches: {}",
+        config.preset,
+        count(0),
+        count(1),
+        config.batch,
+        dispatches.join(", ")
+    )
+}
