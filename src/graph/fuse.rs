@@ -153,7 +153,7 @@ impl Fusion {
             }
             let loads = self.loads(graph, root);
             // The output and the contraction's two operands are bound too.
-            if loads.len() - 1 + 3 > BINDINGS {
+            if loads.len() + 2 > BINDINGS {
                 continue;
             }
             let host = loads.iter().rev().copied().find(|&id| {
