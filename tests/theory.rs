@@ -235,7 +235,7 @@ fn the_dirac_gan_ends_where_the_theory_says() {
         tensors("G.").map(|(name, shape)| graph.declare(name, shape, Role::Parameter).unwrap());
     let (theta, psi) = (graph.state(theta_id), graph.state(psi_id));
     let zero = graph.constant(0.0, [1]);
-    let mut logit = |graph: &mut Graph, x| {
+    let logit = |graph: &mut Graph, x| {
         let product = graph.mul(psi, x).unwrap();
         graph.neg(product)
     };

@@ -11,6 +11,7 @@ use std::fmt;
 
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId, Op, Program, Role, Shape, StateId};
+use crate::ops::Rung;
 use crate::reference::{self, Tensor, random};
 
 pub use cases::cases;
@@ -189,6 +190,21 @@ impl Case {
         self
     }
 
+    /// On which variants of contractions the case runs: the one that suits the
+    /// adapter and, where it has contractions, the plain one and a tile that
+    /// differs from case to case, so that together they try all.
+    ///
+    /// # Errors
+    /// As [`Case::derive`].
+    pub fn rungs(&self) -> Result<Vec<Rung>> {
+        let mut rungs = vec![Rung::Best];
+        if self.derive()?.contracts() {
+            let number = self.name.bytes().map(usize::from).sum();
+            rungs.extend([Rung::Plain, Rung::Tiled(number)]);
+        }
+        Ok(rungs)
+    }
+
     /// The graph of the result `y`, of its gradients with a random cotangent,
     /// and of the gradients of those with random cotangents of their own.
     ///
@@ -302,7 +318,7 @@ impl Derived {
     }
 
     /// Whether a matrix product or convolution is among the nodes, so that
-    /// [`crate::ops::Rung`] matters.
+    /// [`Rung`] matters.
     pub fn contracts(&self) -> bool {
         self.graph.nodes().iter().any(|node| {
             matches!(

@@ -14,6 +14,7 @@ use crate::ops::Rung;
 /// What became of a case.
 struct Outcome<'a> {
     case: &'a Case,
+    rung: Rung,
     /// Its tensors, or why it did not run.
     result: Result<Vec<Comparison>>,
 }
@@ -25,9 +26,9 @@ impl Outcome<'_> {
             Ok(tensors) => tensors
                 .iter()
                 .filter(|tensor| !tensor.ok)
-                .map(|tensor| format!("{:?}: {tensor}", self.case))
+                .map(|tensor| format!("{:?} ({:?}): {tensor}", self.case, self.rung))
                 .collect(),
-            Err(error) => vec![format!("{:?}: {error}", self.case)],
+            Err(error) => vec![format!("{:?} ({:?}): {error}", self.case, self.rung)],
         }
     }
 
@@ -50,6 +51,7 @@ impl Outcome<'_> {
                 "family": self.case.family.to_string(),
                 "adapter": gpu.facts.name,
                 "driver": format!("{} {}", gpu.facts.driver, gpu.facts.driver_info),
+                "contractions": format!("{:?}", self.rung).to_lowercase(),
                 "tensor": tensor,
                 "error": error,
                 "ok": ok,
@@ -97,16 +99,19 @@ pub fn run(options: &CheckOptions) -> Result<()> {
     }
     let mut faults = Vec::new();
     for family in Family::ALL {
-        let mut outcomes = Vec::new();
+        let (mut count, mut outcomes) = (0, Vec::new());
         for case in list.iter().filter(|case| case.family == family) {
-            let result = run_case(&gpu, case, Rung::Best);
-            // After a lost device nothing more can be learnt.
-            gpu.check()?;
-            let outcome = Outcome { case, result };
-            if options.json {
-                print(&outcome.json(&gpu))?;
+            count += 1;
+            for rung in case.rungs()? {
+                let result = run_case(&gpu, case, rung);
+                // After a lost device nothing more can be learnt.
+                gpu.check()?;
+                let outcome = Outcome { case, rung, result };
+                if options.json {
+                    print(&outcome.json(&gpu))?;
+                }
+                outcomes.push(outcome);
             }
-            outcomes.push(outcome);
         }
         if outcomes.is_empty() {
             continue;
@@ -115,10 +120,7 @@ pub fn run(options: &CheckOptions) -> Result<()> {
         if !options.json {
             let worst = outcomes.iter().map(Outcome::worst).fold(0.0, f64::max);
             let verdict = if wrong.is_empty() { "ok" } else { "WRONG" };
-            let mut text = format!(
-                "{family:<14} {:>5} {worst:>10.1e}  {verdict}\n",
-                outcomes.len()
-            );
+            let mut text = format!("{family:<14} {count:>5} {worst:>10.1e}  {verdict}\n");
             for fault in &wrong {
                 // Writing to a String cannot fail.
                 let _ = writeln!(text, "  {fault}");
@@ -132,7 +134,11 @@ pub fn run(options: &CheckOptions) -> Result<()> {
         return Ok(());
     }
     Err(Error::gpu(
-        format!("{} results of {} are wrong", faults.len(), gpu.facts.name),
+        format!(
+            "{} of the results on {} are wrong",
+            faults.len(),
+            gpu.facts.name
+        ),
         "update its driver, or choose another adapter with --adapter",
     ))
 }

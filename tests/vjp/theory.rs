@@ -131,7 +131,7 @@ fn dirac(kind: LossKind, alternating: bool) -> f64 {
     let (theta_id, theta) = input(&mut graph, "theta", [1]);
     let (psi_id, psi) = input(&mut graph, "psi", [1]);
     let zero = graph.constant(0.0, [1]);
-    let mut logit = |graph: &mut Graph, x| {
+    let logit = |graph: &mut Graph, x| {
         let product = graph.mul(psi, x).unwrap();
         graph.neg(product)
     };
