@@ -131,7 +131,6 @@ struct Sampler {
     places: Places,
     executable: Executable,
     latent: usize,
-    image: usize,
     range: (f32, f32),
 }
 
@@ -168,14 +167,12 @@ impl Sampler {
                 }
             }
         }
-        let [c, h, w] = model.image();
         Ok(Self {
             gpu: gpu.clone(),
             memory,
             places,
             executable,
             latent: model.latent(),
-            image: c * h * w,
             range: config.model.output.range(),
         })
     }
@@ -186,18 +183,31 @@ impl Sampler {
         let (Some(input), Some(output)) = (place("sample.z"), place("sample.images")) else {
             unreachable!("the sampling program declares both");
         };
-        let (low, high) = self.range;
-        let mut images = Vec::with_capacity(z.len() / self.latent * self.image);
-        for part in z.chunks(PASS * self.latent) {
-            // A short last part is filled up; what is too much is dropped.
-            let mut padded = part.to_vec();
-            padded.resize(PASS * self.latent, 0.0);
-            self.memory.write(input, &padded)?;
+        in_passes(z, self.latent, PASS, self.range, |z| {
+            self.memory.write(input, z)?;
             self.executable.run(&self.gpu, &StepValues::default())?;
-            let made = self.memory.read(output)?;
-            let wanted = &made[..part.len() / self.latent * self.image];
-            images.extend(wanted.iter().map(|x| (x - low) / (high - low) * 2.0 - 1.0));
-        }
-        Ok(images)
+            self.memory.read(output)
+        })
     }
+}
+
+/// Images in [-1, 1] of latents `[count, latent]`, made by `generate` in passes
+/// of `pass` latents to `pass` images in `range`.
+pub(crate) fn in_passes(
+    z: &[f32],
+    latent: usize,
+    pass: usize,
+    (low, high): (f32, f32),
+    mut generate: impl FnMut(&[f32]) -> Result<Vec<f32>>,
+) -> Result<Vec<f32>> {
+    let mut images = Vec::new();
+    for part in z.chunks(pass * latent) {
+        // A short last part is filled up; what is too much is dropped.
+        let mut padded = part.to_vec();
+        padded.resize(pass * latent, 0.0);
+        let made = generate(&padded)?;
+        let wanted = &made[..made.len() / pass * (part.len() / latent)];
+        images.extend(wanted.iter().map(|x| (x - low) / (high - low) * 2.0 - 1.0));
+    }
+    Ok(images)
 }

@@ -124,8 +124,9 @@ pub fn run(options: TrainOptions) -> Result<()> {
             })
             .collect(),
         tick: TickSums::default(),
-        ticks: stats::read(&folder.stats())?,
+        // Opened first: a new run has no statistics to read yet.
         stats: Writer::append(folder.stats())?,
+        ticks: stats::read(&folder.stats())?,
         config: options.config,
         dataset,
         folder,

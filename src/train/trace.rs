@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::error::Result;
 
 /// A trace while it grows; nothing where none was asked for.
-pub struct Trace {
+pub(super) struct Trace {
     steps: u64,
     seen: u64,
     updates: usize,
@@ -28,7 +28,7 @@ pub struct Trace {
 
 impl Trace {
     /// A trace of this many steps.
-    pub fn new(steps: u64) -> Self {
+    pub(super) fn new(steps: u64) -> Self {
         Self {
             steps,
             seen: 0,
@@ -42,7 +42,7 @@ impl Trace {
     ///
     /// # Errors
     /// Where the device failed.
-    pub fn before(&mut self, session: &Session) -> Result<()> {
+    pub(super) fn before(&mut self, session: &Session) -> Result<()> {
         self.state("before", session)
     }
 
@@ -56,7 +56,7 @@ impl Trace {
     }
 
     /// Takes what an update of `network` saw.
-    pub fn update(&mut self, network: &str, real: &[f32], drawn: &Drawn) {
+    pub(super) fn update(&mut self, network: &str, real: &[f32], drawn: &Drawn) {
         let Some(file) = &mut self.file else { return };
         let mut add = |name: &str, values: Vec<f32>| {
             if !values.is_empty() {
@@ -84,7 +84,7 @@ impl Trace {
     ///
     /// # Errors
     /// Where the device failed.
-    pub fn metrics(&mut self, session: &mut Session) -> Result<()> {
+    pub(super) fn metrics(&mut self, session: &mut Session) -> Result<()> {
         let Some(file) = &mut self.file else {
             return Ok(());
         };
@@ -101,7 +101,7 @@ impl Trace {
     ///
     /// # Errors
     /// Where the device failed or the file cannot be written.
-    pub fn finish(
+    pub(super) fn finish(
         &mut self,
         session: &Session,
         config: &Config,
