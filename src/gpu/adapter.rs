@@ -86,6 +86,7 @@ impl AdapterFacts {
             subgroup_min: self.subgroup_min,
             subgroup_max: self.subgroup_max,
             workgroup_memory: self.limits.workgroup_memory,
+            rung: crate::ops::Rung::Best,
         }
     }
 }

@@ -43,6 +43,22 @@ pub struct Facts {
     pub subgroup_max: u32,
     /// Bytes of workgroup memory one workgroup may use.
     pub workgroup_memory: u32,
+    /// Which variant contractions take.
+    pub rung: Rung,
+}
+
+/// A rung of the contractions' ladder. All but [`Rung::Best`] are there to
+/// check every variant on every shape.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum Rung {
+    /// The variant that suits sizes and adapter.
+    #[default]
+    Best,
+    /// The plain kernel.
+    Plain,
+    /// The n-th of the tiled kernels that the sizes allow, counted round; the
+    /// plain one where they allow none.
+    Tiled(usize),
 }
 
 /// Most workgroups along one dimension of a dispatch, by WebGPU's defaults.

@@ -1,7 +1,7 @@
 //! The register tile that matrix products and convolutions share: how a
 //! problem is cut into tiles (the WGSL side is `shaders/lib/tile.wgsl`).
 
-use super::{Epilogue, Facts, Launch, spread, word};
+use super::{Epilogue, Facts, Launch, Rung, spread, word};
 use crate::recording::Kernel;
 
 /// Invocations of a workgroup, of every variant.
@@ -86,8 +86,12 @@ impl Product {
     /// its depth split until there are threads enough; smaller tiles where
     /// splitting is not enough.
     pub(super) fn choose(&self, facts: &Facts) -> Variant {
-        if self.work() < WORTH_TILING {
-            return Variant::Plain;
+        let tiled = self.candidates().split_off(1);
+        match facts.rung {
+            Rung::Plain => return Variant::Plain,
+            Rung::Tiled(n) => return tiled[n % tiled.len()],
+            Rung::Best if self.work() < WORTH_TILING => return Variant::Plain,
+            Rung::Best => {}
         }
         let wanted = wanted_threads(facts);
         let threads = |variant: &Variant| match *variant {
@@ -98,7 +102,6 @@ impl Product {
                 slices,
             } => self.tiles(rows, columns) * slices as usize,
         };
-        let tiled = self.candidates().split_off(1);
         tiled
             .iter()
             .find(|variant| threads(variant) >= wanted)
