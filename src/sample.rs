@@ -8,7 +8,7 @@ use crate::config::options::{SampleForm, SampleOptions};
 use crate::error::{Error, Result};
 use crate::gan::{self, latent};
 use crate::gpu::{Executable, Gpu, Memory, Selector};
-use crate::graph::{Places, Plan};
+use crate::graph::{Places, Plan, Role};
 use crate::models::Model;
 use crate::recording::StepValues;
 use crate::train::checkpoint::{Checkpoint, newest_readable};
@@ -131,7 +131,6 @@ struct Sampler {
     places: Places,
     executable: Executable,
     latent: usize,
-    image: usize,
     range: (f32, f32),
 }
 
@@ -148,11 +147,14 @@ impl Sampler {
         let program = gan::sampling(model, prefix, PASS)?;
         let states = program.graph.states();
         let mut places = Places::default();
-        let tensors: Vec<_> = states
-            .iter()
-            .map(|state| (state.name.clone(), state.shape.clone()))
-            .collect();
-        places.add_group("sample", &tensors)?;
+        // What a kernel reads and what it writes lie in different arenas.
+        for role in [Role::Parameter, Role::Buffer, Role::Input, Role::Output] {
+            let of_role = states.iter().filter(|state| state.role == role);
+            let tensors: Vec<_> = of_role
+                .map(|state| (state.name.clone(), state.shape.clone()))
+                .collect();
+            places.add_group(&format!("{role:?}"), &tensors)?;
+        }
         let plan = Plan::new(&program, &places, &gpu.facts.kernel_facts())?;
         let arenas: Vec<usize> = places.arenas().iter().map(|arena| arena.len).collect();
         let memory = Memory::new(gpu, &arenas, &plan.recording.temporaries)?;
@@ -168,14 +170,12 @@ impl Sampler {
                 }
             }
         }
-        let [c, h, w] = model.image();
         Ok(Self {
             gpu: gpu.clone(),
             memory,
             places,
             executable,
             latent: model.latent(),
-            image: c * h * w,
             range: config.model.output.range(),
         })
     }
@@ -186,18 +186,31 @@ impl Sampler {
         let (Some(input), Some(output)) = (place("sample.z"), place("sample.images")) else {
             unreachable!("the sampling program declares both");
         };
-        let (low, high) = self.range;
-        let mut images = Vec::with_capacity(z.len() / self.latent * self.image);
-        for part in z.chunks(PASS * self.latent) {
-            // A short last part is filled up; what is too much is dropped.
-            let mut padded = part.to_vec();
-            padded.resize(PASS * self.latent, 0.0);
-            self.memory.write(input, &padded)?;
+        in_passes(z, self.latent, PASS, self.range, |z| {
+            self.memory.write(input, z)?;
             self.executable.run(&self.gpu, &StepValues::default())?;
-            let made = self.memory.read(output)?;
-            let wanted = &made[..part.len() / self.latent * self.image];
-            images.extend(wanted.iter().map(|x| (x - low) / (high - low) * 2.0 - 1.0));
-        }
-        Ok(images)
+            self.memory.read(output)
+        })
     }
+}
+
+/// Images in [-1, 1] of latents `[count, latent]`, made by `generate` in passes
+/// of `pass` latents to `pass` images in `range`.
+pub(crate) fn in_passes(
+    z: &[f32],
+    latent: usize,
+    pass: usize,
+    (low, high): (f32, f32),
+    mut generate: impl FnMut(&[f32]) -> Result<Vec<f32>>,
+) -> Result<Vec<f32>> {
+    let mut images = Vec::new();
+    for part in z.chunks(pass * latent) {
+        // A short last part is filled up; what is too much is dropped.
+        let mut padded = part.to_vec();
+        padded.resize(pass * latent, 0.0);
+        let made = generate(&padded)?;
+        let wanted = &made[..made.len() / pass * (part.len() / latent)];
+        images.extend(wanted.iter().map(|x| (x - low) / (high - low) * 2.0 - 1.0));
+    }
+    Ok(images)
 }

@@ -192,6 +192,7 @@ impl Graph {
             (Binary::Add, Some(p), Some(q)) => return Ok(self.constant(p + q, shape)),
             (Binary::Sub, Some(p), Some(q)) => return Ok(self.constant(p - q, shape)),
             (Binary::Mul, Some(p), Some(q)) => return Ok(self.constant(p * q, shape)),
+            (Binary::Div, Some(p), Some(q)) if q != 0.0 => return Ok(self.constant(p / q, shape)),
             _ => {}
         }
         Ok(self.push(Op::Binary(f), &[a, b], shape))
@@ -249,6 +250,9 @@ impl Graph {
 
     /// `-x`.
     pub fn neg(&mut self, x: NodeId) -> NodeId {
+        if let Op::Constant(value) = self.node(x).op {
+            return self.constant(-value.0, self.shape(x).clone());
+        }
         self.unary(Unary::Neg, x)
     }
 

@@ -53,7 +53,7 @@ impl Lowering<'_> {
         if let Op::Constant(number) = self.graph.node(id).op {
             return Ok(literal(number.0));
         }
-        if matches!(self.fusion.fate(id), Fate::Inside(_)) {
+        if matches!(self.fusion.fate(id), Fate::Inside(_) | Fate::Everywhere) {
             return self.compute(expression, id);
         }
         let view = self.view(id)?;

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::{Graph, NodeId, Op};
+use super::{Binary, Graph, NodeId, Op};
 
 /// Storage bindings a stage may have by WebGPU's defaults.
 const BINDINGS: usize = 8;
@@ -32,6 +32,9 @@ pub(super) enum Fate {
     View,
     /// It is computed inside the kernel of this node.
     Inside(NodeId),
+    /// It is one operation on what has memory anyway, computed again in each
+    /// kernel that needs it.
+    Everywhere,
 }
 
 impl Fusion {
@@ -81,7 +84,11 @@ impl Fusion {
                 Op::Broadcast | Op::Permute(_) | Op::Slice { .. } | Op::Reshape => Fate::View,
                 Op::Constant(_) => Fate::View,
                 _ if node.op.is_elementwise() && !is_root && !cut.contains(&id) => {
-                    common_kernel(graph, &fates, &users[index]).map_or(Fate::Memory, Fate::Inside)
+                    match common_kernel(graph, &fates, &users[index]) {
+                        Some(root) => Fate::Inside(root),
+                        None if repeats(graph, &fates, id, &users[index]) => Fate::Everywhere,
+                        None => Fate::Memory,
+                    }
                 }
                 _ => Fate::Memory,
             };
@@ -93,47 +100,43 @@ impl Fusion {
         }
     }
 
-    /// Distinct memory reads of the kernel that computes `root`.
-    pub(super) fn loads(&self, graph: &Graph, root: NodeId) -> BTreeSet<NodeId> {
-        let mut loads = BTreeSet::new();
+    /// What the kernel that computes `root` reads from memory, and what it
+    /// computes on the way.
+    fn reach(&self, graph: &Graph, root: NodeId) -> (BTreeSet<NodeId>, BTreeSet<NodeId>) {
+        let (mut loads, mut inner) = (BTreeSet::new(), BTreeSet::new());
         let mut stack = graph.node(root).inputs.clone();
-        let mut seen = BTreeSet::new();
         while let Some(id) = stack.pop() {
-            if !seen.insert(id) || matches!(graph.node(id).op, Op::Constant(_)) {
+            if matches!(graph.node(id).op, Op::Constant(_)) {
                 continue;
             }
             match self.fate(id) {
-                Fate::Inside(_) => stack.extend(&graph.node(id).inputs),
+                Fate::Inside(_) | Fate::Everywhere => {
+                    if inner.insert(id) {
+                        stack.extend(&graph.node(id).inputs);
+                    }
+                }
                 _ => {
                     loads.insert(id);
                 }
             }
         }
-        loads
+        (loads, inner)
     }
 
-    /// A node to give memory to because its cluster reads too much.
+    /// A node to give memory to because its cluster reads too much: the one
+    /// that takes the most reads with it, without being too much itself.
     fn overfull(&self, graph: &Graph) -> Option<NodeId> {
-        for (index, &fate) in self.fates.iter().enumerate() {
-            let id = NodeId(index);
-            if fate != Fate::Memory || !takes_cluster(&graph.node(id).op) {
-                continue;
-            }
-            let all = self.loads(graph, id).len();
-            if all < BINDINGS {
-                continue;
-            }
-            // The inner node that takes the most reads with it, without being
-            // overfull itself.
-            return (0..index)
-                .map(NodeId)
-                .filter(|&inner| self.fate(inner) == Fate::Inside(id))
-                .max_by_key(|&inner| {
-                    let loads = self.loads(graph, inner).len();
+        (0..self.fates.len())
+            .map(NodeId)
+            .filter(|&id| self.fate(id) == Fate::Memory && takes_cluster(&graph.node(id).op))
+            .map(|id| self.reach(graph, id))
+            .find(|(loads, _)| loads.len() >= BINDINGS)
+            .and_then(|(_, inner)| {
+                inner.into_iter().max_by_key(|&id| {
+                    let loads = self.reach(graph, id).0.len();
                     if loads < BINDINGS { loads } else { 0 }
-                });
-        }
-        None
+                })
+            })
     }
 
     /// Lets clusters ride on a contraction that only they use.
@@ -151,7 +154,7 @@ impl Fusion {
             if self.fates[index] != Fate::Memory || !graph.node(root).op.is_elementwise() {
                 continue;
             }
-            let loads = self.loads(graph, root);
+            let (loads, _) = self.reach(graph, root);
             // The output and the contraction's two operands are bound too.
             if loads.len() + 2 > BINDINGS {
                 continue;
@@ -192,6 +195,25 @@ fn common_kernel(graph: &Graph, fates: &[Fate], users: &[NodeId]) -> Option<Node
         .iter()
         .all(|&user| kernel(user) == Some(first))
         .then_some(first)
+}
+
+/// Whether a node is cheaper to compute in each of its users' kernels than to
+/// store: one arithmetic operation on values that have memory for other
+/// reasons.
+fn repeats(graph: &Graph, fates: &[Fate], id: NodeId, users: &[NodeId]) -> bool {
+    let node = graph.node(id);
+    matches!(
+        node.op,
+        Op::Binary(Binary::Add | Binary::Sub | Binary::Mul | Binary::Greater)
+    ) && node
+        .inputs
+        .iter()
+        .all(|&input| !graph.node(input).op.is_elementwise())
+        && users.iter().all(|&user| match fates[user.0] {
+            Fate::Inside(_) => true,
+            Fate::Memory => takes_cluster(&graph.node(user).op),
+            _ => false,
+        })
 }
 
 /// Kernels that compute an expression of their inputs, element by element.

@@ -225,14 +225,6 @@ impl Lowering<'_> {
         self.in_order(id, &row_major(view.shape.rank()))
     }
 
-    /// `in_order` where an order is demanded, else `from_start`.
-    pub(super) fn operand(&mut self, id: NodeId, order: Option<&[usize]>) -> Result<View> {
-        match order {
-            Some(order) => self.in_order(id, order),
-            None => self.from_start(id),
-        }
-    }
-
     /// Makes nodes the new values of persistent tensors: in place where nothing
     /// reads the old value or its neighbours meanwhile, by a copy behind all
     /// steps otherwise.

@@ -15,7 +15,7 @@ use crate::models::Model;
 ///
 /// # Errors
 /// [`Error::Usage`] with the numbers.
-pub fn check(
+pub(super) fn check(
     gpu: &Gpu,
     config: &Config,
     model: &Model,

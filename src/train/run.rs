@@ -115,17 +115,19 @@ pub fn run(options: TrainOptions) -> Result<()> {
         position,
         config.data.mirror,
     )?;
+    let [c, h, w] = model.image();
     let mut run = Run {
         channels,
-        trace: Trace::new(options.trace),
+        trace: Trace::new(options.trace, [config.batch, c, h, w]),
         noise: (0..GRID as u64)
             .flat_map(|seed| {
                 latent::of_seed(config.model.latent_distribution, model.latent(), seed)
             })
             .collect(),
         tick: TickSums::default(),
-        ticks: stats::read(&folder.stats())?,
+        // Opened first: a new run has no statistics to read yet.
         stats: Writer::append(folder.stats())?,
+        ticks: stats::read(&folder.stats())?,
         config: options.config,
         dataset,
         folder,
@@ -226,7 +228,8 @@ impl Run {
         self.progress.start(first, steps);
         while self.session.counters.d_updates < self.config.train.d_pretrain {
             let batch = self.loader.next_batch()?;
-            self.session.discriminator_step(&batch.images)?;
+            let drawn = self.session.discriminator_step(&batch.images)?;
+            self.trace.update("D", &batch.images, &drawn);
         }
         let mut tick_start = Instant::now();
         while self.session.counters.step < steps {

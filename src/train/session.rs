@@ -9,6 +9,7 @@ use crate::graph::{Plan, Program, Shape};
 use crate::models::Model;
 use crate::optim;
 use crate::recording::{Recording, Slice, StepValues};
+use crate::sample::in_passes;
 
 use super::memory::MemoryPlan;
 
@@ -366,23 +367,13 @@ impl Session {
     /// # Errors
     /// Where the device failed.
     pub fn sample(&mut self, z: &[f32]) -> Result<Vec<f32>> {
-        let (length, pass) = (self.model.latent(), self.blueprint.samples);
-        let [c, h, w] = self.model.image();
-        let mut images = Vec::with_capacity(z.len() / length * c * h * w);
-        for part in z.chunks(pass * length) {
-            // A short last part is filled up; what is too much is dropped.
-            let mut padded = part.to_vec();
-            padded.resize(pass * length, 0.0);
-            self.write("sample.z", &padded)?;
+        let (latent, pass) = (self.model.latent(), self.blueprint.samples);
+        let range = self.config.model.output.range();
+        in_passes(z, latent, pass, range, |z| {
+            self.write("sample.z", z)?;
             self.run("sample", StepValues::default())?;
-            let made = self.read("sample.images")?;
-            images.extend_from_slice(&made[..part.len() / length * c * h * w]);
-        }
-        let (low, high) = self.config.model.output.range();
-        for x in &mut images {
-            *x = (*x - low) / (high - low) * 2.0 - 1.0;
-        }
-        Ok(images)
+            self.read("sample.images")
+        })
     }
 
     /// The device.

@@ -96,9 +96,10 @@ pub fn initialise(session: &Session, checkpoint: &Checkpoint, path: &Path) -> Re
     Ok(written)
 }
 
-/// PyTorch counts batches in a tensor that nothing here needs.
+/// Neither an optimiser's moments, which belong to their number of updates, nor
+/// PyTorch's count of batches, which nothing here needs.
 fn is_weight(name: &str) -> bool {
-    !name.ends_with(".num_batches_tracked")
+    !name.starts_with("moment") && !name.ends_with(".num_batches_tracked")
 }
 
 /// The configuration and image channels that a checkpoint was saved with.
@@ -118,7 +119,7 @@ fn check_tensors(session: &Session, checkpoint: &Checkpoint, path: &Path, all: b
     for (name, (shape, _)) in checkpoint
         .tensors
         .iter()
-        .filter(|(name, _)| is_weight(name))
+        .filter(|(name, _)| all || is_weight(name))
     {
         match state.iter().find(|(known, _)| known == name) {
             None => {

@@ -3,11 +3,13 @@
 //!
 //! `before.*` and `after.*` are all tensors of the state (weights, running
 //! statistics, averages, moments). Update number `u` (all networks counted
-//! together, in their order) is `u00000.D.real` `[N, C, H, W]` in [-1, 1],
-//! `u00000.D.z`, or `u00001.G.z`, and `u00000.D.update` with learning rate,
-//! momentum and Adam's two corrections. `step00000.metrics` is `[loss_d,
-//! loss_g, d_real, d_fake]`. The metadata hold `config`, `seed` and
-//! `draws`, the random counter of each update, from which dropout follows.
+//! together, in their order, those before the first step too) is
+//! `u00000.D.real` `[N, C, H, W]` in [-1, 1], `u00000.D.z` `[N, latent]`, or
+//! `u00001.G.z`, and `u00000.D.update` with learning rate, momentum and Adam's
+//! two corrections. `step00000.metrics` is `[loss_d, loss_g, d_real, d_fake]`.
+//! The metadata hold `config`, `seed` and `draws`, the random counter of each
+//! update, from which dropout follows; a simultaneous step is an update of D
+//! and one of G with the same counter.
 
 use super::checkpoint::Checkpoint;
 use super::run_folder::RunFolder;
@@ -17,8 +19,10 @@ use crate::config::Config;
 use crate::error::Result;
 
 /// A trace while it grows; nothing where none was asked for.
-pub struct Trace {
+pub(super) struct Trace {
     steps: u64,
+    /// `[N, C, H, W]` of a batch.
+    batch: [usize; 4],
     seen: u64,
     updates: usize,
     draws: Vec<String>,
@@ -27,10 +31,11 @@ pub struct Trace {
 }
 
 impl Trace {
-    /// A trace of this many steps.
-    pub fn new(steps: u64) -> Self {
+    /// A trace of this many steps on batches `[N, C, H, W]`.
+    pub(super) fn new(steps: u64, batch: [usize; 4]) -> Self {
         Self {
             steps,
+            batch,
             seen: 0,
             updates: 0,
             draws: Vec::new(),
@@ -42,7 +47,7 @@ impl Trace {
     ///
     /// # Errors
     /// Where the device failed.
-    pub fn before(&mut self, session: &Session) -> Result<()> {
+    pub(super) fn before(&mut self, session: &Session) -> Result<()> {
         self.state("before", session)
     }
 
@@ -56,26 +61,26 @@ impl Trace {
     }
 
     /// Takes what an update of `network` saw.
-    pub fn update(&mut self, network: &str, real: &[f32], drawn: &Drawn) {
+    pub(super) fn update(&mut self, network: &str, real: &[f32], drawn: &Drawn) {
         let Some(file) = &mut self.file else { return };
-        let mut add = |name: &str, values: Vec<f32>| {
-            if !values.is_empty() {
-                let name = format!("u{:05}.{network}.{name}", self.updates);
-                file.tensors.insert(name, (vec![values.len()], values));
-            }
+        let mut add = |name: &str, shape: &[usize], values: &[f32]| {
+            let name = format!("u{:05}.{network}.{name}", self.updates);
+            let tensor = (shape.to_vec(), values.to_vec());
+            file.tensors.insert(name, tensor);
         };
+        if !real.is_empty() {
+            add("real", &self.batch, real);
+        }
+        let count = self.batch[0];
+        add("z", &[count, drawn.z.len() / count], &drawn.z);
         let update = &drawn.update;
-        add("real", real.to_vec());
-        add("z", drawn.z.clone());
-        add(
-            "update",
-            vec![
-                update.learning_rate,
-                update.momentum,
-                update.correction1,
-                update.correction2,
-            ],
-        );
+        let values = [
+            update.learning_rate,
+            update.momentum,
+            update.correction1,
+            update.correction2,
+        ];
+        add("update", &[values.len()], &values);
         self.draws.push(drawn.draw.to_string());
         self.updates += 1;
     }
@@ -84,7 +89,7 @@ impl Trace {
     ///
     /// # Errors
     /// Where the device failed.
-    pub fn metrics(&mut self, session: &mut Session) -> Result<()> {
+    pub(super) fn metrics(&mut self, session: &mut Session) -> Result<()> {
         let Some(file) = &mut self.file else {
             return Ok(());
         };
@@ -101,7 +106,7 @@ impl Trace {
     ///
     /// # Errors
     /// Where the device failed or the file cannot be written.
-    pub fn finish(
+    pub(super) fn finish(
         &mut self,
         session: &Session,
         config: &Config,

@@ -1,0 +1,190 @@
+//! Training against PyTorch: the golden files in `torch/fixtures` hold what
+//! PyTorch computed from the traces of these runs (`make fixtures`).
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Mutex;
+
+use gpugan::train::checkpoint::{self, Checkpoint};
+use serde::Deserialize;
+
+/// Largest error: of a loss relative to PyTorch's, of an element relative to
+/// its tensor's largest.
+const TOLERANCE: f64 = 1e-3;
+
+const MEND: &str = "if initial weights or batches changed on purpose, run `make fixtures`";
+
+/// Runs take all of a software adapter each.
+static DEVICE: Mutex<()> = Mutex::new(());
+
+#[derive(Deserialize)]
+struct Fixture {
+    arguments: Vec<String>,
+    /// `[loss_d, loss_g, d_real, d_fake]` of each step.
+    metrics: Vec<[f64; 4]>,
+    tensors: std::collections::BTreeMap<String, Digest>,
+}
+
+/// A tensor after the last step.
+#[derive(Deserialize)]
+struct Digest {
+    shape: Vec<usize>,
+    largest: f64,
+    /// Element `i` of `n` is number `i * numel / n` of the tensor.
+    elements: Vec<f64>,
+}
+
+/// The folder of a run with all its steps traced.
+fn train(outdir: &Path, arguments: &[&str], steps: usize) -> PathBuf {
+    let _turn = DEVICE.lock();
+    let steps = steps.to_string();
+    let output = Command::new(env!("CARGO_BIN_EXE_gpugan"))
+        .args(["train", "--quiet", "--steps", &steps, "--trace", &steps])
+        .arg("--outdir")
+        .arg(outdir)
+        .args(arguments)
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{arguments:?}: {stderr}");
+    let runs = std::fs::read_dir(outdir).unwrap();
+    // Runs are numbered, so the newest is the last by name.
+    let runs = runs.map(|entry| entry.unwrap().path());
+    runs.filter(|path| path.is_dir()).max().unwrap()
+}
+
+fn trace(run: &Path) -> Checkpoint {
+    Checkpoint::load(&run.join("trace.safetensors")).unwrap()
+}
+
+fn metrics(trace: &Checkpoint, step: usize) -> &[f32] {
+    &trace.tensors[&format!("step{step:05}.metrics")].1
+}
+
+fn agrees_with_pytorch(name: &str) {
+    let path = format!("tests/torch/fixtures/{name}.json");
+    let fixture: Fixture = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    let arguments: Vec<&str> = fixture.arguments.iter().map(String::as_str).collect();
+    let outdir = tempfile::tempdir().unwrap();
+    let trace = trace(&train(outdir.path(), &arguments, fixture.metrics.len()));
+
+    assert_eq!(fixture.metrics.len(), 20);
+    for (step, expected) in fixture.metrics.iter().enumerate() {
+        let metrics = metrics(&trace, step);
+        for ((&x, &y), metric) in metrics.iter().zip(expected).zip(gpugan::gan::METRICS) {
+            let error = (f64::from(x) - y).abs() / y.abs();
+            let metric = metric.name();
+            assert!(
+                error <= TOLERANCE,
+                "{name}: {metric} of step {step} is {x}, PyTorch's {y}; {MEND}"
+            );
+        }
+    }
+
+    let networks = ["after.G.", "after.D.", "after.G_ema."];
+    let ours = trace.tensors.keys();
+    let ours: Vec<_> = ours
+        .filter(|name| networks.iter().any(|prefix| name.starts_with(prefix)))
+        .map(|name| name["after.".len()..].to_owned())
+        .collect();
+    assert_eq!(ours, fixture.tensors.keys().cloned().collect::<Vec<_>>());
+    for (tensor, expected) in &fixture.tensors {
+        let (shape, values) = &trace.tensors[&format!("after.{tensor}")];
+        assert_eq!(*shape, expected.shape, "{name}: {tensor}");
+        let near = |x: f32, y: f64| (f64::from(x) - y).abs() <= TOLERANCE * expected.largest;
+        let largest = values.iter().fold(0.0_f32, |most, x| most.max(x.abs()));
+        assert!(
+            near(largest, expected.largest),
+            "{name}: {tensor} reaches {largest}, PyTorch's {}; {MEND}",
+            expected.largest
+        );
+        for (index, &y) in expected.elements.iter().enumerate() {
+            let place = index * values.len() / expected.elements.len();
+            let x = values[place];
+            assert!(
+                near(x, y),
+                "{name}: {tensor}[{place}] is {x}, PyTorch's {y}; {MEND}"
+            );
+        }
+    }
+}
+
+/// Maxout, dropout, simultaneous updates, momentum inside the velocity.
+#[test]
+fn twenty_steps_of_the_mlp_are_those_of_pytorch() {
+    agrees_with_pytorch("mlp");
+}
+
+/// RMSprop and Adam, two discriminator steps, dropout drawn anew in each.
+#[test]
+fn twenty_alternating_steps_of_the_mlp_are_those_of_pytorch() {
+    agrees_with_pytorch("mlp-alternating");
+}
+
+/// Convolutions, batch normalisation, Adam, the moving average.
+#[test]
+fn twenty_steps_of_the_dcgan_are_those_of_pytorch() {
+    agrees_with_pytorch("dcgan32");
+}
+
+/// The linear stem, pre-training, the minimax loss, smoothed labels, momentum
+/// outside the velocity with schedules, weight decay.
+#[test]
+fn twenty_steps_of_the_small_dcgan_are_those_of_pytorch() {
+    agrees_with_pytorch("dcgan28");
+}
+
+const SMALL: [&str; 6] = [
+    "--preset",
+    "dcgan28",
+    "--batch",
+    "4",
+    "--set",
+    "model.width=4",
+];
+
+#[test]
+fn a_run_from_the_weights_of_another_starts_with_its_losses() {
+    let outdir = tempfile::tempdir().unwrap();
+    let first = trace(&train(outdir.path(), &SMALL, 1));
+    let mut weights = Checkpoint::default();
+    for (name, tensor) in &first.tensors {
+        if let Some(name) = name.strip_prefix("before.")
+            && (name.starts_with("G.") || name.starts_with("D."))
+        {
+            weights.tensors.insert(name.to_owned(), tensor.clone());
+        }
+    }
+    let file = outdir.path().join("weights.safetensors");
+    weights.save(&file).unwrap();
+
+    // Other weights would be drawn.
+    let other = [&SMALL[..], &["--set", "model.init_std=0.05"]].concat();
+    let without = trace(&train(outdir.path(), &other, 1));
+    assert_ne!(metrics(&first, 0), metrics(&without, 0));
+    let with = [&other[..], &["--init", file.to_str().unwrap()]].concat();
+    let with = trace(&train(outdir.path(), &with, 1));
+    assert_eq!(metrics(&first, 0), metrics(&with, 0));
+    for (name, tensor) in &first.tensors {
+        assert_eq!(*tensor, with.tensors[name], "{name}");
+    }
+}
+
+#[test]
+fn a_run_from_a_checkpoint_takes_its_weights_and_not_its_moments() {
+    let outdir = tempfile::tempdir().unwrap();
+    let run = train(outdir.path(), &SMALL, 2);
+    let file = run.join(checkpoint::file_name(2));
+    let saved = Checkpoint::load(&file).unwrap();
+    let with = [&SMALL[..], &["--init", file.to_str().unwrap()]].concat();
+    let started = trace(&train(outdir.path(), &with, 1));
+    for (name, (shape, values)) in &saved.tensors {
+        let (_, before) = &started.tensors[&format!("before.{name}")];
+        if name.starts_with("moment") {
+            assert!(values.iter().any(|&x| x != 0.0), "{name}");
+            assert!(before.iter().all(|&x| x == 0.0), "{name} {shape:?}");
+        } else {
+            assert_eq!(before, values, "{name}");
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Runs of the built program, for tests of the command line.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// A model and data so small that a step takes milliseconds anywhere.
+pub(crate) const SMALL: [&str; 11] = [
+    "--data",
+    "digits",
+    "--batch",
+    "8",
+    "--set",
+    "data.size=8",
+    "--set",
+    "model.width=4",
+    "--set",
+    "model.latent=8",
+    "--quiet",
+];
+
+/// What a run of the program said and returned.
+pub(crate) struct Ended {
+    output: Output,
+    arguments: String,
+}
+
+/// Runs the program with these arguments.
+pub(crate) fn gpugan(arguments: &[&str]) -> Ended {
+    let output = Command::new(env!("CARGO_BIN_EXE_gpugan"))
+        .args(arguments)
+        .output()
+        .expect("the program starts");
+    Ended {
+        output,
+        arguments: arguments.join(" "),
+    }
+}
+
+/// Trains the small model below `outdir` with more arguments.
+pub(crate) fn train(outdir: &Path, more: &[&str]) -> Ended {
+    let outdir = outdir
+        .to_str()
+        .expect("a temporary folder has a plain name");
+    gpugan(&[&["train", "--outdir", outdir], &SMALL[..], more].concat())
+}
+
+/// Run folders below `outdir`, sorted.
+pub(crate) fn run_folders(outdir: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(outdir) else {
+        return Vec::new();
+    };
+    let mut folders: Vec<PathBuf> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.join("config.toml").is_file())
+        .collect();
+    folders.sort();
+    folders
+}
+
+impl Ended {
+    /// Asserts exit code 0.
+    pub(crate) fn success(self) {
+        assert!(
+            self.output.status.success(),
+            "{}: {}",
+            self.arguments,
+            self.said()
+        );
+    }
+
+    /// What it wrote to standard error.
+    pub(crate) fn said(&self) -> String {
+        String::from_utf8_lossy(&self.output.stderr).into_owned()
+    }
+
+    /// Its exit code.
+    pub(crate) fn code(&self) -> Option<i32> {
+        self.output.status.code()
+    }
+}
