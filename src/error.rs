@@ -19,7 +19,7 @@ pub enum Error {
     },
 
     /// A file could not be read or written.
-    #[error("cannot {action} {}: {source}", path.display())]
+    #[error("cannot {action} {}: {source}; {}", path.display(), io_mend(source))]
     Io {
         /// `read`, `write`, `create`, ...
         action: &'static str,
@@ -99,5 +99,16 @@ impl Error {
             Self::Usage { .. } | Self::Io { .. } | Self::Shape { .. } => 2,
             Self::MissingGradient { .. } | Self::Gpu { .. } => 1,
         }
+    }
+}
+
+/// What to do about a failed read or write.
+fn io_mend(source: &std::io::Error) -> &'static str {
+    use std::io::ErrorKind::{NotFound, PermissionDenied, ReadOnlyFilesystem, StorageFull};
+    match source.kind() {
+        NotFound => "check the path",
+        PermissionDenied | ReadOnlyFilesystem => "check who may read and write there",
+        StorageFull => "free some space on that disk",
+        _ => "check that path and its disk",
     }
 }

@@ -3,6 +3,7 @@
 //! `reference`. Tests, `gpugan check` and the benchmarks share the list.
 
 mod cases;
+mod report;
 mod run;
 
 use std::collections::HashMap;
@@ -13,6 +14,7 @@ use crate::graph::{Graph, NodeId, Op, Program, Role, Shape, StateId};
 use crate::reference::{self, Tensor, random};
 
 pub use cases::cases;
+pub use report::run;
 pub use run::{Comparison, run_case};
 
 /// Largest relative error of a tensor that is right.

@@ -29,6 +29,8 @@ pub enum Verb {
     Sample(sample::SampleArgs),
     /// List the adapters that can be trained on
     Adapters(adapters::AdaptersArgs),
+    /// Compare what an adapter computes with plain loops, operation by operation
+    Check(check::CheckArgs),
     /// List the presets, or print one with every key explained
     Presets(presets::PresetsArgs),
 }
@@ -42,6 +44,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Verb::Train(args) => crate::train::run(args.options()?),
         Verb::Sample(args) => crate::sample::run(&args.options()?),
         Verb::Adapters(args) => adapters::run(&args),
+        Verb::Check(args) => crate::check::run(&args.options()),
         Verb::Presets(args) => presets::run(&args),
     }
 }

@@ -6,14 +6,25 @@ use crate::error::Result;
 use crate::graph::{Graph, NodeId, Unary};
 
 /// Mean of `-t log D - (1 - t) log(1 - D)` over logits, with one target `t`
-/// for all: `softplus(a) - t a`.
+/// for all: `t softplus(-a) + (1 - t) softplus(a)`. The shorter
+/// `softplus(a) - t a` would find the gradient as a difference of two numbers
+/// near 1 where D is right.
 ///
 /// # Errors
 /// None for well-formed graphs; shape errors are passed on.
 pub fn bce(graph: &mut Graph, logits: NodeId, target: f32) -> Result<NodeId> {
-    let softplus = graph.unary(Unary::Softplus, logits);
-    let along = graph.scale(logits, target);
-    let losses = graph.sub(softplus, along)?;
+    let against = graph.neg(logits);
+    let for_one = graph.unary(Unary::Softplus, against);
+    let for_zero = graph.unary(Unary::Softplus, logits);
+    let losses = if target == 1.0 {
+        for_one
+    } else if target == 0.0 {
+        for_zero
+    } else {
+        let for_one = graph.scale(for_one, target);
+        let for_zero = graph.scale(for_zero, 1.0 - target);
+        graph.add(for_one, for_zero)?
+    };
     graph.mean_all(losses)
 }
 

@@ -9,7 +9,7 @@ use super::view::{ValueId, View, row_major};
 use super::{Graph, NodeId, Op, Shape, StateId};
 use crate::error::{Error, Result};
 use crate::ops::{Facts, Launch};
-use crate::recording::Slice;
+use crate::recording::{Slice, Storage};
 
 /// Memory that launches read and write.
 #[derive(Clone, Debug)]
@@ -226,7 +226,8 @@ impl Lowering<'_> {
     }
 
     /// Makes nodes the new values of persistent tensors: in place where nothing
-    /// reads the old value, by a copy behind all steps otherwise.
+    /// reads the old value or its neighbours meanwhile, by a copy behind all
+    /// steps otherwise.
     fn assign(&mut self, assigns: &[(StateId, NodeId)]) -> Result<Vec<(ValueId, Slice)>> {
         let mut copies = Vec::new();
         for &(state, node) in assigns {
@@ -238,12 +239,28 @@ impl Lowering<'_> {
                 self.map(&copy, &[view], "let result = v0;".to_owned(), "copy");
                 view = copy;
             }
-            if self.values.iter().any(|value| value.place == Some(place)) {
+            let old_is_read = self.values.iter().any(|value| value.place == Some(place));
+            if old_is_read || self.meets(view.value, place.storage) {
                 copies.push((view.value, place));
             } else {
                 self.values[view.value.0].place = Some(place);
             }
         }
         Ok(copies)
+    }
+
+    /// Whether a launch would read and write `storage`, which wgpu refuses for
+    /// any parts of one buffer, if `value` lay there.
+    fn meets(&self, value: ValueId, storage: Storage) -> bool {
+        let lies_there = |other: ValueId| {
+            self.values[other.0]
+                .place
+                .is_some_and(|place| place.storage == storage)
+        };
+        self.steps.iter().any(|step| match &step.values[..] {
+            [written, read @ ..] if *written == value => read.iter().copied().any(lies_there),
+            [written, read @ ..] if read.contains(&value) => lies_there(*written),
+            _ => false,
+        })
     }
 }

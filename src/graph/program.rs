@@ -106,8 +106,9 @@ pub struct Arena {
     pub len: usize,
 }
 
-/// Longest arena in elements: 128 MiB, the WebGPU default for a storage
-/// binding.
+/// Longest arena of several tensors in elements: 128 MiB, the WebGPU default for
+/// a storage binding. A longer tensor has an arena of its own, which the adapter
+/// may refuse.
 const LONGEST_ARENA: usize = (128 << 20) / 4;
 
 impl Places {
@@ -115,21 +116,12 @@ impl Places {
     /// arenas.
     ///
     /// # Errors
-    /// Where a name is taken or a tensor alone is longer than an arena may be.
+    /// Where a name is taken.
     pub fn add_group(&mut self, group: &str, tensors: &[(String, Shape)]) -> Result<()> {
         let mut open = false;
         for (name, shape) in tensors {
             let len = shape.numel();
             let room = len.next_multiple_of(ALIGNMENT).max(ALIGNMENT);
-            if room > LONGEST_ARENA {
-                return Err(Error::usage(
-                    format!(
-                        "tensor {name} {shape} is longer than the {} MiB a GPU binding holds",
-                        LONGEST_ARENA >> 18
-                    ),
-                    "make the batch or the model smaller",
-                ));
-            }
             if !open
                 || self
                     .arenas

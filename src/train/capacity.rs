@@ -15,13 +15,7 @@ use crate::models::Model;
 ///
 /// # Errors
 /// [`Error::Usage`] with the numbers.
-pub(super) fn check(
-    gpu: &Gpu,
-    config: &Config,
-    model: &Model,
-    plan: &MemoryPlan,
-    samples: usize,
-) -> Result<()> {
+pub(super) fn check(gpu: &Gpu, config: &Config, model: &Model, plan: &MemoryPlan) -> Result<()> {
     let limits = Limits::of(gpu);
     let Some(reason) = limits.exceeded(plan) else {
         return Ok(());
@@ -31,7 +25,7 @@ pub(super) fn check(
             batch,
             ..config.clone()
         };
-        Blueprint::new(&config, model, samples, &gpu.facts.kernel_facts())
+        Blueprint::new(&config, model, &gpu.facts.kernel_facts())
             .is_ok_and(|blueprint| limits.exceeded(&blueprint.memory).is_none())
     };
     let (mut low, mut high) = (0, config.batch);

@@ -61,7 +61,7 @@ pub fn run(options: TrainOptions) -> Result<()> {
     if config.model.output_bias == OutputBias::Marginals && resumed.is_none() {
         model = model.with_mean_image(mean_image(&dataset, config)?);
     }
-    let blueprint = Blueprint::new(config, &model, GRID, &gpu.facts.kernel_facts())?;
+    let blueprint = Blueprint::new(config, &model, &gpu.facts.kernel_facts())?;
     progress.line(&describe(config, &blueprint))?;
     progress.line(&blueprint.memory.to_string())?;
     if options.dump_plan {
@@ -69,7 +69,7 @@ pub fn run(options: TrainOptions) -> Result<()> {
             crate::cli::print(&format!("# {name}\n{recording}"))?;
         }
     }
-    capacity::check(&gpu, config, &model, &blueprint.memory, GRID)?;
+    capacity::check(&gpu, config, &model, &blueprint.memory)?;
     if options.dry_run {
         return progress.line("dry run: everything fits, nothing was written");
     }

@@ -40,16 +40,14 @@ pub struct Blueprint {
 }
 
 impl Blueprint {
-    /// Plans a run that samples `samples` images at a time.
+    /// Plans a run.
     ///
     /// # Errors
     /// Where sizes do not fit together or a tensor is too long for a binding.
-    pub fn new(
-        config: &Config,
-        model: &Model,
-        samples: usize,
-        facts: &crate::ops::Facts,
-    ) -> Result<Self> {
+    pub fn new(config: &Config, model: &Model, facts: &crate::ops::Facts) -> Result<Self> {
+        // No more than a batch, so that sampling takes no more memory than
+        // training.
+        let samples = config.batch.min(64);
         let mut layout = Layout::new(config, model)?;
         let [c, h, w] = model.image();
         layout.places.add_group(

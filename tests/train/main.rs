@@ -6,7 +6,7 @@ mod run;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::Instant;
 
 use gpugan::train::checkpoint::{self, Checkpoint};
 use gpugan::train::stats;
@@ -132,12 +132,20 @@ fn the_same_seed_gives_the_same_weights_and_another_seed_others() {
 /// unbroken run.
 #[test]
 fn twenty_kills_change_nothing() {
-    const STEPS: &str = "120";
+    const STEPS: &str = "200";
     const EACH: [&str; 6] = ["--steps", STEPS, "--tick", "1", "--snap", "1"];
-    let [whole, killed] = [(); 2].map(|()| tempfile::tempdir().unwrap());
-    let started = std::time::Instant::now();
-    train(whole.path(), &EACH).success();
-    let whole_takes = started.elapsed();
+    /// So few steps that 20 lives do not reach the end.
+    const STEPS_A_LIFE: f64 = 7.0;
+    let [whole, killed, first] = [(); 3].map(|()| tempfile::tempdir().unwrap());
+    let timed = |outdir: &Path, steps: &[&str]| {
+        let started = Instant::now();
+        train(outdir, steps).success();
+        started.elapsed()
+    };
+    timed(whole.path(), &EACH);
+    let start = timed(first.path(), &["--steps", "1"]);
+    let first = tempfile::tempdir().unwrap();
+    let step = timed(first.path(), &EACH).saturating_sub(start) / 200;
     let mut kills = 0;
     let mut done_between = Vec::new();
     for attempt in 0.. {
@@ -158,9 +166,7 @@ fn twenty_kills_change_nothing() {
             // Times spread over start, steps and saving by a fixed sequence.
             let share = f64::from(attempt * 7919 % 101) / 101.0;
             std::thread::sleep(
-                whole_takes
-                    .mul_f64(0.05 + 0.3 * share)
-                    .max(Duration::from_millis(20)),
+                start.mul_f64(0.3 + 0.7 * share) + step.mul_f64(STEPS_A_LIFE * share),
             );
             if child.try_wait().unwrap().is_none() {
                 child.kill().unwrap();
@@ -204,7 +210,7 @@ fn twenty_kills_change_nothing() {
         .iter()
         .map(|tick| tick.step)
         .collect();
-    assert_eq!(steps, (1..=120).collect::<Vec<u64>>(), "every step once");
+    assert_eq!(steps, (1..=200).collect::<Vec<u64>>(), "every step once");
     assert_eq!(kills, 20, "steps when killed: {done_between:?}");
 }
 

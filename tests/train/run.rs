@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 /// A model and data so small that a step takes milliseconds anywhere.
-pub const SMALL: [&str; 11] = [
+pub(crate) const SMALL: [&str; 11] = [
     "--data",
     "digits",
     "--batch",
@@ -19,13 +19,13 @@ pub const SMALL: [&str; 11] = [
 ];
 
 /// What a run of the program said and returned.
-pub struct Ended {
+pub(crate) struct Ended {
     output: Output,
     arguments: String,
 }
 
 /// Runs the program with these arguments.
-pub fn gpugan(arguments: &[&str]) -> Ended {
+pub(crate) fn gpugan(arguments: &[&str]) -> Ended {
     let output = Command::new(env!("CARGO_BIN_EXE_gpugan"))
         .args(arguments)
         .output()
@@ -37,7 +37,7 @@ pub fn gpugan(arguments: &[&str]) -> Ended {
 }
 
 /// Trains the small model below `outdir` with more arguments.
-pub fn train(outdir: &Path, more: &[&str]) -> Ended {
+pub(crate) fn train(outdir: &Path, more: &[&str]) -> Ended {
     let outdir = outdir
         .to_str()
         .expect("a temporary folder has a plain name");
@@ -45,7 +45,7 @@ pub fn train(outdir: &Path, more: &[&str]) -> Ended {
 }
 
 /// Run folders below `outdir`, sorted.
-pub fn run_folders(outdir: &Path) -> Vec<PathBuf> {
+pub(crate) fn run_folders(outdir: &Path) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(outdir) else {
         return Vec::new();
     };
@@ -59,7 +59,7 @@ pub fn run_folders(outdir: &Path) -> Vec<PathBuf> {
 
 impl Ended {
     /// Asserts exit code 0.
-    pub fn success(self) {
+    pub(crate) fn success(self) {
         assert!(
             self.output.status.success(),
             "{}: {}",
@@ -69,12 +69,12 @@ impl Ended {
     }
 
     /// What it wrote to standard error.
-    pub fn said(&self) -> String {
+    pub(crate) fn said(&self) -> String {
         String::from_utf8_lossy(&self.output.stderr).into_owned()
     }
 
     /// Its exit code.
-    pub fn code(&self) -> Option<i32> {
+    pub(crate) fn code(&self) -> Option<i32> {
         self.output.status.code()
     }
 }

@@ -1,0 +1,153 @@
+//! Plans of whole models, without a GPU.
+
+use gpugan::config::{Config, assignment, presets};
+use gpugan::models::Model;
+use gpugan::ops::{Facts, Rung};
+use gpugan::recording::{Access, Command, Storage};
+use gpugan::train::session::Blueprint;
+
+fn facts(software: bool) -> Facts {
+    Facts {
+        software,
+        subgroup_min: 4,
+        subgroup_max: 64,
+        workgroup_memory: 16384,
+        rung: Rung::Best,
+    }
+}
+
+fn config(preset: &str, changes: &[&str]) -> Config {
+    let changes = changes.iter().map(|text| assignment(text).unwrap());
+    presets::load(preset).unwrap().with(changes).unwrap()
+}
+
+/// The presets as they are used, and smaller.
+fn runs() -> Vec<(Config, usize)> {
+    vec![
+        (config("mlp", &[]), 1),
+        (config("dcgan28", &[]), 1),
+        (config("dcgan32", &[]), 3),
+        (
+            config(
+                "dcgan32",
+                &["model.width=16", "batch=16", "train.ema_decay=0"],
+            ),
+            1,
+        ),
+        (config("dcgan64", &[]), 3),
+        (
+            config(
+                "dcgan28",
+                &["train.update=simultaneous", "optimizer.d.kind=rmsprop"],
+            ),
+            4,
+        ),
+    ]
+}
+
+fn blueprint(config: &Config, channels: usize, software: bool) -> Blueprint {
+    Blueprint::new(config, &Model::new(config, channels), &facts(software)).unwrap()
+}
+
+#[test]
+fn activations_take_at_most_a_fifth_more_than_what_lives_at_once() {
+    for (config, channels) in runs() {
+        for software in [true, false] {
+            let memory = blueprint(&config, channels, software).memory;
+            let ratio = memory.activations as f64 / memory.live as f64;
+            println!("{}: {ratio:.3} of {} bytes", config.preset, memory.live);
+            assert!((1.0..=1.2).contains(&ratio), "{}: {ratio}", config.preset);
+        }
+    }
+}
+
+/// No two launches that read each other's results are on one buffer unless one
+/// life ends before the other begins: every temporary that is read was written
+/// before, by the launch whose value it still holds.
+#[test]
+fn every_temporary_is_written_before_it_is_read() {
+    for (config, channels) in runs() {
+        for (name, recording) in blueprint(&config, channels, true).recordings {
+            let mut written = vec![0; recording.temporaries.len()];
+            for command in &recording.commands {
+                let Command::Dispatch(dispatch) = command else {
+                    continue;
+                };
+                for binding in &dispatch.bindings {
+                    let Storage::Temporary(index) = binding.slice.storage else {
+                        continue;
+                    };
+                    assert!(
+                        binding.slice.len <= recording.temporaries[index],
+                        "{name}: {}",
+                        dispatch.label
+                    );
+                    match binding.access {
+                        Access::Write => written[index] = binding.slice.len,
+                        Access::Read => {
+                            assert_eq!(
+                                written[index], binding.slice.len,
+                                "{name}: {} reads another value",
+                                dispatch.label
+                            );
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn plans_are_the_same_every_time_and_can_be_read() {
+    let (config, channels) = (config("dcgan28", &[]), 1);
+    let [first, second] = [(); 2].map(|()| blueprint(&config, channels, true));
+    assert_eq!(first.recordings, second.recordings);
+    let (_, update) = first
+        .recordings
+        .iter()
+        .find(|(name, _)| *name == "update D")
+        .unwrap();
+    let text = update.to_string();
+    assert_eq!(
+        text.lines().count(),
+        1,
+        "all parameters of a network in one dispatch: {text}"
+    );
+    assert!(text.contains("optimizer/"), "{text}");
+}
+
+/// The generator's step needs no gradient of a discriminator weight, the
+/// discriminator's none of its real images.
+#[test]
+fn only_needed_gradients_are_computed() {
+    let blueprint = blueprint(&config("dcgan64", &[]), 3, true);
+    let count = |program: &str, what: &str| {
+        let (_, recording) = blueprint
+            .recordings
+            .iter()
+            .find(|(name, _)| *name == program)
+            .unwrap();
+        recording
+            .dispatches()
+            .filter(|dispatch| dispatch.label.starts_with(what))
+            .count()
+    };
+    // Five layers each; G's first sees no gradient of its latents.
+    assert_eq!(count("g", "ConvWeightGrad"), 5, "of G alone");
+    assert_eq!(
+        count("d", "ConvWeightGrad"),
+        10,
+        "of D on real and on fake images"
+    );
+    assert_eq!(
+        count("d", "ConvTranspose2d"),
+        5 + 2 * 4,
+        "G, and D's inner layers back"
+    );
+    assert_eq!(
+        count("g", "ConvTranspose2d"),
+        5 + 5,
+        "G, and D back to its images"
+    );
+}
