@@ -37,8 +37,10 @@ SEEDS = 32
 MLP = """--preset mlp --batch 20 --set model.hidden_g=[64,64] --set model.maxout_units=24
     --set model.irange_g=0.2 --set model.irange_d=0.05"""
 CASES = {
-    # The presets, narrower. Few ReLUs are few that may go either way.
-    "mlp": MLP,
+    # The presets, narrower, with schedules that show in 20 steps. Few ReLUs are
+    # few that may go either way.
+    "mlp": f"""{MLP} --set optimizer.d.lr_decay=1.05 --set optimizer.d.momentum_steps=20
+        --set optimizer.g.lr_decay=1.05 --set optimizer.g.momentum_steps=20""",
     "dcgan32": "--preset dcgan32 --batch 8 --set model.width=4",
     # What the presets leave out.
     "mlp-alternating": f"""{MLP} --set train.update=alternating --set train.d_steps=2
