@@ -53,10 +53,10 @@ fn find_place(wg: vec3<u32>, local: u32) -> Place {
     );
 }
 
-#if SPLIT
 const VECTORS_ACROSS: u32 = TILE_COLUMNS / 4u;
 const VECTORS: u32 = TILE_ROWS * VECTORS_ACROSS;
 
+#if SPLIT
 var<workgroup> partial: array<vec4<f32>, VECTORS * WORKGROUP>;
 
 fn share_block(local: u32, first: u32, block: mat4x4<f32>) {
@@ -99,11 +99,17 @@ fn store_tile(t: Tile, wg: vec3<u32>, local: u32) {
     }
 }
 #else
+// Stores in loops, so that the epilogue is compiled once and not for every row.
+// The loops hand the values on from place to place and their ends are no
+// constants, lest a driver unroll them: that took some of them seconds a
+// kernel.
 fn store_block(part: u32, row: u32, column: u32, block: mat4x4<f32>) {
-    store(part, row, column, block[0]);
-    store(part, row + 1u, column, block[1]);
-    store(part, row + 2u, column, block[2]);
-    store(part, row + 3u, column, block[3]);
+    var rest = block;
+    let end = min(4u, arrayLength(&y));
+    for (var r = 0u; r < end; r++) {
+        store(part, row + r, column, rest[0]);
+        rest = mat4x4(rest[1], rest[2], rest[3], rest[0]);
+    }
 }
 
 fn store_tile(t: Tile, wg: vec3<u32>, local: u32) {
@@ -111,15 +117,22 @@ fn store_tile(t: Tile, wg: vec3<u32>, local: u32) {
     if (!at.live) {
         return;
     }
-    store_block(at.part, at.row, at.column, t.b00);
+    var rest = t;
+    let end = min(VECTORS / 4u, arrayLength(&y));
+    for (var b = 0u; b < end; b++) {
+        let row = at.row + b / VECTORS_ACROSS * 4u;
+        store_block(at.part, row, at.column + b % VECTORS_ACROSS * 4u, rest.b00);
 #if WIDE
-    store_block(at.part, at.row, at.column + 4u, t.b01);
-#endif
-#if TALL
-    store_block(at.part, at.row + 4u, at.column, t.b10);
+        rest.b00 = rest.b01;
 #endif
 #if TALL_WIDE
-    store_block(at.part, at.row + 4u, at.column + 4u, t.b11);
+        rest.b01 = rest.b10;
+        rest.b10 = rest.b11;
+#else
+#if TALL
+        rest.b00 = rest.b10;
 #endif
+#endif
+    }
 }
 #endif
