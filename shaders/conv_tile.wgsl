@@ -12,6 +12,9 @@
 // The target's pixels of one TRANSPOSE part share their remainders modulo the
 // stride, so a part meets every tap either wholly or not at all, and no zeros
 // are multiplied.
+//
+// Conditions are joined by & and |, which are values; && and || are branches,
+// and a hundred of them cost some drivers a minute of compiling.
 #import lib/epilogue.wgsl
 #import lib/tile.wgsl
 #import lib/right.wgsl
@@ -108,10 +111,10 @@ fn a_row(at: u32, w: u32, inside: bool, k: u32) -> vec4<f32> {
 fn a_element(at: u32, w: u32, inside: bool, k: u32) -> f32 {
 #if RUN_MANY
     let tap_w = w + k / SOURCE_C * DILATION_W;
-    let there = inside && k < DEPTH && tap_w < SOURCE_W;
+    let there = inside & (k < DEPTH) & (tap_w < SOURCE_W);
     return select(0.0, a[at + select(0u, tap_w * A_W + k % SOURCE_C * A_C, there)], there);
 #else
-    let there = inside && k < DEPTH && w < SOURCE_W;
+    let there = inside & (k < DEPTH) & (w < SOURCE_W);
     return select(0.0, a[at + select(0u, w * A_W + k * A_C, there)], there);
 #endif
 }
@@ -137,7 +140,7 @@ fn a_block(r: Reach, k: u32) -> mat4x4<f32> {
 
 fn store(part: u32, row: u32, column: u32, v: vec4<f32>) {
     let p = target_pixel(part, row);
-    if (row >= ROWS || column >= COLUMNS || p.y >= TARGET_H || p.z >= TARGET_W) {
+    if ((row >= ROWS) | (column >= COLUMNS) | (p.y >= TARGET_H) | (p.z >= TARGET_W)) {
         return;
     }
     let at = p.x * Y_N + column * Y_C + p.y * Y_H + p.z * Y_W;

@@ -45,7 +45,7 @@ fn find_pixel(kh: u32, kw: u32, number: u32) -> Pixel {
     let ow = pixel % OW;
     let h = oh * STRIDE_H + kh * DILATION_H - PAD_H;
     let w = ow * STRIDE_W + kw * DILATION_W - PAD_W;
-    let inside = live && h < H;
+    let inside = live & (h < H);
     return Pixel(
         n * B_N + oh * B_H + ow * B_W,
         n * A_N + select(0u, h, inside) * A_H,
@@ -57,14 +57,14 @@ fn find_pixel(kh: u32, kw: u32, number: u32) -> Pixel {
 
 #if A_VECTOR
 fn a_column(p: Pixel, row: u32) -> vec4<f32> {
-    let inside = p.inside && p.w < W;
+    let inside = p.inside & (p.w < W);
     let i = p.a + select(0u, p.w, inside) * A_W + min(row, ROWS - 4u);
     return select(vec4<f32>(), a[i / 4u], inside);
 }
 #else
 fn a_element(p: Pixel, row: u32) -> f32 {
     let w = p.w + row / C * DILATION_W;
-    let inside = p.inside && w < W && row < ROWS;
+    let inside = p.inside & (w < W) & (row < ROWS);
     return select(0.0, a[p.a + select(0u, w * A_W + row % C * A_C, inside)], inside);
 }
 
@@ -102,7 +102,7 @@ fn b_block(p0: Pixel, p1: Pixel, p2: Pixel, p3: Pixel, column: u32) -> mat4x4<f3
 }
 
 fn store(part: u32, row: u32, column: u32, v: vec4<f32>) {
-    if (row >= ROWS || column >= COLUMNS) {
+    if ((row >= ROWS) | (column >= COLUMNS)) {
         return;
     }
     let tap = part * RUN + row / C;

@@ -63,7 +63,7 @@ fn a_block(base: u32, row: u32, k: u32) -> mat4x4<f32> {
 #endif
 
 fn store(batch: u32, row: u32, column: u32, v: vec4<f32>) {
-    if (row >= ROWS || column >= COLUMNS) {
+    if ((row >= ROWS) | (column >= COLUMNS)) {
         return;
     }
     let at = batch * Y_BATCH + row * Y_ROW + column * Y_COLUMN;

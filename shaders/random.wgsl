@@ -2,6 +2,7 @@
 // (pcg4d of Jarzynski and Olano, "Hash Functions for GPU Rendering", 2020).
 // `reference::random` computes the same bits.
 #import lib/grid.wgsl
+#import lib/math.wgsl
 #import lib/step.wgsl
 
 @group(0) @binding(0) var<storage, read_write> y: array<f32>;
@@ -37,7 +38,7 @@ fn main(
     // Box-Muller; the first number is in (0, 1], so its logarithm is finite.
     let radius = sqrt(-2.0 * log(unit + 5.9604645e-8));
     let angle = 6.2831855 * (f32(bits.y >> 8u) * 5.9604645e-8);
-    y[id] = radius * cos(angle);
+    y[id] = radius * op_cos(angle);
 #endif
 #if BERNOULLI
     y[id] = select(0.0, 1.0, unit < {{probability}});

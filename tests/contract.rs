@@ -151,7 +151,11 @@ fn matmul_jobs(turn: usize, [batch, m, n, k]: [usize; 4], epilogue: bool) -> Vec
             n,
             k,
             a: strides(0),
-            b: if turn % 2 == 0 { strides(1) } else { rows },
+            b: if turn.is_multiple_of(2) {
+                strides(1)
+            } else {
+                rows
+            },
             y: if orders == [1, 2, 0] {
                 strides(2)
             } else {
@@ -299,14 +303,14 @@ fn conv_jobs(turn: usize, kind: Kind, case: Case) -> Vec<Job> {
                 reorder(&w_shape, orders.w, &mut conv.w);
                 reorder(&y_shape, orders.y, &mut conv.y);
                 let odd = turn + round;
-                if kind == Kind::WeightGrad && odd % 2 == 0 {
+                if kind == Kind::WeightGrad && odd.is_multiple_of(2) {
                     conv.w = w_shape.strides_in(&[2, 3, 1, 0]).try_into().unwrap();
                 }
                 // The other contiguous axis of the weight is as good.
-                if kind == Kind::Forward && odd % 2 == 0 {
+                if kind == Kind::Forward && odd.is_multiple_of(2) {
                     conv.w = w_shape.strides_in(&[2, 3, 0, 1]).try_into().unwrap();
                 }
-                if kind == Kind::Transpose && odd % 2 == 0 {
+                if kind == Kind::Transpose && odd.is_multiple_of(2) {
                     conv.w = w_shape.strides_in(&[0, 2, 3, 1]).try_into().unwrap();
                 }
             }
@@ -319,7 +323,7 @@ fn conv_jobs(turn: usize, kind: Kind, case: Case) -> Vec<Job> {
                 (left.clone(), strides[1].to_vec()),
                 (right.clone(), strides[2].to_vec()),
             ];
-            let with_epilogue = (turn + round) % 2 == 0;
+            let with_epilogue = (turn + round).is_multiple_of(2);
             let (epilogue, want) = if with_epilogue {
                 inputs.push((bias.clone(), vec![1]));
                 (fused.clone(), fused_want.clone())

@@ -212,7 +212,7 @@ impl Lowering<'_> {
             views.push(if operand == id {
                 View::whole(ValueId(usize::MAX), graph.shape(id), &row_major(4))
             } else {
-                self.from_start(operand)?
+                self.at_start(operand)?
             });
         }
         [conv.x, conv.w, conv.y] = [four(&views[0]), four(&views[1]), four(&views[2])];
@@ -286,8 +286,8 @@ impl Lowering<'_> {
             })
         };
         let mut views = [
-            self.from_start(node.inputs[0])?,
-            self.from_start(node.inputs[1])?,
+            self.at_start(node.inputs[0])?,
+            self.at_start(node.inputs[1])?,
         ];
         product.a = strides(0, &views[0]);
         product.b = strides(1, &views[1]);

@@ -67,7 +67,7 @@ impl Lowering<'_> {
             Op::ResizeBilinear => self.resize(id, false),
             Op::ResizeBilinearAdjoint => self.resize(id, true),
             Op::ChannelStats => {
-                let view = self.from_start(node.inputs[0])?;
+                let view = self.at_start(node.inputs[0])?;
                 let (sizes, view) = self.channels(node.inputs[0], view)?;
                 let stats = ChannelStats {
                     sizes,
@@ -76,9 +76,9 @@ impl Lowering<'_> {
                 self.staged(id, stats.stages(), &[view.value], &label)
             }
             Op::ChannelDot => {
-                let x = self.from_start(node.inputs[1])?;
+                let x = self.at_start(node.inputs[1])?;
                 let (sizes, x) = self.channels(node.inputs[1], x)?;
-                let g = self.from_start(node.inputs[0])?;
+                let g = self.at_start(node.inputs[0])?;
                 let (_, g) = self.channels(node.inputs[0], g)?;
                 let stats = self.in_order(node.inputs[2], &row_major(2))?;
                 let dot = ChannelDot {
@@ -207,9 +207,9 @@ impl Lowering<'_> {
     fn pool(&mut self, id: NodeId, pooling: Pooling, window: Window) -> Result<View> {
         let graph = self.graph;
         let node = graph.node(id);
-        let x = self.from_start(node.inputs[0])?;
+        let x = self.at_start(node.inputs[0])?;
         let index = match node.inputs.get(1) {
-            Some(&index) => Some(self.from_start(index)?),
+            Some(&index) => Some(self.at_start(index)?),
             None => None,
         };
         let output = self.like(id, &x);
@@ -236,7 +236,7 @@ impl Lowering<'_> {
     fn resize(&mut self, id: NodeId, adjoint: bool) -> Result<View> {
         let graph = self.graph;
         let node = graph.node(id);
-        let x = self.from_start(node.inputs[0])?;
+        let x = self.at_start(node.inputs[0])?;
         let output = self.like(id, &x);
         let size = |view: &View| [view.shape[2], view.shape[3]];
         let (image, resized) = if adjoint {

@@ -217,7 +217,7 @@ impl Lowering<'_> {
 
     /// A view of the node that starts at the start of its memory, with any
     /// strides.
-    pub(super) fn from_start(&mut self, id: NodeId) -> Result<View> {
+    pub(super) fn at_start(&mut self, id: NodeId) -> Result<View> {
         let view = self.view(id)?;
         if view.offset == 0 {
             return Ok(view);

@@ -11,7 +11,7 @@ use super::goodfellow::output;
 use crate::config::Stem;
 use crate::error::Result;
 use crate::graph::{Graph, NodeId};
-use crate::nn::{Init, Net, Square, flatten, leaky_relu};
+use crate::nn::{Init, Inits, Net, Square, flatten, leaky_relu};
 
 /// Halves or doubles an image.
 const HALVE: Square = Square {
@@ -49,8 +49,7 @@ pub(super) fn generator(
                 point,
                 channels,
                 WHOLE,
-                weight.clone(),
-                None,
+                Inits::weight(weight.clone()),
             )?
         }
         Stem::Linear => {
@@ -60,8 +59,7 @@ pub(super) fn generator(
                 "main.0",
                 z,
                 channels * rows * columns,
-                weight.clone(),
-                None,
+                Inits::weight(weight.clone()),
             )?;
             // The reshape is a layer of its own in an nn.Sequential.
             layer += 1;
@@ -78,8 +76,7 @@ pub(super) fn generator(
             h,
             channels,
             HALVE,
-            weight.clone(),
-            None,
+            Inits::weight(weight.clone()),
         )?;
         layer += 3;
     }
@@ -92,8 +89,7 @@ pub(super) fn generator(
         h,
         image_channels,
         HALVE,
-        weight,
-        edge_bias(config.stem),
+        edge(config.stem, weight),
     )?;
     Ok(graph.unary(output(config.output), h))
 }
@@ -114,8 +110,7 @@ pub(super) fn discriminator(
         x,
         channels,
         HALVE,
-        weight.clone(),
-        edge_bias(config.stem),
+        edge(config.stem, weight.clone()),
     )?;
     h = leaky_relu(graph, h, SLOPE);
     let mut layer = 2;
@@ -127,8 +122,7 @@ pub(super) fn discriminator(
             h,
             channels,
             HALVE,
-            weight.clone(),
-            None,
+            Inits::weight(weight.clone()),
         )?;
         h = net.batch_norm(graph, &format!("main.{}", layer + 1), h, gain.clone())?;
         h = leaky_relu(graph, h, SLOPE);
@@ -136,14 +130,21 @@ pub(super) fn discriminator(
     }
     match config.stem {
         Stem::Conv => {
-            let logits = net.conv(graph, &format!("main.{layer}"), h, 1, WHOLE, weight, None)?;
+            let logits = net.conv(
+                graph,
+                &format!("main.{layer}"),
+                h,
+                1,
+                WHOLE,
+                Inits::weight(weight),
+            )?;
             graph.reshape(logits, [batch, 1])
         }
         Stem::Linear => {
             let flat = flatten(graph, h)?;
             // nn.Flatten comes before.
             let layer = format!("main.{}", layer + 1);
-            net.linear(graph, &layer, flat, 1, weight, Some(Init::Constant(0.0)))
+            net.linear(graph, &layer, flat, 1, Inits::zero_bias(weight))
         }
     }
 }
@@ -165,6 +166,9 @@ fn inits(model: &Model) -> (Init, Init) {
 }
 
 /// Convolutions next to the image have a bias in the small form only.
-fn edge_bias(stem: Stem) -> Option<Init> {
-    (stem == Stem::Linear).then_some(Init::Constant(0.0))
+fn edge(stem: Stem, weight: Init) -> Inits {
+    match stem {
+        Stem::Linear => Inits::zero_bias(weight),
+        Stem::Conv => Inits::weight(weight),
+    }
 }

@@ -5,7 +5,7 @@ use super::Model;
 use crate::config::{Output, OutputBias};
 use crate::error::Result;
 use crate::graph::{Graph, NodeId, Unary};
-use crate::nn::{Init, Net, flatten, leaky_relu, maxout};
+use crate::nn::{Init, Inits, Net, flatten, leaky_relu, maxout};
 
 /// Pixel probabilities are kept this far from 0 and 1 before their logit is
 /// taken.
@@ -24,14 +24,7 @@ pub(super) fn generator(
     // Layers are numbered as in an nn.Sequential with the activations counted.
     for (index, &units) in config.hidden_g.iter().enumerate() {
         let layer = format!("main.{}", 2 * index);
-        h = net.linear(
-            graph,
-            &layer,
-            h,
-            units,
-            weight.clone(),
-            Some(Init::Constant(0.0)),
-        )?;
+        h = net.linear(graph, &layer, h, units, Inits::zero_bias(weight.clone()))?;
         h = leaky_relu(graph, h, 0.0);
     }
     let bias = match (config.output_bias, &model.mean_image) {
@@ -46,8 +39,10 @@ pub(super) fn generator(
         &layer,
         h,
         channels * height * width,
-        weight,
-        Some(bias),
+        Inits {
+            weight,
+            bias: Some(bias),
+        },
     )?;
     let image = graph.unary(output(config.output), h);
     let batch = graph.shape(z)[0];
@@ -62,16 +57,15 @@ pub(super) fn discriminator(
 ) -> Result<NodeId> {
     let config = &model.config;
     let weight = Init::Uniform(config.irange_d as f32);
-    let zero = Some(Init::Constant(0.0));
     let mut h = flatten(graph, x)?; // [N, C * H * W]
     h = net.dropout(graph, h, config.dropout_input as f32)?;
     for layer in ["maxout.0", "maxout.1"] {
         let features = config.maxout_units * config.maxout_pieces;
-        h = net.linear(graph, layer, h, features, weight.clone(), zero.clone())?;
+        h = net.linear(graph, layer, h, features, Inits::zero_bias(weight.clone()))?;
         h = maxout(graph, h, config.maxout_pieces)?;
         h = net.dropout(graph, h, config.dropout_hidden as f32)?;
     }
-    net.linear(graph, "out", h, 1, weight, zero) // [N, 1]
+    net.linear(graph, "out", h, 1, Inits::zero_bias(weight)) // [N, 1]
 }
 
 /// The generator's last function.

@@ -67,6 +67,30 @@ pub struct Square {
     pub pad: usize,
 }
 
+/// How the tensors of a layer start.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Inits {
+    /// its weight
+    pub weight: Init,
+    /// its bias, if it has one
+    pub bias: Option<Init>,
+}
+
+impl Inits {
+    /// No bias.
+    pub fn weight(weight: Init) -> Self {
+        Self { weight, bias: None }
+    }
+
+    /// A bias that starts at 0.
+    pub fn zero_bias(weight: Init) -> Self {
+        Self {
+            weight,
+            bias: Some(Init::Constant(0.0)),
+        }
+    }
+}
+
 impl Net {
     /// A network whose tensors are named `<prefix>.<layer>.<tensor>`.
     pub fn new(prefix: impl Into<String>, mode: Mode) -> Self {
@@ -154,8 +178,7 @@ impl Net {
         layer: &str,
         x: NodeId,
         out: usize,
-        weight: Init,
-        bias: Option<Init>,
+        Inits { weight, bias }: Inits,
     ) -> Result<NodeId> {
         let inputs = *graph.shape(x).last().unwrap_or(&0);
         let weight = self.parameter(graph, format!("{layer}.weight"), [out, inputs], weight)?;
@@ -173,8 +196,7 @@ impl Net {
         x: NodeId,
         out: usize,
         square: Square,
-        weight: Init,
-        bias: Option<Init>,
+        Inits { weight, bias }: Inits,
     ) -> Result<NodeId> {
         let [channels, h, w] = image(graph, "Conv2d", x)?;
         let Square {
@@ -211,8 +233,7 @@ impl Net {
         x: NodeId,
         out: usize,
         square: Square,
-        weight: Init,
-        bias: Option<Init>,
+        Inits { weight, bias }: Inits,
     ) -> Result<NodeId> {
         let [channels, h, w] = image(graph, "ConvTranspose2d", x)?;
         let Square {

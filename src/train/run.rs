@@ -247,11 +247,11 @@ impl Run {
             let stopped = STOPS.load(Ordering::SeqCst) > 0;
             let end = step == steps || stopped;
             let tick = self.config.train.tick;
-            if step % tick == 0 || end {
+            if step.is_multiple_of(tick) || end {
                 self.end_tick(tick_start.elapsed().as_secs_f64())?;
                 tick_start = Instant::now();
             }
-            if step % (tick * self.config.train.snap) == 0 || end {
+            if step.is_multiple_of(tick * self.config.train.snap) || end {
                 self.snapshot()?;
                 // Saving is no part of the next tick's steps.
                 tick_start = Instant::now();
