@@ -1,7 +1,8 @@
 //! The buffers of a run.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::{Duration, Instant};
 
 use super::device::{Gpu, one_line};
 use crate::error::{Error, Result};
@@ -117,9 +118,9 @@ impl Memory {
         let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
         encoder.copy_buffer_to_buffer(buffer, bytes(slice.offset), &staging, 0, bytes(slice.len));
         self.gpu.submit(encoder)?;
-        let arrived = map(&staging, slice.len);
+        let mapping = map(&staging, slice.len);
         self.gpu.wait()?;
-        if !arrived.load(Ordering::Acquire) {
+        if !mapping.succeeded(&self.gpu)? {
             return Err(cannot_read(&self.gpu, "the buffer was not mapped"));
         }
         take(&self.gpu, &staging, slice.len)
@@ -192,14 +193,44 @@ pub(super) fn staging(gpu: &Gpu, elements: usize) -> Result<wgpu::Buffer> {
     })
 }
 
-/// Asks for a staging buffer's values; the flag rises when they are there.
-pub(super) fn map(staging: &wgpu::Buffer, elements: usize) -> Arc<AtomicBool> {
-    let arrived = Arc::new(AtomicBool::new(false));
-    let flag = arrived.clone();
+/// How far the mapping of a staging buffer is; set by wgpu's callback, in
+/// whichever thread polls the device at the time.
+#[derive(Clone, Default)]
+pub(super) struct Mapping(Arc<AtomicU8>);
+
+const MAPPED: u8 = 1;
+const FAILED: u8 = 2;
+
+/// Longest wait for another thread that is about to run the callback.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+impl Mapping {
+    /// Whether the callback has run.
+    pub(super) fn is_over(&self) -> bool {
+        self.0.load(Ordering::Acquire) != 0
+    }
+
+    /// Whether the values are there, after the work that brings them was
+    /// waited for. The callback may still be on its way in another thread.
+    pub(super) fn succeeded(&self, gpu: &Gpu) -> Result<bool> {
+        let start = Instant::now();
+        while !self.is_over() && start.elapsed() < PATIENCE {
+            gpu.poll(wgpu::PollType::Poll)?;
+            std::thread::yield_now();
+        }
+        Ok(self.0.load(Ordering::Acquire) == MAPPED)
+    }
+}
+
+/// Asks for a staging buffer's values.
+pub(super) fn map(staging: &wgpu::Buffer, elements: usize) -> Mapping {
+    let mapping = Mapping::default();
+    let state = mapping.clone();
     staging.map_async(wgpu::MapMode::Read, 0..bytes(elements), move |result| {
-        flag.store(result.is_ok(), Ordering::Release);
+        let outcome = if result.is_ok() { MAPPED } else { FAILED };
+        state.0.store(outcome, Ordering::Release);
     });
-    arrived
+    mapping
 }
 
 /// The values of a staging buffer that has arrived; it can be used again.

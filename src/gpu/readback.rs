@@ -2,11 +2,9 @@
 //! them.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::device::Gpu;
-use super::memory::{Memory, bytes, cannot_read, map, staging, take};
+use super::memory::{Mapping, Memory, bytes, cannot_read, map, staging, take};
 use crate::error::{Error, Result};
 use crate::recording::Slice;
 
@@ -28,7 +26,7 @@ struct Request {
     len: usize,
     staging: wgpu::Buffer,
     submission: wgpu::SubmissionIndex,
-    arrived: Arc<AtomicBool>,
+    mapping: Mapping,
 }
 
 impl Readback {
@@ -78,13 +76,13 @@ impl Readback {
         encoder.copy_buffer_to_buffer(buffer, bytes(slice.offset), &staging, 0, bytes(slice.len));
         // Not counted as work in flight: the ring itself bounds these.
         let submission = self.gpu.queue.submit([encoder.finish()]);
-        let arrived = map(&staging, slice.len);
+        let mapping = map(&staging, slice.len);
         self.under_way.push_back(Request {
             tag,
             len: slice.len,
             staging,
             submission,
-            arrived,
+            mapping,
         });
         self.gpu.check()
     }
@@ -96,7 +94,7 @@ impl Readback {
     pub fn ready(&mut self) -> Result<Vec<(u64, Vec<f32>)>> {
         self.gpu.poll(wgpu::PollType::Poll)?;
         while let Some(oldest) = self.under_way.front()
-            && oldest.arrived.load(Ordering::Acquire)
+            && oldest.mapping.is_over()
         {
             self.take_oldest()?;
         }
@@ -120,10 +118,10 @@ impl Readback {
         let Some(oldest) = self.under_way.pop_front() else {
             return Ok(());
         };
-        if !oldest.arrived.load(Ordering::Acquire) {
+        if !oldest.mapping.is_over() {
             self.gpu.wait_for(oldest.submission)?;
         }
-        if !oldest.arrived.load(Ordering::Acquire) {
+        if !oldest.mapping.succeeded(&self.gpu)? {
             return Err(cannot_read(&self.gpu, "the buffer was not mapped"));
         }
         let values = take(&self.gpu, &oldest.staging, oldest.len)?;
