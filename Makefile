@@ -51,11 +51,11 @@ data: ## fetch full MNIST and Fashion-MNIST for the tests into target/data
 .PHONY: fixtures
 fixtures: ## make the golden test files again with PyTorch; PYTHON=... to choose which
 	@python='$(PYTHON)'; \
-	if ! "$$python" -c 'import torch, numpy' 2>/dev/null; then \
+	if ! "$$python" -c 'import torch, numpy, safetensors' 2>/dev/null; then \
 		python='$(VENV)/bin/python'; \
-		if ! "$$python" -c 'import torch, numpy' 2>/dev/null; then \
+		if ! "$$python" -c 'import torch, numpy, safetensors' 2>/dev/null; then \
 			echo 'fixtures: installing PyTorch into $(VENV)'; \
-			'$(PYTHON)' -m venv '$(VENV)' && "$$python" -m pip install --quiet torch numpy || exit 1; \
+			'$(PYTHON)' -m venv '$(VENV)' && "$$python" -m pip install --quiet torch numpy safetensors || exit 1; \
 		fi; \
 	fi; \
 	"$$python" tests/torch/regenerate.py $(ARGS)

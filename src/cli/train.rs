@@ -57,7 +57,8 @@ pub struct TrainArgs {
     init: Option<PathBuf>,
     #[command(flatten)]
     adapter: AdapterArg,
-    /// Write the losses of each of the first N steps
+    /// Write weights, batches, latents and losses of the first N steps to trace.safetensors, for
+    /// replays in another framework
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     trace: u64,
     /// Print the recordings of the steps

@@ -58,7 +58,10 @@ pub fn run(options: TrainOptions) -> Result<()> {
     progress.line(&format!("adapter: {}", gpu.facts))?;
     progress.line(&format!("data: {}", dataset.describe()))?;
     let mut model = Model::new(config, channels);
-    if config.model.output_bias == OutputBias::Marginals && resumed.is_none() {
+    let starts_over = resumed
+        .as_ref()
+        .is_none_or(|resumed| resumed.newest.is_none());
+    if config.model.output_bias == OutputBias::Marginals && starts_over {
         model = model.with_mean_image(mean_image(&dataset, config)?);
     }
     let blueprint = Blueprint::new(config, &model, &gpu.facts.kernel_facts())?;
