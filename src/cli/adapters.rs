@@ -1,7 +1,7 @@
 //! `gpugan adapters`: what there is to run on.
 
 use crate::error::Result;
-use crate::gpu::{self, Selector};
+use crate::gpu::{self, Features, Selector};
 
 /// Arguments of `gpugan adapters`.
 #[derive(Debug, clap::Parser)]
@@ -22,18 +22,72 @@ pub fn run(args: &AdaptersArgs) -> Result<()> {
     if args.json {
         return super::print(&format!("{:#}\n", serde_json::json!(all)));
     }
-    let mut text = String::new();
+    let header = [
+        "",
+        "name",
+        "backend",
+        "type",
+        "driver",
+        "MiB/tensor",
+        "subgroup",
+        "features",
+    ]
+    .map(str::to_owned);
+    let mut rows = vec![header];
     for facts in &all {
-        let default = if facts.index == best.index {
-            " [default]"
-        } else {
-            ""
-        };
-        let mebibytes = facts.limits.max_storage_binding >> 20;
-        text += &format!(
-            "{facts}{default}\n   {} {}; tensors up to {mebibytes} MiB\n",
-            facts.driver, facts.driver_info
-        );
+        let default = if facts.index == best.index { "*" } else { "" };
+        rows.push([
+            format!("{}{default}", facts.index),
+            facts.name.clone(),
+            facts.backend.clone(),
+            facts.device_type.to_string(),
+            format!("{} {}", facts.driver, facts.driver_info)
+                .trim()
+                .to_owned(),
+            (facts.limits.max_storage_binding >> 20).to_string(),
+            match (facts.subgroup_min, facts.subgroup_max) {
+                (least, most) if least == most => least.to_string(),
+                (least, most) => format!("{least} to {most}"),
+            },
+            features(&facts.features),
+        ]);
     }
+    let text = table(&rows) + "* is used where --adapter does not say otherwise\n";
     super::print(&text)
+}
+
+/// The abilities that an adapter has, by name.
+fn features(features: &Features) -> String {
+    let all = [
+        ("timestamps", features.timestamps),
+        ("pipeline-cache", features.pipeline_cache),
+        ("subgroup", features.subgroup),
+        ("f16", features.f16),
+    ];
+    let has: Vec<&str> = all
+        .iter()
+        .filter(|(_, has)| *has)
+        .map(|(name, _)| *name)
+        .collect();
+    has.join(" ")
+}
+
+/// Rows with their columns aligned.
+fn table<const N: usize>(rows: &[[String; N]]) -> String {
+    let width = |column: usize| {
+        rows.iter()
+            .map(|row| row[column].chars().count())
+            .max()
+            .unwrap_or(0)
+    };
+    let widths: [usize; N] = std::array::from_fn(width);
+    let line = |row: &[String; N]| -> String {
+        let cells: Vec<String> = row
+            .iter()
+            .zip(widths)
+            .map(|(cell, width)| format!("{cell:width$}"))
+            .collect();
+        cells.join("  ").trim_end().to_owned() + "\n"
+    };
+    rows.iter().map(line).collect()
 }

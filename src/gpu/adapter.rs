@@ -91,14 +91,20 @@ impl AdapterFacts {
     }
 }
 
+impl fmt::Display for DeviceType {
+    /// In small letters, as in JSON.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&format!("{self:?}").to_lowercase())
+    }
+}
+
 impl fmt::Display for AdapterFacts {
     /// `0: NAME (backend, type)`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = format!("{:?}", self.device_type).to_lowercase();
         write!(
             f,
-            "{}: {} ({}, {kind})",
-            self.index, self.name, self.backend
+            "{}: {} ({}, {})",
+            self.index, self.name, self.backend, self.device_type
         )
     }
 }
