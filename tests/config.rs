@@ -96,7 +96,7 @@ fn every_word_that_a_rule_allows_is_one_that_its_type_knows() {
             }
         }
     }
-    assert_eq!(words, 22);
+    assert_eq!(words, 24);
 }
 
 #[test]
@@ -145,10 +145,11 @@ fn mlp_is_the_published_one() {
 
 #[test]
 fn dcgans_are_the_published_ones() {
-    for (name, size, stem, latent, width) in [
-        ("dcgan28", 28, Stem::Linear, 64, 32),
-        ("dcgan32", 32, Stem::Conv, 100, 64),
-        ("dcgan64", 64, Stem::Conv, 100, 64),
+    // The quick look learns at twice the published rate.
+    for (name, size, stem, latent, width, lr) in [
+        ("dcgan28", 28, Stem::Linear, 64, 32, 4e-4),
+        ("dcgan32", 32, Stem::Conv, 100, 64, 2e-4),
+        ("dcgan64", 64, Stem::Conv, 100, 64, 2e-4),
     ] {
         let config = presets::load(name).unwrap();
         assert_eq!(config.data.size, Size::square(size));
@@ -160,7 +161,7 @@ fn dcgans_are_the_published_ones() {
         assert_eq!(config.train.update, Update::Alternating);
         for optimizer in [&config.optimizer.g, &config.optimizer.d] {
             assert_eq!(optimizer.kind, OptimizerKind::Adam);
-            assert_eq!((optimizer.lr, optimizer.eps), (2e-4, 1e-8));
+            assert_eq!((optimizer.lr, optimizer.eps), (lr, 1e-8));
             assert_eq!((optimizer.beta1, optimizer.beta2), (0.5, 0.999));
         }
     }
@@ -328,7 +329,7 @@ fn keys_that_contradict_each_other_are_refused() {
     refused_set(
         "dcgan28",
         "optimizer.d.lr_min=0.1",
-        &["optimizer.d.lr_min = 0.1 is above optimizer.d.lr = 0.0002"],
+        &["optimizer.d.lr_min = 0.1 is above optimizer.d.lr = 0.0004"],
     );
 }
 
