@@ -47,7 +47,8 @@ CASES = {
         --set train.ema_decay=0.9 --set model.output=tanh
         --set optimizer.g.kind=rmsprop --set optimizer.g.lr=1e-4 --set optimizer.g.lr_decay=1.01
         --set optimizer.d.kind=adam --set optimizer.d.lr=1e-4 --set optimizer.d.beta1=0.9""",
-    "dcgan28": """--preset dcgan28 --batch 8 --set model.width=4 --set train.d_steps=2
+    "dcgan28": """--preset dcgan28 --set optimizer.g.lr=2e-4 --set train.ema_decay=0.99 --batch 8
+        --set model.width=4 --set train.d_steps=2
         --set train.d_pretrain=3 --set loss.kind=minimax --set loss.real_label=0.9
         --set optimizer.g.weight_decay=1e-2
         --set optimizer.d.kind=sgd --set optimizer.d.lr=0.02 --set optimizer.d.lr_decay=1.02

@@ -27,7 +27,10 @@ impl Graph {
             (Binary::Add, Some(p), Some(q)) => return Ok(self.constant(p + q, shape)),
             (Binary::Sub, Some(p), Some(q)) => return Ok(self.constant(p - q, shape)),
             (Binary::Mul, Some(p), Some(q)) => return Ok(self.constant(p * q, shape)),
-            (Binary::Div, Some(p), Some(q)) if q != 0.0 => return Ok(self.constant(p / q, shape)),
+            // A rounded quotient is left to the kernel, or to the f64 reference.
+            (Binary::Div, Some(p), Some(q)) if f64::from(p / q) == f64::from(p) / f64::from(q) => {
+                return Ok(self.constant(p / q, shape));
+            }
             _ => {}
         }
         Ok(self.push(Op::Binary(f), &[a, b], shape))
