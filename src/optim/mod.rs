@@ -5,7 +5,7 @@ use crate::config::{MomentumForm, Optimizer, OptimizerKind};
 use crate::error::Result;
 use crate::graph::Places;
 use crate::ops::optimizer::{Momentum, Optimizer as Update, Rule};
-use crate::recording::{Access, Binding, Command, Dispatch, Recording, Slice, StepValues};
+use crate::recording::{Binding, Command, Dispatch, Recording, Slice, StepValues};
 
 /// The kernel's rule for a configuration.
 pub fn rule(config: &Optimizer) -> Rule {
@@ -99,10 +99,6 @@ pub fn recording(config: &Optimizer, places: &Places, net: &str) -> Result<Recor
             commands.extend(update(Rule::Ema, 0.0, &[average, of], "average"));
         }
     }
-    debug_assert!(commands.iter().all(|command| match command {
-        Command::Dispatch(dispatch) => dispatch.bindings.iter().any(|b| b.access == Access::Write),
-        Command::Copy { .. } => true,
-    }));
     Ok(Recording {
         commands,
         temporaries: Vec::new(),
