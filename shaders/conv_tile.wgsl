@@ -1,7 +1,7 @@
 // A convolution (FORWARD) or its adjoint for the image (TRANSPOSE) as a matrix
 // product whose rows are the output's pixels, whose columns are its channels
 // and whose depth is the source's channels, summed over the taps of the
-// kernel. Over conv_plain: a tile of results a thread, vec4 loads.
+// kernel, by tiles.
 //
 // Source a [N, SOURCE_C, SOURCE_H, SOURCE_W], weight b, target y
 // [N, COLUMNS, TARGET_H, TARGET_W]. A_VECTOR: the source's channels are
@@ -16,7 +16,7 @@
 // Conditions are joined by & and |, which are values; && and || are branches,
 // and a hundred of them cost some drivers a minute of compiling.
 #import lib/epilogue.wgsl
-#import lib/tile.wgsl
+#import lib/tiling.wgsl
 #import lib/right.wgsl
 
 #if Y_VECTOR
@@ -38,10 +38,26 @@ fn b_depth(k: u32) -> u32 {
 #endif
 }
 
+fn find_right(part: u32, walk: u32) -> u32 {
+    let tap = walk * RUN;
+    return tap / KW * B_H + tap % KW * B_W;
+}
+
+fn meets(part: u32, walk: u32) -> bool {
+#if TRANSPOSE
+    let kh = walk * RUN / KW;
+    let kw = walk * RUN % KW;
+    return ((part / STRIDE_W + PAD_H) % STRIDE_H == kh * DILATION_H % STRIDE_H)
+        & ((part % STRIDE_W + PAD_W) % STRIDE_W == kw * DILATION_W % STRIDE_W);
+#else
+    return true;
+#endif
+}
+
 // Four target pixels: where their image starts in a, and the source pixel
 // under the first tap (times the stride, if TRANSPOSE), which may wrap round
 // below zero.
-struct Pixels {
+struct Left {
     image: vec4<u32>,
     h: vec4<u32>,
     w: vec4<u32>,
@@ -59,14 +75,14 @@ fn target_pixel(part: u32, row: u32) -> vec3<u32> {
 #endif
 }
 
-fn find_pixels(part: u32, row: u32) -> Pixels {
+fn find_left(part: u32, row: u32) -> Left {
     let p0 = target_pixel(part, min(row, ROWS - 1u));
     let p1 = target_pixel(part, min(row + 1u, ROWS - 1u));
     let p2 = target_pixel(part, min(row + 2u, ROWS - 1u));
     let p3 = target_pixel(part, min(row + 3u, ROWS - 1u));
     let h = vec4(p0.y, p1.y, p2.y, p3.y);
     let w = vec4(p0.z, p1.z, p2.z, p3.z);
-    return Pixels(
+    return Left(
         vec4(p0.x, p1.x, p2.x, p3.x) * A_N,
 #if TRANSPOSE
         h + PAD_H,
@@ -86,7 +102,9 @@ struct Reach {
     inside: vec4<bool>,
 }
 
-fn reach(p: Pixels, kh: u32, kw: u32) -> Reach {
+fn reach(p: Left, walk: u32) -> Reach {
+    let kh = walk * RUN / KW;
+    let kw = walk * RUN % KW;
 #if TRANSPOSE
     let h = (p.h - kh * DILATION_H) / STRIDE_H;
     let w = (p.w - kw * DILATION_W) / STRIDE_W;
@@ -164,49 +182,4 @@ fn store(part: u32, row: u32, column: u32, v: vec4<f32>) {
         y[at + 3u * Y_C] = epilogue(v.w, i + vec4(0u, 3u, 0u, 0u));
     }
 #endif
-}
-
-@compute @workgroup_size(WORKGROUP)
-fn main(
-    @builtin(workgroup_id) wg: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let at = find_place(wg, local);
-    let p0 = find_pixels(at.part, at.row);
-#if TALL
-    let p1 = find_pixels(at.part, at.row + 4u);
-#endif
-    var t = Tile();
-    for (var tap = 0u; tap < KH * KW / RUN; tap++) {
-        let kh = tap * RUN / KW;
-        let kw = tap * RUN % KW;
-#if TRANSPOSE
-        if ((at.part / STRIDE_W + PAD_H) % STRIDE_H != kh * DILATION_H % STRIDE_H
-            || (at.part % STRIDE_W + PAD_W) % STRIDE_W != kw * DILATION_W % STRIDE_W) {
-            continue;
-        }
-#endif
-        let b_base = kh * B_H + kw * B_W;
-        let r0 = reach(p0, kh, kw);
-#if TALL
-        let r1 = reach(p1, kh, kw);
-#endif
-        for (var k = at.first; k < at.last; k += 4u) {
-            let b0 = b_block(b_base, k, at.column);
-            let a0 = a_block(r0, k);
-            t.b00 += b0 * a0;
-#if WIDE
-            let b1 = b_block(b_base, k, at.column + 4u);
-            t.b01 += b1 * a0;
-#endif
-#if TALL
-            let a1 = a_block(r1, k);
-            t.b10 += b0 * a1;
-#endif
-#if TALL_WIDE
-            t.b11 += b1 * a1;
-#endif
-        }
-    }
-    store_tile(t, wg, local);
 }

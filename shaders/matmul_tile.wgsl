@@ -1,8 +1,6 @@
-// y = a b. Over matmul_plain: a tile of results a thread, so that every
-// loaded value is used 4 or 8 times, and vec4 loads where an axis is
-// contiguous.
+// y = a b by tiles.
 #import lib/epilogue.wgsl
-#import lib/tile.wgsl
+#import lib/tiling.wgsl
 #import lib/right.wgsl
 
 #if Y_VECTOR
@@ -20,6 +18,29 @@ fn b_depth(k: u32) -> u32 {
     return k * B_ROW;
 }
 
+fn find_right(batch: u32, walk: u32) -> u32 {
+    return batch * B_BATCH;
+}
+
+fn meets(batch: u32, walk: u32) -> bool {
+    return true;
+}
+
+// Four rows of a: where their matrix begins, and the first.
+struct Left {
+    base: u32,
+    row: u32,
+}
+alias Reach = Left;
+
+fn find_left(batch: u32, row: u32) -> Left {
+    return Left(batch * A_BATCH, row);
+}
+
+fn reach(left: Left, walk: u32) -> Reach {
+    return left;
+}
+
 // Block of a whose column r is row r, along the depth from k. Rows beyond the
 // last repeat it, the depth beyond its end is zero.
 #if A_VECTOR
@@ -33,12 +54,12 @@ fn a_column(base: u32, row: u32, k: u32) -> vec4<f32> {
     return select(vec4<f32>(), a[i / 4u], k < DEPTH);
 }
 
-fn a_block(base: u32, row: u32, k: u32) -> mat4x4<f32> {
+fn a_block(r: Reach, k: u32) -> mat4x4<f32> {
     return transpose(mat4x4(
-        a_column(base, row, k),
-        a_column(base, row, k + 1u),
-        a_column(base, row, k + 2u),
-        a_column(base, row, k + 3u),
+        a_column(r.base, r.row, k),
+        a_column(r.base, r.row, k + 1u),
+        a_column(r.base, r.row, k + 2u),
+        a_column(r.base, r.row, k + 3u),
     ));
 }
 #endif
@@ -52,12 +73,12 @@ fn a_row(base: u32, row: u32, k: u32) -> vec4<f32> {
 #endif
 
 #if A_ROWS
-fn a_block(base: u32, row: u32, k: u32) -> mat4x4<f32> {
+fn a_block(r: Reach, k: u32) -> mat4x4<f32> {
     return mat4x4(
-        a_row(base, row, k),
-        a_row(base, row + 1u, k),
-        a_row(base, row + 2u, k),
-        a_row(base, row + 3u, k),
+        a_row(r.base, r.row, k),
+        a_row(r.base, r.row + 1u, k),
+        a_row(r.base, r.row + 2u, k),
+        a_row(r.base, r.row + 3u, k),
     );
 }
 #endif
@@ -87,32 +108,4 @@ fn store(batch: u32, row: u32, column: u32, v: vec4<f32>) {
         y[at + 3u * Y_COLUMN] = epilogue(v.w, i + vec4(0u, 0u, 0u, 3u));
     }
 #endif
-}
-
-@compute @workgroup_size(WORKGROUP)
-fn main(
-    @builtin(workgroup_id) wg: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let at = find_place(wg, local);
-    let a_base = at.part * A_BATCH;
-    let b_base = at.part * B_BATCH;
-    var t = Tile();
-    for (var k = at.first; k < at.last; k += 4u) {
-        let b0 = b_block(b_base, k, at.column);
-        let a0 = a_block(a_base, at.row, k);
-        t.b00 += b0 * a0;
-#if WIDE
-        let b1 = b_block(b_base, k, at.column + 4u);
-        t.b01 += b1 * a0;
-#endif
-#if TALL
-        let a1 = a_block(a_base, at.row + 4u, k);
-        t.b10 += b0 * a1;
-#endif
-#if TALL_WIDE
-        t.b11 += b1 * a1;
-#endif
-    }
-    store_tile(t, wg, local);
 }

@@ -6,7 +6,7 @@ use gpugan::gpu::{Executable, Gpu, Memory, Selector};
 use gpugan::graph::{ConvGeometry, Op, Shape};
 use gpugan::ops::conv::{Conv, Kind};
 use gpugan::ops::matmul::MatMul;
-use gpugan::ops::{Epilogue, Launch, Variant};
+use gpugan::ops::{Epilogue, Facts, Launch, Variant};
 use gpugan::recording::{
     Access, Binding, Command, Dispatch, Recording, Slice, StepValues, Storage,
 };
@@ -50,11 +50,10 @@ struct Job {
 }
 
 /// Runs all jobs as one recording and compares every element.
-fn check(jobs: &[Job]) {
+fn check(gpu: &Gpu, jobs: &[Job]) {
     for job in jobs {
         gpugan::gpu::translate(&job.launch.kernel).unwrap_or_else(|e| panic!("{e}"));
     }
-    let gpu = open();
     let mut sizes = Vec::new();
     let mut commands = Vec::new();
     for job in jobs {
@@ -83,7 +82,7 @@ fn check(jobs: &[Job]) {
             label: job.label.clone(),
         });
     }
-    let memory = Memory::new(&gpu, &sizes, &[]).unwrap();
+    let memory = Memory::new(gpu, &sizes, &[]).unwrap();
     for (job, dispatch) in jobs.iter().zip(&commands) {
         let nan = vec![f32::NAN; job.want.data.len()];
         memory.write(dispatch.bindings[0].slice, &nan).unwrap();
@@ -99,8 +98,8 @@ fn check(jobs: &[Job]) {
         commands: commands.iter().cloned().map(Command::Dispatch).collect(),
         temporaries: Vec::new(),
     };
-    let mut executable = Executable::new(&gpu, &memory, &recording).unwrap();
-    executable.run(&gpu, &StepValues::default()).unwrap();
+    let mut executable = Executable::new(gpu, &memory, &recording).unwrap();
+    executable.run(gpu, &StepValues::default()).unwrap();
     for (job, dispatch) in jobs.iter().zip(&commands) {
         let got = memory.read(dispatch.bindings[0].slice).unwrap();
         let places = places(&job.want.shape, &job.strides);
@@ -116,16 +115,23 @@ fn check(jobs: &[Job]) {
     }
 }
 
-/// Plain and three of the tiles, other ones for other `turn`s.
+/// Plain, every tile of a workgroup or subgroup, and two of the many tiles of a
+/// thread, other ones for other `turn`s.
 fn some(candidates: Vec<Variant>, turn: usize) -> Vec<Variant> {
-    let (plain, tiles) = candidates.split_at(1);
-    let picked = (0..3.min(tiles.len())).map(|n| tiles[(turn + n * 7) % tiles.len()]);
-    let mut variants: Vec<_> = plain.iter().copied().chain(picked).collect();
-    variants.dedup();
+    let (by_thread, mut variants): (Vec<_>, Vec<_>) = candidates
+        .into_iter()
+        .partition(|variant| matches!(variant, Variant::Thread { .. }));
+    let picked = (0..2.min(by_thread.len())).map(|n| by_thread[(turn + n * 7) % by_thread.len()]);
+    variants.extend(picked);
     variants
 }
 
-fn matmul_jobs(turn: usize, [batch, m, n, k]: [usize; 4], epilogue: bool) -> Vec<Job> {
+fn matmul_jobs(
+    facts: &Facts,
+    turn: usize,
+    [batch, m, n, k]: [usize; 4],
+    epilogue: bool,
+) -> Vec<Job> {
     let shapes: [Shape; 3] = [
         [batch, m, k].into(),
         [batch, k, n].into(),
@@ -162,7 +168,7 @@ fn matmul_jobs(turn: usize, [batch, m, n, k]: [usize; 4], epilogue: bool) -> Vec
                 shapes[2].strides().try_into().unwrap()
             },
         };
-        for variant in some(problem.candidates(), turn) {
+        for variant in some(problem.candidates(facts), turn) {
             let mut inputs = vec![
                 (a.clone(), problem.a.to_vec()),
                 (b.clone(), problem.b.to_vec()),
@@ -209,12 +215,14 @@ fn matrix_products_agree_with_the_reference() {
         [5, 12, 12, 64],
         [1, 100, 36, 64],
     ];
+    let gpu = open();
+    let facts = gpu.facts.kernel_facts();
     let jobs: Vec<_> = sizes
         .iter()
         .enumerate()
-        .flat_map(|(turn, &size)| matmul_jobs(turn, size, turn % 2 == 1))
+        .flat_map(|(turn, &size)| matmul_jobs(&facts, turn, size, turn % 2 == 1))
         .collect();
-    check(&jobs);
+    check(&gpu, &jobs);
 }
 
 /// `[N, C, O]`, image, kernel, stride, dilation, pads, groups.
@@ -250,7 +258,7 @@ const CASES: [Case; 16] = [
 
 /// Jobs of one kind for a case: operands in row-major order and as the variant
 /// demands them.
-fn conv_jobs(turn: usize, kind: Kind, case: Case) -> Vec<Job> {
+fn conv_jobs(facts: &Facts, turn: usize, kind: Kind, case: Case) -> Vec<Job> {
     let ([n, c, o], input, kernel, stride, dilation, pad, groups) = case;
     let geometry = ConvGeometry::forward(input, kernel, stride, dilation, pad, groups).unwrap();
     let x_shape = Shape::from([n, c, input[0], input[1]]);
@@ -289,7 +297,7 @@ fn conv_jobs(turn: usize, kind: Kind, case: Case) -> Vec<Job> {
         y: row_major(&y_shape),
     };
     let mut jobs = Vec::new();
-    for (round, variant) in some(conv.candidates(), turn).into_iter().enumerate() {
+    for (round, variant) in some(conv.candidates(facts), turn).into_iter().enumerate() {
         for packed in [false, true] {
             if packed {
                 let orders = conv.orders(variant);
@@ -346,12 +354,14 @@ fn conv_jobs(turn: usize, kind: Kind, case: Case) -> Vec<Job> {
 }
 
 fn check_kind(kind: Kind) {
+    let gpu = open();
+    let facts = gpu.facts.kernel_facts();
     let jobs: Vec<_> = CASES
         .into_iter()
         .enumerate()
-        .flat_map(|(turn, case)| conv_jobs(turn, kind, case))
+        .flat_map(|(turn, case)| conv_jobs(&facts, turn, kind, case))
         .collect();
-    check(&jobs);
+    check(&gpu, &jobs);
 }
 
 #[test]

@@ -9,9 +9,7 @@ use gpugan::train::session::Blueprint;
 fn facts(software: bool) -> Facts {
     Facts {
         software,
-        subgroup_min: 4,
-        subgroup_max: 64,
-        workgroup_memory: 16384,
+        subgroup: Some(8),
         rung: Rung::Best,
     }
 }

@@ -83,9 +83,10 @@ impl AdapterFacts {
     pub fn kernel_facts(&self) -> crate::ops::Facts {
         crate::ops::Facts {
             software: self.device_type == DeviceType::Cpu,
-            subgroup_min: self.subgroup_min,
-            subgroup_max: self.subgroup_max,
-            workgroup_memory: self.limits.workgroup_memory,
+            subgroup: Some(self.subgroup_min).filter(|&size| {
+                let known = size == self.subgroup_max && size.is_power_of_two();
+                self.features.subgroup && known && (4..=128).contains(&size)
+            }),
             rung: crate::ops::Rung::Best,
         }
     }

@@ -92,7 +92,9 @@ impl Gpu {
     /// [`Error::Usage`] where no adapter matches; [`Error::Gpu`] where the
     /// driver refuses or stays below the WebGPU default limits.
     pub fn open(selector: &Selector) -> Result<Self> {
-        let used = wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::PIPELINE_CACHE;
+        let used = wgpu::Features::TIMESTAMP_QUERY
+            | wgpu::Features::PIPELINE_CACHE
+            | wgpu::Features::SUBGROUP;
         Self::open_with(selector, used)
     }
 

@@ -2,8 +2,10 @@
 //!
 //! Directives stand alone on a line: `#import lib/name.wgsl` (a file is taken
 //! in at most once), `#if NAME`, `#else`, `#endif` (NAME is a constant of the
-//! kernel; true where defined and not 0). `{{name}}` is replaced by a snippet
-//! of the kernel. Two names are given by this module: the condition
+//! kernel; true where defined and not 0), `#for x in NAME` and `#end`, which
+//! repeat the lines between them for x = 0, 1, ..., NAME - 1 with the number in
+//! place of each `$x` (x is one letter). `{{name}}` is replaced by a snippet of
+//! the kernel. Two names are given by this module: the condition
 //! `READS_STEP`, and `{{step_binding}}`, the number after the last storage
 //! binding.
 
@@ -45,6 +47,7 @@ impl Source {
             kernel,
             files,
             imported: HashSet::new(),
+            loops: Vec::new(),
             text: String::new(),
             lines: Vec::new(),
         };
@@ -91,6 +94,8 @@ struct Expansion<'a> {
     kernel: &'a Kernel,
     files: &'static [(&'static str, &'static str)],
     imported: HashSet<&'static str>,
+    /// The variables of the `#for`s around the present line and their numbers.
+    loops: Vec<(char, u32)>,
     text: String,
     lines: Vec<(&'static str, usize)>,
 }
@@ -114,16 +119,18 @@ impl Expansion<'_> {
         }
     }
 
+    fn constant(&self, name: &str) -> Option<u32> {
+        let mut constants = self.kernel.constants.iter();
+        constants
+            .find(|(known, _)| *known == name)
+            .map(|(_, value)| *value)
+    }
+
     fn holds(&self, name: &str) -> bool {
-        let constant = self
-            .kernel
-            .constants
-            .iter()
-            .find(|(known, _)| *known == name);
-        constant.map_or(
-            name == "READS_STEP" && self.kernel.reads_step,
-            |(_, value)| *value != 0,
-        )
+        self.constant(name)
+            .map_or(name == "READS_STEP" && self.kernel.reads_step, |value| {
+                value != 0
+            })
     }
 
     /// Appends a file, asked for at `from`.
@@ -138,8 +145,16 @@ impl Expansion<'_> {
         if !self.imported.insert(name) {
             return Ok(());
         }
+        let lines: Vec<(usize, &str)> = (1..).zip(text.lines()).collect();
+        self.block(name, &lines)
+    }
+
+    /// Appends lines of a file, given with their numbers.
+    fn block(&mut self, name: &'static str, lines: &[(usize, &str)]) -> Result<()> {
         let mut conditions: Vec<Condition> = Vec::new();
-        for (line, code) in (1..).zip(text.lines()) {
+        let mut rest = lines;
+        while let Some((&(line, code), after)) = rest.split_first() {
+            rest = after;
             let active = conditions.last().is_none_or(|c| c.active);
             let Some(directive) = code.trim_start().strip_prefix('#') else {
                 if active {
@@ -148,31 +163,41 @@ impl Expansion<'_> {
                 }
                 continue;
             };
-            let mut words = directive.split_whitespace();
-            match (words.next(), words.next(), words.next()) {
-                (Some("import"), Some(file), None) => {
+            let words: Vec<&str> = directive.split_whitespace().collect();
+            match words[..] {
+                ["import", file] => {
                     if active {
                         self.file(file, (name, line))?;
                     }
                 }
-                (Some("if"), Some(condition), None) => conditions.push(Condition {
+                ["if", condition] => conditions.push(Condition {
                     line,
                     outer: active,
                     active: active && self.holds(condition),
                     in_else: false,
                 }),
-                (Some("else"), None, None) => match conditions.last_mut() {
+                ["else"] => match conditions.last_mut() {
                     Some(c) if !c.in_else => {
                         c.in_else = true;
                         c.active = c.outer && !c.active;
                     }
                     _ => return Err(fault(name, line, "#else without #if")),
                 },
-                (Some("endif"), None, None) => {
+                ["endif"] => {
                     if conditions.pop().is_none() {
                         return Err(fault(name, line, "#endif without #if"));
                     }
                 }
+                ["for", variable, "in", count] if variable.len() == 1 => {
+                    let length =
+                        loop_length(rest).ok_or_else(|| fault(name, line, "#for without #end"))?;
+                    let (body, after) = rest.split_at(length);
+                    rest = &after[1..];
+                    if active {
+                        self.repeat(name, (line, variable, count), body)?;
+                    }
+                }
+                ["end"] => return Err(fault(name, line, "#end without #for")),
                 _ => {
                     let what = format!("unknown directive '{}'", code.trim());
                     return Err(fault(name, line, what));
@@ -185,10 +210,33 @@ impl Expansion<'_> {
         }
     }
 
-    /// Replaces each `{{name}}` outside of comments.
+    /// Appends the body of a `#for` once for each number.
+    fn repeat(
+        &mut self,
+        name: &'static str,
+        (line, variable, count): (usize, &str, &str),
+        body: &[(usize, &str)],
+    ) -> Result<()> {
+        let count = self
+            .constant(count)
+            .ok_or_else(|| fault(name, line, format!("no constant {count} is given")))?;
+        for number in 0..count {
+            self.loops.extend(variable.chars().map(|v| (v, number)));
+            self.block(name, body)?;
+            self.loops.pop();
+        }
+        Ok(())
+    }
+
+    /// Replaces each `$x` and `{{name}}` outside of comments.
     fn substitute(&self, code: &str, file: &str, line: usize) -> Result<String> {
         let comment = code.find("//").unwrap_or(code.len());
-        let (mut rest, comment) = code.split_at(comment);
+        let (code, comment) = code.split_at(comment);
+        let mut code = code.to_owned();
+        for (variable, number) in &self.loops {
+            code = code.replace(&format!("${variable}"), &number.to_string());
+        }
+        let mut rest = code.as_str();
         let mut result = String::new();
         while let Some(start) = rest.find("{{") {
             let Some(end) = rest[start..].find("}}").map(|end| start + end + 2) else {
@@ -211,6 +259,19 @@ impl Expansion<'_> {
         }
         Ok(result + rest + comment)
     }
+}
+
+/// Lines up to the `#end` of the `#for` that stands before them.
+fn loop_length(lines: &[(usize, &str)]) -> Option<usize> {
+    let mut open = 1;
+    lines.iter().position(|(_, code)| {
+        match code.split_whitespace().next() {
+            Some("#for") => open += 1,
+            Some("#end") => open -= 1,
+            _ => {}
+        }
+        open == 0
+    })
 }
 
 #[cfg(test)]
@@ -310,6 +371,21 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn loops_nest_and_number_their_lines() {
+        let files: &[_] = &[(
+            "a.wgsl",
+            "#for i in TWO\na$i\n#for j in LEN\n#if ONE\nb$i_$j // $j\n#endif\n#end\n#end\n\
+             #for i in ZERO\nc\n#end\n#if ZERO\n#for i in UNKNOWN\n#end\n#endif\nd$i",
+        )];
+        let mut kernel = fill("x");
+        kernel.constants = vec![("LEN", 3), ("ZERO", 0), ("ONE", 1), ("TWO", 2)];
+        let lines = lines_of(&kernel, files).unwrap();
+        let want =
+            "a0, b0_0 // $j, b0_1 // $j, b0_2 // $j, a1, b1_0 // $j, b1_1 // $j, b1_2 // $j, d$i";
+        assert_eq!(lines.join(", "), want);
+    }
+
+    #[test]
     fn wrong_directives_are_named_with_file_and_line() {
         for (files, expected) in [
             (
@@ -332,6 +408,19 @@ pub(super) mod tests {
                 "shaders/a:3: #else without #if",
             ),
             (&[("a", "{{value")], "shaders/a:1: '{{' without '}}'"),
+            (
+                &[("a", "#for i in LEN\n#for j in LEN\n#end")],
+                "shaders/a:1: #for without #end",
+            ),
+            (&[("a", "x\n#end")], "shaders/a:2: #end without #for"),
+            (
+                &[("a", "#for i in MANY\n#end")],
+                "shaders/a:1: no constant MANY is given",
+            ),
+            (
+                &[("a", "#for i in LEN\n#if LEN\n#end")],
+                "shaders/a:2: #if without #endif",
+            ),
         ] {
             let text = message(lines_of(&fill("1.0"), files));
             assert!(text.starts_with(expected), "{text}");

@@ -86,7 +86,7 @@ impl Source {
         };
         let module = naga::front::wgsl::parse_str(&self.text)
             .map_err(|e| located(e.location(&self.text), one_line(e.message())))?;
-        let info = Validator::new(ValidationFlags::all(), Capabilities::empty())
+        let info = Validator::new(ValidationFlags::all(), Capabilities::SUBGROUP)
             .validate(&module)
             .map_err(|e| located(e.location(&self.text), chain(e.as_inner())))?;
         Ok((module, info))

@@ -81,6 +81,7 @@ impl Conv {
                 columns: self.filters,
                 depth: self.channels * run,
                 walks: taps / run,
+                met: taps / run,
             },
             Kind::Transpose => Product {
                 parts: g.stride[0] * g.stride[1],
@@ -89,7 +90,8 @@ impl Conv {
                     * g.input[1].div_ceil(g.stride[1]),
                 columns: self.channels,
                 depth: self.filters,
-                walks: taps.div_ceil(g.stride[0] * g.stride[1]),
+                walks: taps,
+                met: taps.div_ceil(g.stride[0] * g.stride[1]),
             },
             Kind::WeightGrad => Product {
                 parts: taps / run,
@@ -97,6 +99,7 @@ impl Conv {
                 columns: self.filters,
                 depth: self.batch * g.output[0] * g.output[1],
                 walks: 1,
+                met: 1,
             },
         }
     }
@@ -110,12 +113,12 @@ impl Conv {
         }
     }
 
-    /// All variants that make sense for these sizes.
-    pub fn candidates(&self) -> Vec<Variant> {
+    /// All variants that make sense for these sizes on this adapter.
+    pub fn candidates(&self, facts: &Facts) -> Vec<Variant> {
         if self.geometry.groups > 1 {
             return vec![Variant::Plain];
         }
-        self.product().candidates()
+        self.product().candidates(facts)
     }
 
     /// The variant to use when nothing was measured.
@@ -186,12 +189,8 @@ impl Conv {
     pub fn launch(&self, variant: Variant, epilogue: &Epilogue) -> Launch {
         match variant {
             Variant::Plain => self.plain(epilogue),
-            Variant::Tile {
-                rows,
-                columns,
-                slices,
-            } => {
-                let (cut, workgroups) = self.product().cut(rows, columns, slices);
+            _ => {
+                let (cut, workgroups) = self.product().cut(variant);
                 let mut constants = self.geometry_constants();
                 constants.extend(cut);
                 let file = match self.kind {
@@ -204,7 +203,7 @@ impl Conv {
                         "conv_tile.wgsl"
                     }
                 };
-                tile::launch(file, "tile", constants, workgroups, epilogue)
+                tile::launch(file, variant.name(), constants, workgroups, epilogue)
             }
         }
     }
@@ -238,6 +237,7 @@ impl Conv {
             ("OH", word(g.output[0])),
             ("OW", word(g.output[1])),
             ("GROUPS", word(g.groups)),
+            ("WORKGROUP", tile::WORKGROUP),
         ]);
         let names = [
             ["X_N", "X_C", "X_H", "X_W"],

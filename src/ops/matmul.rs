@@ -44,12 +44,13 @@ impl MatMul {
             columns: self.n,
             depth: self.k,
             walks: 1,
+            met: 1,
         }
     }
 
-    /// All variants that make sense for these sizes.
-    pub fn candidates(&self) -> Vec<Variant> {
-        self.product().candidates()
+    /// All variants that make sense for these sizes on this adapter.
+    pub fn candidates(&self, facts: &Facts) -> Vec<Variant> {
+        self.product().candidates(facts)
     }
 
     /// The variant to use when nothing was measured.
@@ -63,7 +64,7 @@ impl MatMul {
         let packed = |[_, row, column]: [usize; 3]| (row != 1 && column != 1).then_some([0, 1, 2]);
         match variant {
             Variant::Plain => Orders::default(),
-            Variant::Tile { .. } => Orders {
+            _ => Orders {
                 a: packed(self.a),
                 b: packed(self.b),
                 y: None,
@@ -90,6 +91,7 @@ impl MatMul {
                     ("M", word(self.m)),
                     ("N", word(self.n)),
                     ("K", word(self.k)),
+                    ("WORKGROUP", tile::WORKGROUP),
                 ]);
                 let workgroups = spread(self.batch * self.m * self.n, tile::WORKGROUP);
                 tile::launch(
@@ -100,12 +102,8 @@ impl MatMul {
                     epilogue,
                 )
             }
-            Variant::Tile {
-                rows,
-                columns,
-                slices,
-            } => {
-                let (cut, workgroups) = self.product().cut(rows, columns, slices);
+            _ => {
+                let (cut, workgroups) = self.product().cut(variant);
                 constants.extend(cut);
                 let a = tile::Operand::of(self.a[1], self.a[2], self.m, self.k, &[self.a[0]]);
                 let b = tile::Operand::of(self.b[2], self.b[1], self.n, self.k, &[self.b[0]]);
@@ -114,7 +112,13 @@ impl MatMul {
                         .iter()
                         .all(|size| size.is_multiple_of(4));
                 constants.extend(tile::operand_constants(a, b, fast));
-                tile::launch("matmul_tile.wgsl", "tile", constants, workgroups, epilogue)
+                tile::launch(
+                    "matmul_tile.wgsl",
+                    variant.name(),
+                    constants,
+                    workgroups,
+                    epilogue,
+                )
             }
         }
     }

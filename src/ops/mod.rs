@@ -37,12 +37,9 @@ pub struct Launch {
 pub struct Facts {
     /// The adapter computes on the CPU.
     pub software: bool,
-    /// Smallest subgroup the driver may use, in invocations.
-    pub subgroup_min: u32,
-    /// Largest subgroup the driver may use, in invocations.
-    pub subgroup_max: u32,
-    /// Bytes of workgroup memory one workgroup may use.
-    pub workgroup_memory: u32,
+    /// Invocations of a subgroup, a power of 2 from 4 to 128; none where
+    /// shaders cannot use subgroups or their size may differ between kernels.
+    pub subgroup: Option<u32>,
     /// Which variant contractions take.
     pub rung: Rung,
 }

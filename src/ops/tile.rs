@@ -1,10 +1,10 @@
-//! The register tile that matrix products and convolutions share: how a
-//! problem is cut into tiles (the WGSL side is `shaders/lib/tile.wgsl`).
+//! The tiles that matrix products and convolutions share: how a problem is cut
+//! into them (the WGSL side is `shaders/lib/tiling.wgsl`).
 
 use super::{Epilogue, Facts, Launch, Rung, spread, word};
 use crate::recording::Kernel;
 
-/// Invocations of a workgroup, of every variant.
+/// Invocations of a workgroup, where no subgroup decides it.
 pub(super) const WORKGROUP: u32 = 64;
 
 /// The rungs of a contraction's ladder.
@@ -17,7 +17,7 @@ pub enum Variant {
     /// cuts loads by the tile's sides. No workgroup memory unless the
     /// depth is split into `slices` that are added in fixed order, so that
     /// small outputs with long sums still fill the machine.
-    Tile {
+    Thread {
         /// 4 or 8
         rows: u32,
         /// 4 or 8
@@ -25,10 +25,48 @@ pub enum Variant {
         /// 1, 2, 4, 8 or 16 threads share one tile
         slices: u32,
     },
+    /// A subgroup of `lanes` computes `4 lanes` x `columns` results in
+    /// registers and hands the right operand round, which cuts the loads of a
+    /// thread's tile to a fraction. For drivers whose loads are dear.
+    Subgroup {
+        /// Size of every subgroup: 4 to 128, a power of 2
+        lanes: u32,
+        /// 4, 8, 16 or 32
+        columns: u32,
+    },
+    /// 64 threads compute `side` x `side` results, 4 x 4 or 8 x 8 each, from
+    /// operands that they load together into workgroup memory. The classic
+    /// tile of graphics cards.
+    Workgroup {
+        /// 32 or 64
+        side: u32,
+    },
+}
+
+impl Variant {
+    /// What plans and profiles call it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Thread { .. } => "thread",
+            Self::Subgroup { .. } => "subgroup",
+            Self::Workgroup { .. } => "workgroup",
+        }
+    }
+
+    /// Results down and across one tile; 1 where there are no tiles.
+    fn tile(self) -> [u32; 2] {
+        match self {
+            Self::Plain => [1, 1],
+            Self::Thread { rows, columns, .. } => [rows, columns],
+            Self::Subgroup { lanes, columns } => [4 * lanes, columns],
+            Self::Workgroup { side } => [side, side],
+        }
+    }
 }
 
 /// A contraction as `parts` products of a `rows` x `depth` with a
-/// `depth` x `columns` matrix.
+/// `depth` x `columns` matrix, each the sum of `walks` such products.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Product {
     pub parts: usize,
@@ -36,12 +74,14 @@ pub(super) struct Product {
     pub columns: usize,
     /// Length of the innermost sum, which slices cut.
     pub depth: usize,
-    /// How often a thread walks the depth: taps of a convolution.
+    /// Taps of a convolution.
     pub walks: usize,
+    /// How many of them add something to one part.
+    pub met: usize,
 }
 
-/// Threads that keep the adapter busy: two cores of 8 lanes need few, a
-/// graphics card wants some on each of a hundred processors.
+/// Tiles that keep the adapter busy: two cores need few, a graphics card wants
+/// some thread on each lane of a hundred processors.
 fn wanted_threads(facts: &Facts) -> usize {
     if facts.software { 512 } else { 1 << 14 }
 }
@@ -55,89 +95,150 @@ const SLICE_DEPTH: usize = 16;
 impl Product {
     /// Multiplications and additions.
     fn work(&self) -> usize {
-        self.parts * self.rows * self.columns * self.depth * self.walks
+        self.parts * self.rows * self.columns * self.depth * self.met
     }
 
-    fn tiles(&self, rows: u32, columns: u32) -> usize {
-        self.parts * self.rows.div_ceil(rows as usize) * self.columns.div_ceil(columns as usize)
+    fn tiles(&self, variant: Variant) -> usize {
+        let [rows, columns] = variant.tile().map(|side| side as usize);
+        self.parts * self.rows.div_ceil(rows) * self.columns.div_ceil(columns)
     }
 
-    /// All variants that make sense for these sizes, plain first.
-    pub(super) fn candidates(&self) -> Vec<Variant> {
+    /// All variants that make sense for these sizes on this adapter, plain
+    /// first.
+    pub(super) fn candidates(&self, facts: &Facts) -> Vec<Variant> {
         let mut variants = vec![Variant::Plain];
-        for (rows, columns) in [(8, 8), (8, 4), (4, 8), (4, 4)] {
-            let fits = |tile: u32, size: usize| tile == 4 || size > 4;
-            if !fits(rows, self.rows) || !fits(columns, self.columns) {
-                continue;
-            }
-            let split = [1, 2, 4, 8, 16]
-                .into_iter()
-                .filter(|&slices| slices == 1 || self.depth / slices as usize >= SLICE_DEPTH);
-            variants.extend(split.map(|slices| Variant::Tile {
-                rows,
-                columns,
-                slices,
-            }));
-        }
+        variants.extend(self.by_workgroup());
+        variants.extend(self.by_subgroup(facts));
+        variants.extend(self.by_thread());
         variants
     }
 
-    /// The variant to use when nothing was measured: the largest tile, with
-    /// its depth split until there are threads enough; smaller tiles where
-    /// splitting is not enough.
+    /// Larger tiles first; the smallest is for all sizes.
+    fn by_workgroup(&self) -> impl Iterator<Item = Variant> {
+        let smaller = self.rows.min(self.columns) as u32;
+        [64, 32]
+            .into_iter()
+            .filter(move |&side| side == 32 || smaller > side / 2)
+            .map(|side| Variant::Workgroup { side })
+    }
+
+    fn by_subgroup(&self, facts: &Facts) -> impl Iterator<Item = Variant> {
+        let wide = self.columns.next_power_of_two().clamp(4, 32) as u32;
+        facts.subgroup.into_iter().flat_map(move |lanes| {
+            [wide, wide / 2]
+                .into_iter()
+                .filter(move |&columns| columns == wide || columns >= 8)
+                .map(move |columns| Variant::Subgroup { lanes, columns })
+        })
+    }
+
+    fn by_thread(&self) -> impl Iterator<Item = Variant> {
+        let product = *self;
+        let fits = |tile: u32, size: usize| tile == 4 || size > 4;
+        [(8, 8), (8, 4), (4, 8), (4, 4)]
+            .into_iter()
+            .filter(move |&(rows, columns)| {
+                fits(rows, product.rows) && fits(columns, product.columns)
+            })
+            .flat_map(move |(rows, columns)| {
+                [1, 2, 4, 8, 16]
+                    .into_iter()
+                    .filter(move |&slices| {
+                        slices == 1 || product.depth / slices as usize >= SLICE_DEPTH
+                    })
+                    .map(move |slices| Variant::Thread {
+                        rows,
+                        columns,
+                        slices,
+                    })
+            })
+    }
+
+    /// The variant to use when nothing was measured.
+    ///
+    /// Software drivers pay for loads more than for anything, so a subgroup's
+    /// tile wins wherever there are rows enough for its lanes. Graphics cards
+    /// take the largest workgroup tile that still gives each processor a few,
+    /// and where none does, a thread's tile with its depth split.
     pub(super) fn choose(&self, facts: &Facts) -> Variant {
-        let tiled = self.candidates().split_off(1);
+        let tiled = self.candidates(facts).split_off(1);
         match facts.rung {
             Rung::Plain => return Variant::Plain,
             Rung::Tiled(n) => return tiled[n % tiled.len()],
             Rung::Best if self.work() < WORTH_TILING => return Variant::Plain,
             Rung::Best => {}
         }
-        let wanted = wanted_threads(facts);
-        let threads = |variant: &Variant| match *variant {
-            Variant::Plain => 0,
-            Variant::Tile {
-                rows,
-                columns,
-                slices,
-            } => self.tiles(rows, columns) * slices as usize,
+        let cooperative = if facts.software {
+            self.by_subgroup(facts)
+                .find(|variant| 2 * self.rows > variant.tile()[0] as usize)
+        } else {
+            self.by_workgroup()
+                .find(|&variant| self.tiles(variant) * WORKGROUP as usize >= wanted_threads(facts))
         };
-        tiled
-            .iter()
-            .find(|variant| threads(variant) >= wanted)
-            .or_else(|| tiled.iter().max_by_key(|variant| threads(variant)))
-            .copied()
+        cooperative.unwrap_or_else(|| self.choose_thread(facts))
+    }
+
+    /// The largest tile a thread, with its depth split until there are threads
+    /// enough; smaller tiles where splitting is not enough.
+    fn choose_thread(&self, facts: &Facts) -> Variant {
+        let threads = |variant: &Variant| match *variant {
+            Variant::Thread { slices, .. } => self.tiles(*variant) * slices as usize,
+            _ => 0,
+        };
+        self.by_thread()
+            .find(|variant| threads(variant) >= wanted_threads(facts))
+            .or_else(|| self.by_thread().max_by_key(threads))
             .unwrap_or(Variant::Plain)
     }
 
-    /// Constants of `lib/tile.wgsl` and workgroups for a tiled kernel.
-    pub(super) fn cut(
-        &self,
-        rows: u32,
-        columns: u32,
-        slices: u32,
-    ) -> (Vec<(&'static str, u32)>, [u32; 3]) {
-        let threads = self
-            .tiles(rows, columns)
-            .div_ceil((WORKGROUP / slices) as usize)
-            * WORKGROUP as usize;
-        let quads = self.depth.div_ceil(4).div_ceil(slices as usize);
-        let constants = vec![
+    /// Constants of `lib/tiling.wgsl` and of the variant's own file, and the
+    /// workgroups, for a tiled kernel.
+    pub(super) fn cut(&self, variant: Variant) -> (Vec<(&'static str, u32)>, [u32; 3]) {
+        let [rows, columns] = variant.tile();
+        let (workgroup, tiles_a_workgroup, mut constants) = match variant {
+            Variant::Plain => (WORKGROUP, WORKGROUP, Vec::new()),
+            Variant::Thread { slices, .. } => {
+                let quads = self.depth.div_ceil(4).div_ceil(slices as usize);
+                let constants = vec![
+                    ("BY_THREAD", 1),
+                    ("SLICES", slices),
+                    ("CHUNK", word(quads * 4)),
+                    ("TALL", u32::from(rows == 8)),
+                    ("WIDE", u32::from(columns == 8)),
+                    ("TALL_WIDE", u32::from(rows == 8 && columns == 8)),
+                    ("SPLIT", u32::from(slices > 1)),
+                ];
+                (WORKGROUP, WORKGROUP / slices, constants)
+            }
+            Variant::Subgroup { lanes, .. } => {
+                let quads = columns / 4;
+                let piece = quads.min(lanes / 4);
+                let constants = vec![
+                    ("BY_SUBGROUP", 1),
+                    ("PIECES", quads / piece),
+                    ("PIECE_QUADS", piece),
+                ];
+                (lanes, 1, constants)
+            }
+            Variant::Workgroup { side } => (
+                WORKGROUP,
+                1,
+                vec![("BY_WORKGROUP", 1), ("BLOCKS", side / 32)],
+            ),
+        };
+        constants.extend([
             ("PARTS", word(self.parts)),
             ("ROWS", word(self.rows)),
             ("COLUMNS", word(self.columns)),
             ("DEPTH", word(self.depth)),
+            ("WALKS", word(self.walks)),
             ("TILE_ROWS", rows),
             ("TILE_COLUMNS", columns),
-            ("SLICES", slices),
-            ("CHUNK", word(quads * 4)),
-            ("TALL", u32::from(rows == 8)),
-            ("WIDE", u32::from(columns == 8)),
-            ("TALL_WIDE", u32::from(rows == 8 && columns == 8)),
-            ("SPLIT", u32::from(slices > 1)),
             ("DEPTH_REST", u32::from(!self.depth.is_multiple_of(4))),
-        ];
-        (constants, spread(threads, WORKGROUP))
+            ("WORKGROUP", workgroup),
+        ]);
+        let workgroups = self.tiles(variant).div_ceil(tiles_a_workgroup as usize);
+        (constants, spread(workgroups, 1))
     }
 }
 
@@ -150,7 +251,6 @@ pub(super) fn launch(
     epilogue: &Epilogue,
 ) -> Launch {
     constants.extend([
-        ("WORKGROUP", WORKGROUP),
         ("GRID_X", workgroups[0]),
         ("EPILOGUE", u32::from(!epilogue.is_none())),
     ]);
