@@ -69,9 +69,24 @@ fn channels_last(channels: usize, strides: [usize; 4]) -> Option<[usize; 4]> {
 }
 
 impl Conv {
+    /// The stride. Where there is only one window along an axis it moves
+    /// nothing; an adjoint for the image then takes the span of the window, so
+    /// that each of its pixels is a part that meets one tap, instead of all
+    /// pixels being one part that meets all taps, most of them in vain.
+    fn stride(&self) -> [usize; 2] {
+        let g = &self.geometry;
+        std::array::from_fn(|axis| match (self.kind, g.output[axis]) {
+            (Kind::Transpose, 1) => g.dilation[axis] * (g.kernel[axis] - 1) + 1,
+            _ => g.stride[axis],
+        })
+    }
+
     /// The matrix products that a tile is cut from.
     fn product(&self) -> Product {
-        let g = &self.geometry;
+        let g = ConvGeometry {
+            stride: self.stride(),
+            ..self.geometry
+        };
         let taps = g.kernel[0] * g.kernel[1];
         let run = self.run();
         match self.kind {
@@ -216,8 +231,8 @@ impl Conv {
             ("WEIGHT_GRAD", u32::from(self.kind == Kind::WeightGrad)),
             ("KH", word(g.kernel[0])),
             ("KW", word(g.kernel[1])),
-            ("STRIDE_H", word(g.stride[0])),
-            ("STRIDE_W", word(g.stride[1])),
+            ("STRIDE_H", word(self.stride()[0])),
+            ("STRIDE_W", word(self.stride()[1])),
             ("DILATION_H", word(g.dilation[0])),
             ("DILATION_W", word(g.dilation[1])),
             ("PAD_H", word(g.pad[0])),
@@ -283,7 +298,7 @@ impl Conv {
                     g.input,
                 )
             };
-        let grid = if forward { [1, 1] } else { g.stride };
+        let grid = if forward { [1, 1] } else { self.stride() };
         let (b_row, b_column) = if forward { (c, o) } else { (o, c) };
         let left = Operand {
             vector: vector_channels(source_channels, source) == Some(true),
