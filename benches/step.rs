@@ -23,6 +23,9 @@ fn main() -> Result<()> {
     if let Some(batch) = words.next().and_then(|word| word.parse().ok()) {
         config = Config { batch, ..config };
     }
+    if let Ok(w) = std::env::var("WIDTH") {
+        config.model.width = w.parse().unwrap();
+    }
     let channels = config.data.channels.unwrap_or(1);
     let gpu = Gpu::open(&Selector::named(
         std::env::var("GPUGAN_ADAPTER").ok().as_deref(),
@@ -53,6 +56,7 @@ fn main() -> Result<()> {
             seconds.push(start.elapsed().as_secs_f64());
         }
     }
+    session.prof()?;
     seconds.sort_by(f64::total_cmp);
     println!(
         "{} batch {} on {}: median {:.1} ms, least {:.1} ms a step; {dispatches} dispatches, {} MiB",

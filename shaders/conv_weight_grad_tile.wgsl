@@ -1,11 +1,10 @@
-// A convolution's adjoint for the weight as a matrix product for each tap,
-// whose rows are image channels, whose columns are filters and whose depth is
-// all pixels of the filter side, by tiles.
+// A convolution's adjoint for the weight as a matrix product, whose rows are
+// the image's channels under each tap (tap after tap), whose columns are filters
+// and whose depth is all pixels of the filter side, by tiles.
 //
 // Image a [N, C, H, W], filter side b [N, COLUMNS, OH, OW], weight gradient y.
-// A_VECTOR: the image's channels are contiguous and loaded as vec4. Otherwise
-// they are loaded one by one, and rows run through all taps of a kernel row
-// (RUN = KW), so that few channels still fill a tile.
+// A_VECTOR: the image's channels are contiguous and loaded as vec4, so that four
+// rows are four channels under one tap. Otherwise they are loaded one by one.
 #import lib/epilogue.wgsl
 #import lib/tiling.wgsl
 
@@ -36,55 +35,59 @@ fn find_pixel(number: u32) -> vec3<u32> {
     return vec3(pixel / (OH * OW), pixel / OW % OH, pixel % OW);
 }
 
-// Four rows of a: the tap, less the padding (so it may wrap round below 0), and
-// the first row.
+// Rows of a: the place of their tap, less the padding (so it may wrap round
+// below 0), and their channel in memory.
+#if A_VECTOR
+// The tap and the first of four channels.
 struct Left {
     h: u32,
     w: u32,
-    row: u32,
+    channel: u32,
 }
-alias Reach = Left;
 
 fn find_left(part: u32, row: u32) -> Left {
-    let tap = part * RUN;
-    return Left(tap / KW * DILATION_H - PAD_H, tap % KW * DILATION_W - PAD_W, row);
+    let tap = min(row, ROWS - 4u) / C;
+    let h = tap / KW * DILATION_H - PAD_H;
+    return Left(h, tap % KW * DILATION_W - PAD_W, min(row, ROWS - 4u) % C);
 }
 
-fn reach(left: Left, walk: u32) -> Reach {
-    return left;
-}
-
-#if A_VECTOR
-fn a_column(r: Reach, k: u32) -> vec4<f32> {
+fn a_column(r: Left, k: u32) -> vec4<f32> {
     let p = find_pixel(k);
     let h = p.y * STRIDE_H + r.h;
     let w = p.z * STRIDE_W + r.w;
     let inside = (k < DEPTH) & (h < H) & (w < W);
-    let i = p.x * A_N + select(0u, h * A_H + w * A_W, inside) + min(r.row, ROWS - 4u);
+    let i = p.x * A_N + select(0u, h * A_H + w * A_W, inside) + r.channel;
     return select(vec4<f32>(), a[i / 4u], inside);
 }
 #else
-fn a_element(image: u32, h: u32, w: u32, live: bool, row: u32) -> f32 {
-    let tap_w = w + row / C * DILATION_W;
-    let inside = live & (tap_w < W) & (row < ROWS);
-    let i = image + select(0u, h * A_H + tap_w * A_W + row % C * A_C, inside);
-    return select(0.0, a[i], inside);
+struct Left {
+    h: vec4<u32>,
+    w: vec4<u32>,
+    channel: vec4<u32>,
 }
 
-fn a_column(r: Reach, k: u32) -> vec4<f32> {
+fn find_left(part: u32, row: u32) -> Left {
+    let rows = min(vec4(row, row + 1u, row + 2u, row + 3u), vec4(ROWS - 1u));
+    let tap = rows / C;
+    return Left(tap / KW * DILATION_H - PAD_H, tap % KW * DILATION_W - PAD_W, rows % C * A_C);
+}
+
+fn a_column(r: Left, k: u32) -> vec4<f32> {
     let p = find_pixel(k);
     let h = p.y * STRIDE_H + r.h;
     let w = p.z * STRIDE_W + r.w;
-    let live = (k < DEPTH) & (h < H);
-    let image = p.x * A_N;
-    return vec4(
-        a_element(image, h, w, live, r.row),
-        a_element(image, h, w, live, r.row + 1u),
-        a_element(image, h, w, live, r.row + 2u),
-        a_element(image, h, w, live, r.row + 3u),
-    );
+    let inside = (h < vec4(H)) & (w < vec4(W)) & vec4(k < DEPTH);
+    let place = select(vec4<u32>(), h * A_H + w * A_W, inside);
+    let i = p.x * A_N + r.channel + place;
+    return select(vec4<f32>(), vec4(a[i.x], a[i.y], a[i.z], a[i.w]), inside);
 }
 #endif
+
+alias Reach = Left;
+
+fn reach(left: Left, walk: u32) -> Reach {
+    return left;
+}
 
 fn a_block(r: Reach, k: u32) -> mat4x4<f32> {
     return transpose(mat4x4(
@@ -124,7 +127,7 @@ fn store(part: u32, row: u32, column: u32, v: vec4<f32>) {
     if ((row >= ROWS) | (column >= COLUMNS)) {
         return;
     }
-    let tap = part * RUN + row / C;
+    let tap = row / C;
     let i = vec4(column, row % C, tap / KW, tap % KW);
     let at = i.x * Y_O + i.y * Y_C + i.z * Y_H + i.w * Y_W;
 #if Y_VECTOR

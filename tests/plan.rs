@@ -2,17 +2,9 @@
 
 use gpugan::config::{Config, assignment, presets};
 use gpugan::models::Model;
-use gpugan::ops::{Facts, Rung};
+use gpugan::ops::Facts;
 use gpugan::recording::{Access, Command, Storage};
 use gpugan::train::session::Blueprint;
-
-fn facts(software: bool) -> Facts {
-    Facts {
-        software,
-        subgroup: Some(8),
-        rung: Rung::Best,
-    }
-}
 
 fn config(preset: &str, changes: &[&str]) -> Config {
     let changes = changes.iter().map(|text| assignment(text).unwrap());
@@ -44,7 +36,16 @@ fn runs() -> Vec<(Config, usize)> {
 }
 
 fn blueprint(config: &Config, channels: usize, software: bool) -> Blueprint {
-    Blueprint::new(config, &Model::new(config, channels), &facts(software)).unwrap()
+    Blueprint::new(
+        config,
+        &Model::new(config, channels),
+        if software {
+            &Facts::SOFTWARE
+        } else {
+            &Facts::CARD
+        },
+    )
+    .unwrap()
 }
 
 #[test]

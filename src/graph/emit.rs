@@ -95,7 +95,7 @@ impl Lowering<'_> {
             graph.node(id).op.name(),
             graph.shape(id)
         );
-        self.staged(id, reduce.stages(), &inputs, label.trim_start())
+        self.staged(id, reduce.stages(self.facts), &inputs, label.trim_start())
     }
 
     /// A matrix product or convolution `host`, whose result goes through the

@@ -73,7 +73,7 @@ impl Lowering<'_> {
                     sizes,
                     x: three(&view),
                 };
-                self.staged(id, stats.stages(), &[view.value], &label)
+                self.staged(id, stats.stages(self.facts), &[view.value], &label)
             }
             Op::ChannelDot => {
                 let x = self.at_start(node.inputs[1])?;
@@ -86,7 +86,12 @@ impl Lowering<'_> {
                     g: three(&g),
                     x: three(&x),
                 };
-                self.staged(id, dot.stages(), &[g.value, x.value, stats.value], &label)
+                self.staged(
+                    id,
+                    dot.stages(self.facts),
+                    &[g.value, x.value, stats.value],
+                    &label,
+                )
             }
             op => Err(Error::shape(
                 "lower",

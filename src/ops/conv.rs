@@ -109,8 +109,8 @@ impl Conv {
                 met: taps.div_ceil(g.stride[0] * g.stride[1]),
             },
             Kind::WeightGrad => Product {
-                parts: taps / run,
-                rows: self.channels * run,
+                parts: 1,
+                rows: taps * self.channels,
                 columns: self.filters,
                 depth: self.batch * g.output[0] * g.output[1],
                 walks: 1,
@@ -122,9 +122,8 @@ impl Conv {
     /// How many taps of a kernel row are taken as one axis with the channels.
     fn run(&self) -> usize {
         match self.kind {
-            Kind::Transpose => 1,
-            _ if whole(self.channels) => 1,
-            _ => self.geometry.kernel[1],
+            Kind::Forward if !whole(self.channels) => self.geometry.kernel[1],
+            _ => 1,
         }
     }
 
@@ -344,7 +343,6 @@ impl Conv {
         let out = whole(self.filters) && o == 1 && [c, kh, kw].into_iter().all(whole);
         constants.extend(tile::operand_constants(left, self.right(), out));
         constants.extend([
-            ("RUN", word(self.run())),
             ("C", word(self.channels)),
             ("H", word(g.input[0])),
             ("W", word(g.input[1])),

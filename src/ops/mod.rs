@@ -44,6 +44,22 @@ pub struct Facts {
     pub rung: Rung,
 }
 
+impl Facts {
+    /// A graphics card whose subgroups have 32 invocations; for plans and tests
+    /// without one.
+    pub const CARD: Self = Self {
+        software: false,
+        subgroup: Some(32),
+        rung: Rung::Best,
+    };
+    /// A software driver with vectors of 8 numbers, as lavapipe.
+    pub const SOFTWARE: Self = Self {
+        software: true,
+        subgroup: Some(8),
+        rung: Rung::Best,
+    };
+}
+
 /// A rung of the contractions' ladder. All but [`Rung::Best`] are there to
 /// check every variant on every shape.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]

@@ -3,7 +3,7 @@
 
 use super::load::Axes;
 use super::reduce::{BUSY, Kind, Reduce, Stages, Tile};
-use super::{Launch, Load, spread};
+use super::{Facts, Launch, Load, spread};
 use crate::recording::Kernel;
 
 /// Sizes of a tensor `[batch, channels, pixels]`; what lies behind the channel
@@ -41,8 +41,8 @@ pub struct ChannelDot {
 
 impl ChannelStats {
     /// The kernels.
-    pub fn stages(&self) -> Stages {
-        let plan = Plan::new(self.sizes, self.x, self.x);
+    pub fn stages(&self, facts: &Facts) -> Stages {
+        let plan = Plan::new(self.sizes, self.x, self.x, facts);
         let first = plan.launch("STATS");
         if plan.chunks == 1 {
             return Stages::One(first);
@@ -69,8 +69,8 @@ impl ChannelStats {
 
 impl ChannelDot {
     /// The kernels.
-    pub fn stages(&self) -> Stages {
-        let plan = Plan::new(self.sizes, self.x, self.g);
+    pub fn stages(&self, facts: &Facts) -> Stages {
+        let plan = Plan::new(self.sizes, self.x, self.g, facts);
         let first = plan.launch("DOT");
         if plan.chunks == 1 {
             return Stages::One(first);
@@ -89,7 +89,7 @@ impl ChannelDot {
         Stages::Two {
             first,
             partial: plan.chunks * width,
-            second: sum.launch(),
+            second: sum.launch(facts),
         }
     }
 }
@@ -109,7 +109,7 @@ struct Plan {
 }
 
 impl Plan {
-    fn new(sizes: Channels, x: [usize; 3], g: [usize; 3]) -> Self {
+    fn new(sizes: Channels, x: [usize; 3], g: [usize; 3], facts: &Facts) -> Self {
         const MOST_CHUNKS: usize = 64;
         let Channels {
             batch,
@@ -119,7 +119,7 @@ impl Plan {
         let axes = Axes::merged(&[batch, pixels], &[&[x[0], x[2]], &[g[0], g[2]]]);
         let count = batch * pixels;
         let innermost = axes.strides[0].last().copied().unwrap_or(usize::MAX);
-        let tile = Tile::choose(channels, count, channels > 1 && x[1] < innermost);
+        let tile = Tile::choose(channels, count, channels > 1 && x[1] < innermost, facts);
         let rows = tile.rows as usize;
         // Enough chunks to fill a GPU, none shorter than 8 elements a thread.
         let chunks = (BUSY / (channels * rows))
@@ -222,11 +222,16 @@ mod tests {
             let nhwc = [channels * pixels, 1, channels];
             for x in [nchw, nhwc] {
                 let large = batch * pixels > 10_000;
-                let stats = ChannelStats { sizes, x }.stages();
-                assert_eq!(check(&stats), if large { 2 } else { 1 });
+                let stats = ChannelStats { sizes, x };
+                assert_eq!(
+                    check(&stats.stages(&Facts::CARD)),
+                    if large { 2 } else { 1 }
+                );
+                check(&stats.stages(&Facts::SOFTWARE));
                 for g in [nchw, nhwc] {
-                    let dot = ChannelDot { sizes, g, x }.stages();
-                    assert_eq!(check(&dot), if large { 2 } else { 1 });
+                    let dot = ChannelDot { sizes, g, x };
+                    assert_eq!(check(&dot.stages(&Facts::CARD)), if large { 2 } else { 1 });
+                    check(&dot.stages(&Facts::SOFTWARE));
                 }
             }
         }
@@ -240,9 +245,11 @@ mod tests {
                 channels: 3,
                 pixels: 1,
             };
-            let plan = Plan::new(sizes, [3, 1, 0], [3, 1, 0]);
-            assert!(plan.chunks * plan.chunk >= count);
-            assert!((plan.chunks - 1) * plan.chunk < count);
+            for facts in [Facts::CARD, Facts::SOFTWARE] {
+                let plan = Plan::new(sizes, [3, 1, 0], [3, 1, 0], &facts);
+                assert!(plan.chunks * plan.chunk >= count);
+                assert!((plan.chunks - 1) * plan.chunk < count);
+            }
         }
     }
 }

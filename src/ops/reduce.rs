@@ -4,7 +4,7 @@
 use std::fmt::Write;
 
 use super::load::{Axes, Load, binding, mentioned_coordinates, mentions, push_let, shifted};
-use super::{Launch, spread};
+use super::{Facts, Launch, spread};
 use crate::recording::Kernel;
 
 /// What a reduction computes.
@@ -73,7 +73,23 @@ pub(super) const BUSY: usize = 1 << 16;
 
 impl Tile {
     /// A tile for so many outputs of so many elements each.
-    pub(super) fn choose(outputs: usize, reduced: usize, columns_adjacent: bool) -> Self {
+    pub(super) fn choose(
+        outputs: usize,
+        reduced: usize,
+        columns_adjacent: bool,
+        facts: &Facts,
+    ) -> Self {
+        if facts.software {
+            // Barriers cost more than all they could share, so a workgroup is
+            // the lanes of one vector, and each has outputs of its own.
+            let columns = outputs.next_power_of_two().min(8) as u32;
+            let rows = floor_power_of_two((reduced / 4).clamp(1, (8 / columns) as usize));
+            return Self {
+                columns,
+                rows,
+                columns_adjacent,
+            };
+        }
         // Each thread should have a few elements of its own.
         let useful = (reduced / 4).max(1);
         if columns_adjacent {
@@ -127,7 +143,7 @@ fn floor_power_of_two(number: usize) -> u32 {
 
 impl Reduce {
     /// The kernel.
-    pub fn launch(&self) -> Launch {
+    pub fn launch(&self, facts: &Facts) -> Launch {
         let rank = self.kept.len();
         let split = |part: std::ops::Range<usize>, sizes: &[usize]| {
             let strides: Vec<&[usize]> = self
@@ -149,7 +165,7 @@ impl Reduce {
             .map(adjacent)
             .find(|&(_, reduced)| reduced != 0)
             .is_none_or(|(kept, reduced)| kept != 0 && kept < reduced);
-        let tile = Tile::choose(outputs, count, columns_adjacent);
+        let tile = Tile::choose(outputs, count, columns_adjacent, facts);
 
         let (mut bases, kept_addresses) = kept.addresses("o", "k");
         let (mut loads, reduced_addresses) = reduced.addresses("r", "a");
@@ -205,13 +221,13 @@ impl Reduce {
     }
 
     /// The kernel, or two where one would leave a large GPU idle.
-    pub fn stages(&self) -> Stages {
+    pub fn stages(&self, facts: &Facts) -> Stages {
         match self.split() {
-            None => Stages::One(self.launch()),
+            None => Stages::One(self.launch(facts)),
             Some([first, second]) => Stages::Two {
                 partial: first.kept.iter().product(),
-                first: first.launch(),
-                second: second.launch(),
+                first: first.launch(facts),
+                second: second.launch(facts),
             },
         }
     }
@@ -308,14 +324,15 @@ mod tests {
                 (&[32, 10], &[7, 9], &[630, 63, 9, 1], "rows"),
                 (&[1 << 20], &[9], &[1, 1 << 20], "thread"),
             ] {
-                let launch = over(kept, reduced, strides, kind).launch();
+                let launch = over(kept, reduced, strides, kind).launch(&Facts::CARD);
                 assert_eq!(launch.kernel.variant, variant, "{kept:?} {reduced:?}");
                 validate(&launch);
+                validate(&over(kept, reduced, strides, kind).launch(&Facts::SOFTWARE));
             }
         }
         let mut places = over(&[3], &[5], &[5, 1], Kind::Sum);
         places.body = "    let result = v0 * f32(i1) + f32(i0);\n".to_owned();
-        validate(&places.launch());
+        validate(&places.launch(&Facts::CARD));
     }
 
     #[test]
@@ -323,9 +340,11 @@ mod tests {
         for outputs in [1, 2, 3, 64, 100, 1000, 1 << 16, 1 << 22] {
             for reduced in [1, 2, 9, 63, 1000, 1 << 20] {
                 for adjacent in [false, true] {
-                    let tile = Tile::choose(outputs, reduced, adjacent);
-                    assert!((1..=256).contains(&tile.workgroup()), "{tile:?}");
-                    assert!(tile.rows.is_power_of_two() && tile.columns.is_power_of_two());
+                    for (facts, most) in [(Facts::CARD, 256), (Facts::SOFTWARE, 8)] {
+                        let tile = Tile::choose(outputs, reduced, adjacent, &facts);
+                        assert!((1..=most).contains(&tile.workgroup()), "{tile:?}");
+                        assert!(tile.rows.is_power_of_two() && tile.columns.is_power_of_two());
+                    }
                 }
             }
         }
@@ -340,8 +359,8 @@ mod tests {
         assert_eq!(first.loads[0].strides, [3072, 1]);
         assert_eq!(second.reduced, [256]);
         assert_eq!(second.loads[0].strides, [1]);
-        validate(&first.launch());
-        validate(&second.launch());
+        validate(&first.launch(&Facts::CARD));
+        validate(&second.launch(&Facts::CARD));
         let bias = over(&[64], &[65536], &[1, 64], Kind::Sum);
         let [first, second] = bias.split().unwrap();
         assert_eq!(first.kept[1..], [64]);

@@ -89,6 +89,9 @@ fn wanted_threads(facts: &Facts) -> usize {
 /// Least multiplications for which cutting into tiles pays.
 const WORTH_TILING: usize = 1 << 12;
 
+/// Subgroups that keep a software driver's threads busy.
+const FEW_TILES: usize = 4;
+
 /// Least depth of a slice.
 const SLICE_DEPTH: usize = 16;
 
@@ -169,8 +172,9 @@ impl Product {
             Rung::Best => {}
         }
         let cooperative = if facts.software {
-            self.by_subgroup(facts)
-                .find(|variant| 2 * self.rows > variant.tile()[0] as usize)
+            self.by_subgroup(facts).find(|&variant| {
+                2 * self.rows > variant.tile()[0] as usize && self.tiles(variant) >= FEW_TILES
+            })
         } else {
             self.by_workgroup()
                 .find(|&variant| self.tiles(variant) * WORKGROUP as usize >= wanted_threads(facts))

@@ -157,6 +157,62 @@ impl Session {
         Ok(session)
     }
 
+    /// temp
+    pub fn prof(&mut self) -> Result<()> {
+        let mut all = std::collections::BTreeMap::<String, (u64, usize)>::new();
+        for (name, executable) in &mut self.executables {
+            if *name == "sample" {
+                continue;
+            }
+            let mut best: Vec<(usize, u64)> =
+                executable.profile(&self.gpu, &StepValues::default())?;
+            for _ in 0..4 {
+                for (b, n) in best
+                    .iter_mut()
+                    .zip(executable.profile(&self.gpu, &StepValues::default())?)
+                {
+                    b.1 = b.1.min(n.1);
+                }
+            }
+            let rec = &self
+                .blueprint
+                .recordings
+                .iter()
+                .find(|(k, _)| k == name)
+                .unwrap()
+                .1;
+            let total: u64 = best.iter().map(|b| b.1).sum();
+            eprintln!(
+                "{name}: {:.1} ms {} dispatches",
+                total as f64 / 1e6,
+                best.len()
+            );
+            for ((_, ns), d) in best.iter().zip(rec.dispatches()) {
+                let e = all
+                    .entry(format!("{} {}", d.kernel.file, d.kernel.variant))
+                    .or_default();
+                e.0 += ns;
+                e.1 += 1;
+                if std::env::var("PROF").is_ok() {
+                    eprintln!(
+                        "   {:8.3} ms {} {} {:?} {}",
+                        *ns as f64 / 1e6,
+                        d.kernel.file,
+                        d.kernel.variant,
+                        d.workgroups,
+                        d.label
+                    );
+                }
+            }
+        }
+        let mut v: Vec<_> = all.into_iter().collect();
+        v.sort_by_key(|x| std::cmp::Reverse(x.1.0));
+        for (k, (ns, n)) in v {
+            eprintln!("{:9.3} ms {n:4} {k}", ns as f64 / 1e6);
+        }
+        Ok(())
+    }
+
     /// Figures of the run's memory.
     pub fn memory_plan(&self) -> &MemoryPlan {
         &self.blueprint.memory

@@ -1,11 +1,14 @@
 use gpugan::graph::{Op, Unary};
-use gpugan::ops::Load;
 use gpugan::ops::norm::{ChannelDot, ChannelStats, Channels};
 use gpugan::ops::reduce::{Kind, Reduce, Stages};
+use gpugan::ops::{Facts, Load};
 use gpugan::recording::StepValues;
 use gpugan::reference::Tensor;
 
 use crate::harness::{close, lay, noise, run_step, strides, truth};
+
+/// Both have their own geometry, and any adapter must run either.
+const KINDS: [Facts; 2] = [Facts::CARD, Facts::SOFTWARE];
 
 fn run(stages: &Stages, inputs: &[Vec<f32>], len: usize) -> Vec<f32> {
     run_step(stages, inputs, len, &StepValues::default())
@@ -49,20 +52,19 @@ fn sums_maxima_and_places_of_all_sizes_and_orders() {
         let kept = gpugan::graph::Shape::from(shape).reduced(&axes);
         for order in [natural, last] {
             let what = format!("{shape:?} {axes:?} {order:?}");
-            let make = |kind| reduce(&shape, &order, &axes, kind);
-            let expected = truth(&Op::Sum(axes.clone()), &[&x], &kept);
-            let found = run(&make(Kind::Sum).stages(), &[lay(&x, &order)], kept.numel());
-            close(&found, &lay(&expected, &natural), 1e-5, 2e-4, &what);
-            let expected = truth(&Op::Max(axes.clone()), &[&x], &kept);
-            let found = run(&make(Kind::Max).stages(), &[lay(&x, &order)], kept.numel());
-            close(&found, &lay(&expected, &natural), 0.0, 0.0, &what);
-            let expected = truth(&Op::ArgMax(axes.clone()), &[&ties], &kept);
-            let found = run(
-                &make(Kind::ArgMax).stages(),
-                &[lay(&ties, &order)],
-                kept.numel(),
-            );
-            close(&found, &lay(&expected, &natural), 0.0, 0.0, &what);
+            for (kind, op, x, tolerances) in [
+                (Kind::Sum, Op::Sum(axes.clone()), &x, (1e-5, 2e-4)),
+                (Kind::Max, Op::Max(axes.clone()), &x, (0.0, 0.0)),
+                (Kind::ArgMax, Op::ArgMax(axes.clone()), &ties, (0.0, 0.0)),
+            ] {
+                let expected = lay(&truth(&op, &[x], &kept), &natural);
+                for facts in &KINDS {
+                    let stages = reduce(&shape, &order, &axes, kind).stages(facts);
+                    let found = run(&stages, &[lay(x, &order)], kept.numel());
+                    let what = format!("{what} {kind:?} {facts:?}");
+                    close(&found, &expected, tolerances.0, tolerances.1, &what);
+                }
+            }
         }
     }
 }
@@ -73,12 +75,14 @@ fn a_million_elements_take_two_kernels_and_any_expression() {
     let x = noise(shape, 9);
     let mut sum = reduce(&shape, &[0, 1, 2, 3], &[0, 1, 2, 3], Kind::Sum);
     sum.body = "    let result = op_softplus(v0) * v0;\n".to_owned();
-    let stages = sum.stages();
-    assert!(matches!(stages, Stages::Two { .. }));
     let soft = truth(&Op::Unary(Unary::Softplus), &[&x], &shape);
     let expected: f64 = soft.data.iter().zip(&x.data).map(|(a, b)| a * b).sum();
-    let found = run(&stages, &[lay(&x, &[0, 1, 2, 3])], 1);
-    close(&found, &[expected as f32], 2e-6, 0.0, "softplus");
+    for facts in &KINDS {
+        let stages = sum.stages(facts);
+        assert!(matches!(stages, Stages::Two { .. }));
+        let found = run(&stages, &[lay(&x, &[0, 1, 2, 3])], 1);
+        close(&found, &[expected as f32], 2e-6, 0.0, "softplus");
+    }
 }
 
 #[test]
@@ -91,8 +95,10 @@ fn reduced_coordinates_reach_the_expression() {
             .map(|k| x.at(&[p[0], k]) * k as f64 + p[0] as f64)
             .sum()
     });
-    let found = run(&sum.stages(), &[lay(&x, &[0, 1])], 3);
-    close(&found, &lay(&expected, &[0]), 1e-5, 1e-3, "coordinates");
+    for facts in &KINDS {
+        let found = run(&sum.stages(facts), &[lay(&x, &[0, 1])], 3);
+        close(&found, &lay(&expected, &[0]), 1e-5, 1e-3, "coordinates");
+    }
 }
 
 #[test]
@@ -122,9 +128,11 @@ fn channel_statistics_survive_a_large_mean() {
             let steps = strides(&shape, &order);
             let steps = [steps[0], steps[1], steps[2]];
             let what = format!("{shape:?} {order:?}");
-            let launch = ChannelStats { sizes, x: steps }.stages();
-            let found = run(&launch, &[lay(&x, &order)], 2 * c);
-            close(&found, &lay(&stats, &[0, 1]), 1e-5, 0.0, &what);
+            for facts in &KINDS {
+                let stages = ChannelStats { sizes, x: steps }.stages(facts);
+                let found = run(&stages, &[lay(&x, &order)], 2 * c);
+                close(&found, &lay(&stats, &[0, 1]), 1e-5, 0.0, &what);
+            }
             let natural = strides(&shape, &[0, 1, 2]);
             let launch = ChannelDot {
                 sizes,
@@ -132,9 +140,11 @@ fn channel_statistics_survive_a_large_mean() {
                 x: steps,
             };
             let inputs = [lay(&g, &[0, 1, 2]), lay(&x, &order), lay(&rounded, &[0, 1])];
-            let found = run(&launch.stages(), &inputs, 2 * c);
-            // Means are f32 near 300: g times 1.5e-5 an element.
-            close(&found, &lay(&dot, &[0, 1]), 1e-5, 2e-4, &what);
+            for facts in &KINDS {
+                let found = run(&launch.stages(facts), &inputs, 2 * c);
+                // Means are f32 near 300: g times 1.5e-5 an element.
+                close(&found, &lay(&dot, &[0, 1]), 1e-5, 2e-4, &what);
+            }
         }
     }
 }
