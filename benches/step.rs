@@ -12,7 +12,7 @@ use gpugan::train::session::{Blueprint, Session};
 
 /// Steps before the clock starts: drivers compile at the first.
 const WARM_UP: usize = 3;
-const TIMED: usize = 15;
+const TIMED: usize = 60;
 
 fn main() -> Result<()> {
     // Cargo adds flags of its own.

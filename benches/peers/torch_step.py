@@ -55,6 +55,12 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--steps", type=int, default=10, help="timed steps, after 3 others")
     parser.add_argument("--channels-last", action="store_true", help="memory format of the images")
+    parser.add_argument(
+        "--share-fakes",
+        action="store_true",
+        help="update the generator on the discriminator's fakes instead of drawing others, "
+        "which gpugan does as Goodfellow's algorithm 1",
+    )
     options = parser.parse_args()
 
     torch.manual_seed(0)
@@ -78,6 +84,8 @@ def main() -> None:
         loss(d(fake.detach()).flatten(), zeros).backward()
         adam_d.step()
         g.zero_grad()
+        if not options.share_fakes:
+            fake = g(torch.randn(options.batch, latent, 1, 1))
         loss(d(fake).flatten(), ones).backward()
         adam_g.step()
 

@@ -157,8 +157,8 @@ impl Conv {
         let w = match self.kind {
             Kind::WeightGrad => None,
             _ if right.vector => None,
-            Kind::Forward if whole(self.filters) => Some([2, 3, 1, 0]),
             Kind::Forward if whole(self.channels) => Some([2, 3, 0, 1]),
+            Kind::Forward if whole(self.filters) => Some([2, 3, 1, 0]),
             Kind::Transpose if whole(self.channels) => Some([2, 3, 0, 1]),
             Kind::Transpose if whole(self.filters) => Some([2, 3, 1, 0]),
             Kind::Forward | Kind::Transpose => None,
