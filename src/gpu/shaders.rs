@@ -13,6 +13,7 @@ pub const SHADERS: &[(&str, &str)] = shaders![
     "conv_tile.wgsl",
     "conv_weight_grad_tile.wgsl",
     "fill.wgsl",
+    "fold.wgsl",
     "index.wgsl",
     "lib/epilogue.wgsl",
     "lib/grid.wgsl",

@@ -9,6 +9,7 @@ use crate::error::Result;
 use crate::ops::Epilogue;
 use crate::ops::Load;
 use crate::ops::conv::{Conv, Kind};
+use crate::ops::fold::Fold;
 use crate::ops::map::Map;
 use crate::ops::matmul::MatMul;
 use crate::ops::reduce::{self, Reduce};
@@ -217,7 +218,8 @@ impl Lowering<'_> {
         }
         [conv.x, conv.w, conv.y] = [four(&views[0]), four(&views[1]), four(&views[2])];
         let variant = conv.choose(self.facts);
-        let orders = conv.orders(variant);
+        let orders = Fold::suits(&conv, self.facts)
+            .map_or_else(|| conv.orders(variant), |fold| fold.orders());
         for (index, (operand, order)) in [(x, orders.x), (w, orders.w), (y, orders.y)]
             .into_iter()
             .enumerate()
@@ -238,13 +240,19 @@ impl Lowering<'_> {
             Kind::WeightGrad => [1, 0, 2],
         };
         let mut inputs = vec![views[first].value, views[second].value];
+        let launch = match Fold::suits(&conv, self.facts) {
+            None => conv.launch(variant, epilogue),
+            Some(fold) => {
+                let product = fold.product();
+                let products = self.value(product.m * product.n);
+                let launch = product.launch(product.choose(self.facts), &Epilogue::none());
+                self.step(launch, products, &inputs, format!("{label} (products)"));
+                inputs = vec![products];
+                fold.launch(epilogue)
+            }
+        };
         inputs.extend(extras.iter().map(|extra| extra.value));
-        self.step(
-            conv.launch(variant, epilogue),
-            views[output].value,
-            &inputs,
-            label,
-        );
+        self.step(launch, views[output].value, &inputs, label);
         Ok(views.swap_remove(output))
     }
 

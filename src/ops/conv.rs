@@ -217,7 +217,7 @@ impl Conv {
                         "conv_tile.wgsl"
                     }
                 };
-                tile::launch(file, variant.name(), constants, workgroups, epilogue)
+                tile::launch(file, variant.name(), constants, workgroups, epilogue, 3)
             }
         }
     }
@@ -269,7 +269,14 @@ impl Conv {
             }
         };
         let workgroups = spread(outputs, tile::WORKGROUP);
-        tile::launch("conv_plain.wgsl", "plain", constants, workgroups, epilogue)
+        tile::launch(
+            "conv_plain.wgsl",
+            "plain",
+            constants,
+            workgroups,
+            epilogue,
+            3,
+        )
     }
 
     /// Constants of `conv_tile.wgsl`.

@@ -100,6 +100,7 @@ impl MatMul {
                     constants,
                     workgroups,
                     epilogue,
+                    3,
                 )
             }
             _ => {
@@ -118,6 +119,7 @@ impl MatMul {
                     constants,
                     workgroups,
                     epilogue,
+                    3,
                 )
             }
         }

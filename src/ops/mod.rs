@@ -4,6 +4,7 @@
 
 pub mod conv;
 mod epilogue;
+pub mod fold;
 pub mod index;
 pub mod load;
 pub mod map;

@@ -246,13 +246,15 @@ impl Product {
     }
 }
 
-/// A launch of `file` with the constants that every contraction needs added.
+/// A launch of `file` with the constants that every contraction needs added;
+/// `bindings` are those of its own, behind which come the epilogue's.
 pub(super) fn launch(
     file: &'static str,
     variant: &'static str,
     mut constants: Vec<(&'static str, u32)>,
     workgroups: [u32; 3],
     epilogue: &Epilogue,
+    bindings: usize,
 ) -> Launch {
     constants.extend([
         ("GRID_X", workgroups[0]),
@@ -263,7 +265,7 @@ pub(super) fn launch(
             file,
             variant,
             constants,
-            snippets: epilogue.snippets(3),
+            snippets: epilogue.snippets(bindings),
             reads_step: false,
         },
         workgroups,
