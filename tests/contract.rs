@@ -115,15 +115,22 @@ fn check(gpu: &Gpu, jobs: &[Job]) {
     }
 }
 
-/// Plain, every tile of a workgroup or subgroup, and two of the many tiles of a
-/// thread, other ones for other `turn`s.
+/// Plain and one tile each of a workgroup, a subgroup and a thread, other ones
+/// for other `turn`s: a driver takes seconds to compile a case's every tile.
 fn some(candidates: Vec<Variant>, turn: usize) -> Vec<Variant> {
-    let (by_thread, mut variants): (Vec<_>, Vec<_>) = candidates
+    let kinds: [fn(&Variant) -> bool; 4] = [
+        |variant| matches!(variant, Variant::Plain),
+        |variant| matches!(variant, Variant::Workgroup { .. }),
+        |variant| matches!(variant, Variant::Subgroup { .. }),
+        |variant| matches!(variant, Variant::Thread { .. }),
+    ];
+    kinds
         .into_iter()
-        .partition(|variant| matches!(variant, Variant::Thread { .. }));
-    let picked = (0..2.min(by_thread.len())).map(|n| by_thread[(turn + n * 7) % by_thread.len()]);
-    variants.extend(picked);
-    variants
+        .filter_map(|is| {
+            let of_kind: Vec<_> = candidates.iter().copied().filter(is).collect();
+            (!of_kind.is_empty()).then(|| of_kind[turn * 7 % of_kind.len()])
+        })
+        .collect()
 }
 
 fn matmul_jobs(
@@ -298,7 +305,12 @@ fn conv_jobs(facts: &Facts, turn: usize, kind: Kind, case: Case) -> Vec<Job> {
     };
     let mut jobs = Vec::new();
     for (round, variant) in some(conv.candidates(facts), turn).into_iter().enumerate() {
+        let odd = turn + round;
+        // Plans always pack, so that other strides need fewer trials.
         for packed in [false, true] {
+            if !packed && !odd.is_multiple_of(4) {
+                continue;
+            }
             if packed {
                 let orders = conv.orders(variant);
                 let reorder =
@@ -310,7 +322,6 @@ fn conv_jobs(facts: &Facts, turn: usize, kind: Kind, case: Case) -> Vec<Job> {
                 reorder(&x_shape, orders.x, &mut conv.x);
                 reorder(&w_shape, orders.w, &mut conv.w);
                 reorder(&y_shape, orders.y, &mut conv.y);
-                let odd = turn + round;
                 if kind == Kind::WeightGrad && odd.is_multiple_of(2) {
                     conv.w = w_shape.strides_in(&[2, 3, 1, 0]).try_into().unwrap();
                 }
@@ -331,7 +342,7 @@ fn conv_jobs(facts: &Facts, turn: usize, kind: Kind, case: Case) -> Vec<Job> {
                 (left.clone(), strides[1].to_vec()),
                 (right.clone(), strides[2].to_vec()),
             ];
-            let with_epilogue = (turn + round).is_multiple_of(2);
+            let with_epilogue = odd.is_multiple_of(2);
             let (epilogue, want) = if with_epilogue {
                 inputs.push((bias.clone(), vec![1]));
                 (fused.clone(), fused_want.clone())

@@ -39,9 +39,7 @@ fn main(
     var t$p_$q = mat4x4<f32>();
 #end
 #end
-    // An end that drivers do not know: where they do, lavapipe's loop takes a
-    // sixth longer.
-    let end = min(WALKS, arrayLength(&y));
+    let end = veiled(WALKS);
     for (var walk = 0u; walk < end; walk++) {
         if (!meets(at.part, walk)) {
             continue;
@@ -77,7 +75,7 @@ fn main(
     rest[PIECE_QUADS * $pu + $qu] = t$p_$q;
 #end
 #end
-    let quads = min(QUADS, arrayLength(&y));
+    let quads = veiled(QUADS);
     for (var q = 0u; q < quads; q++) {
         store_block(at.part, row, at.column + 4u * q, transpose(rest[q]));
     }

@@ -81,7 +81,7 @@ fn store_tile(t: Tile, wg: vec3<u32>, local: u32) {
     }
     let at = tile_place(number);
     var rest = t;
-    let end = min(VECTORS / 4u, arrayLength(&y));
+    let end = veiled(VECTORS / 4u);
     for (var b = 0u; b < end; b++) {
         let row = at.row + b / VECTORS_ACROSS * 4u;
         store_block(at.part, row, at.column + b % VECTORS_ACROSS * 4u, rest.b00);
