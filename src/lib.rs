@@ -1,6 +1,7 @@
 //! gpugan trains, samples and measures generative adversarial networks on any
 //! GPU that wgpu reaches, with hand-written WGSL kernels.
 
+pub mod bench;
 pub mod check;
 pub mod cli;
 pub mod config;

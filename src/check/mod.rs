@@ -14,7 +14,7 @@ use crate::graph::{Graph, NodeId, Op, Program, Role, Shape, StateId};
 use crate::ops::Rung;
 use crate::reference::{self, Tensor, random};
 
-pub use cases::cases;
+pub use cases::{Size, cases, shapes};
 pub use report::run;
 pub use run::{Comparison, run_case};
 
@@ -144,6 +144,8 @@ pub struct Case {
     pub operands: Vec<Operand>,
     /// Largest relative error that is right; 0 where bits must agree.
     pub tolerance: f64,
+    /// Only the variants that suit the adapter are of interest.
+    chosen_only: bool,
     build: Build,
 }
 
@@ -166,6 +168,7 @@ impl Case {
             name: name.into(),
             operands: Vec::new(),
             tolerance: TOLERANCE,
+            chosen_only: false,
             build: Box::new(build),
         }
     }
@@ -190,6 +193,12 @@ impl Case {
         self
     }
 
+    /// Contractions run only on the variants that suit the adapter.
+    pub fn as_chosen(mut self) -> Self {
+        self.chosen_only = true;
+        self
+    }
+
     /// On which variants of contractions the case runs: the one that suits the
     /// adapter and, where it has contractions, the plain one and a tile that
     /// differs from case to case, so that together they try all.
@@ -198,7 +207,7 @@ impl Case {
     /// As [`Case::derive`].
     pub fn rungs(&self) -> Result<Vec<Rung>> {
         let mut rungs = vec![Rung::Best];
-        if self.derive()?.contracts() {
+        if !self.chosen_only && self.derive()?.contracts() {
             let number = self.name.bytes().map(usize::from).sum();
             rungs.push(Rung::Plain);
             // What is fused is the same on every tile, and tiles are what

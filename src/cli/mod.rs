@@ -2,6 +2,7 @@
 //! the checks that need neither data nor GPU.
 
 pub mod adapters;
+pub mod bench;
 pub mod check;
 pub mod presets;
 pub mod sample;
@@ -31,6 +32,8 @@ pub enum Verb {
     Adapters(adapters::AdaptersArgs),
     /// Compare what an adapter computes with plain loops, operation by operation
     Check(check::CheckArgs),
+    /// Measure an adapter, the kernels on it and whole training steps
+    Bench(Box<bench::BenchArgs>),
     /// List the presets, or print one with every key explained
     Presets(presets::PresetsArgs),
 }
@@ -45,6 +48,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Verb::Sample(args) => crate::sample::run(&args.options()?),
         Verb::Adapters(args) => adapters::run(&args),
         Verb::Check(args) => crate::check::run(&args.options()),
+        Verb::Bench(args) => crate::bench::run(&args.options()?),
         Verb::Presets(args) => presets::run(&args),
     }
 }

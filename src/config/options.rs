@@ -79,3 +79,32 @@ pub struct CheckOptions {
     /// Only the cases whose name contains this.
     pub filter: Option<String>,
 }
+
+/// What `gpugan bench` is asked to do.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BenchOptions {
+    /// What to measure.
+    pub what: BenchWhat,
+    /// Which adapter, as `--adapter` names it; the best where not given.
+    pub adapter: Option<String>,
+    /// Print one JSON object a line instead of a table.
+    pub json: bool,
+    /// Print the names of the cases and measure nothing.
+    pub list: bool,
+    /// A file to write all rows to.
+    pub save: Option<PathBuf>,
+    /// A file that `save` wrote, to compare with.
+    pub compare: Option<PathBuf>,
+}
+
+/// What `gpugan bench` measures.
+#[derive(Clone, Debug, PartialEq)]
+pub enum BenchWhat {
+    /// The adapter's ceilings and the kernel cases that contain one of these
+    /// words, all where there is none.
+    Kernels(Vec<String>),
+    /// Training steps of a run.
+    Step(Box<Config>),
+    /// Training steps over batches and image sizes, drawn into this file.
+    Scaling(Box<Config>, PathBuf),
+}

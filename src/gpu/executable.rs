@@ -2,7 +2,7 @@
 //! encodes and submits.
 
 use std::ops::Range;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::device::Gpu;
 use super::memory::{Memory, bytes, cannot_read, map, staging};
@@ -25,6 +25,7 @@ const TIMED_DISPATCHES: usize = wgpu::QUERY_SET_MAX_QUERIES as usize / 2;
 pub struct Executable {
     commands: Vec<Resolved>,
     step: wgpu::Buffer,
+    host_time: Duration,
 }
 
 enum Resolved {
@@ -80,7 +81,11 @@ impl Executable {
                 }
             })
             .collect::<Result<_>>()?;
-        Ok(Self { commands, step })
+        Ok(Self {
+            commands,
+            step,
+            host_time: Duration::ZERO,
+        })
     }
 
     /// Submits all commands once, with these step values; does not wait for
@@ -91,15 +96,25 @@ impl Executable {
     /// [`Error::Gpu`] where the device failed, now or earlier.
     pub fn run(&mut self, gpu: &Gpu, step: &StepValues) -> Result<()> {
         gpu.check()?;
+        let mut begin = Instant::now();
         gpu.queue
             .write_buffer(&self.step, 0, bytemuck::bytes_of(step));
         for start in (0..self.commands.len()).step_by(COMMANDS_PER_SUBMISSION) {
             let end = self.commands.len().min(start + COMMANDS_PER_SUBMISSION);
             let mut encoder = gpu.device.create_command_encoder(&Default::default());
             encode(&mut encoder, &self.commands[start..end]);
-            gpu.submit(encoder)?;
+            let oldest = gpu.hand_in(encoder)?;
+            self.host_time += begin.elapsed();
+            gpu.make_room(oldest)?;
+            begin = Instant::now();
         }
         Ok(())
+    }
+
+    /// Time spent so far in [`Executable::run`] on recording and submitting;
+    /// waiting for the device does not count.
+    pub fn host_time(&self) -> Duration {
+        self.host_time
     }
 
     /// Runs all commands once and measures each dispatch: for each, its index

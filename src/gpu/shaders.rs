@@ -9,6 +9,7 @@ macro_rules! shaders {
 /// Name below `shaders/` and text of every shader file, sorted by name. A test
 /// compares the list with the folder.
 pub const SHADERS: &[(&str, &str)] = shaders![
+    "ceiling.wgsl",
     "conv_plain.wgsl",
     "conv_tile.wgsl",
     "conv_weight_grad_tile.wgsl",

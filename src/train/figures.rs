@@ -284,6 +284,6 @@ fn encoding(path: &Path) -> impl Fn(image::ImageError) -> Error + '_ {
 }
 
 /// A picture shrunk to 1 / `factor` of its sides by averaging.
-pub(super) fn shrink(picture: &RgbImage, factor: u32) -> RgbImage {
+pub(crate) fn shrink(picture: &RgbImage, factor: u32) -> RgbImage {
     imageops::thumbnail(picture, picture.width() / factor, picture.height() / factor)
 }

@@ -32,7 +32,7 @@ pub const COLOURS: [[u8; 3]; 4] = [[31, 104, 176], [222, 98, 22], [24, 138, 96],
 
 /// The plot is drawn this many times larger and averaged down, as the bitmap
 /// backend smooths no thick lines.
-const SCALE: u32 = 2;
+pub(crate) const SCALE: u32 = 2;
 /// Points to which a smoothed line is thinned: about one a pixel.
 const COLUMNS: usize = 900;
 /// A moving average spans this part of all ticks.
@@ -43,13 +43,13 @@ const BOUND: f64 = 1e38;
 const FONT: &[u8] = include_bytes!("../../assets/font/DejaVuSans-ascii.ttf");
 const FAMILY: &str = "DejaVu Sans";
 const INK: RGBColor = RGBColor(51, 56, 64);
-const FRAME: RGBColor = RGBColor(176, 182, 190);
-const GRID: RGBColor = RGBColor(232, 235, 239);
+pub(crate) const FRAME: RGBColor = RGBColor(176, 182, 190);
+pub(crate) const GRID: RGBColor = RGBColor(232, 235, 239);
 
 type Area<'a> = DrawingArea<BitMapBackend<'a>, Shift>;
 type Chart<'a, 'b> =
     ChartContext<'a, BitMapBackend<'b>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
-type Drawn<T = ()> = std::result::Result<
+pub(crate) type Drawn<T = ()> = std::result::Result<
     T,
     DrawingAreaErrorKind<<BitMapBackend<'static> as DrawingBackend>::ErrorType>,
 >;
@@ -180,7 +180,7 @@ fn draw(canvas: &mut [u8], size: (u32, u32), steps: &[f64], panels: &[Panel; 2])
 }
 
 /// Makes the embedded font known to the plotting library, once.
-fn register() {
+pub(crate) fn register() {
     static DONE: OnceLock<()> = OnceLock::new();
     DONE.get_or_init(|| {
         // The embedded file is a valid font, which the tests see in the plot;
@@ -190,11 +190,11 @@ fn register() {
 }
 
 /// Pixels of the final picture in pixels of the canvas.
-fn px(pixels: u32) -> i32 {
+pub(crate) fn px(pixels: u32) -> i32 {
     (pixels * SCALE) as i32
 }
 
-fn font(size: u32) -> TextStyle<'static> {
+pub(crate) fn font(size: u32) -> TextStyle<'static> {
     (FAMILY, px(size)).into_font().color(&INK)
 }
 

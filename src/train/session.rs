@@ -1,6 +1,8 @@
 //! A run on the GPU: its memory, its executables and its counters. A step
 //! writes a batch and latents, replays recordings, and asks for the losses.
 
+use std::time::Duration;
+
 use crate::config::{Config, Update};
 use crate::error::{Error, Result};
 use crate::gan::{self, Layout, METRICS, Metric, Programs, latent};
@@ -8,7 +10,7 @@ use crate::gpu::{Executable, Gpu, Memory, Readback};
 use crate::graph::{Plan, Program, Shape};
 use crate::models::Model;
 use crate::optim;
-use crate::recording::{Recording, Slice, StepValues};
+use crate::recording::{Kernel, Recording, Slice, StepValues};
 use crate::sample::in_passes;
 
 use super::memory::MemoryPlan;
@@ -157,60 +159,34 @@ impl Session {
         Ok(session)
     }
 
-    /// temp
-    pub fn prof(&mut self) -> Result<()> {
-        let mut all = std::collections::BTreeMap::<String, (u64, usize)>::new();
-        for (name, executable) in &mut self.executables {
+    /// Nanoseconds of each dispatch of one discriminator and one generator
+    /// update, as [`Executable::profile`] measures them.
+    ///
+    /// # Errors
+    /// Where the device failed.
+    pub fn profile(&mut self) -> Result<Vec<(Kernel, u64)>> {
+        let mut times = Vec::new();
+        for ((name, executable), (_, recording)) in
+            self.executables.iter_mut().zip(&self.blueprint.recordings)
+        {
             if *name == "sample" {
                 continue;
             }
-            let mut best: Vec<(usize, u64)> =
-                executable.profile(&self.gpu, &StepValues::default())?;
-            for _ in 0..4 {
-                for (b, n) in best
-                    .iter_mut()
-                    .zip(executable.profile(&self.gpu, &StepValues::default())?)
-                {
-                    b.1 = b.1.min(n.1);
-                }
-            }
-            let rec = &self
-                .blueprint
-                .recordings
-                .iter()
-                .find(|(k, _)| k == name)
-                .unwrap()
-                .1;
-            let total: u64 = best.iter().map(|b| b.1).sum();
-            eprintln!(
-                "{name}: {:.1} ms {} dispatches",
-                total as f64 / 1e6,
-                best.len()
-            );
-            for ((_, ns), d) in best.iter().zip(rec.dispatches()) {
-                let e = all
-                    .entry(format!("{} {}", d.kernel.file, d.kernel.variant))
-                    .or_default();
-                e.0 += ns;
-                e.1 += 1;
-                if std::env::var("PROF").is_ok() {
-                    eprintln!(
-                        "   {:8.3} ms {} {} {:?} {}",
-                        *ns as f64 / 1e6,
-                        d.kernel.file,
-                        d.kernel.variant,
-                        d.workgroups,
-                        d.label
-                    );
-                }
-            }
+            let measured = executable.profile(&self.gpu, &StepValues::default())?;
+            let kernels = recording
+                .dispatches()
+                .map(|dispatch| dispatch.kernel.clone());
+            times.extend(kernels.zip(measured.into_iter().map(|(_, time)| time)));
         }
-        let mut v: Vec<_> = all.into_iter().collect();
-        v.sort_by_key(|x| std::cmp::Reverse(x.1.0));
-        for (k, (ns, n)) in v {
-            eprintln!("{:9.3} ms {n:4} {k}", ns as f64 / 1e6);
-        }
-        Ok(())
+        Ok(times)
+    }
+
+    /// Time that the host has spent recording and submitting replays.
+    pub fn host_time(&self) -> Duration {
+        self.executables
+            .iter()
+            .map(|(_, executable)| executable.host_time())
+            .sum()
     }
 
     /// Figures of the run's memory.

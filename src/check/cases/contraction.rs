@@ -213,7 +213,7 @@ impl Sizes {
     }
 }
 
-fn misfit() -> Error {
+pub(super) fn misfit() -> Error {
     Error::shape("case", "the kernel does not fit into the image")
 }
 

@@ -7,7 +7,10 @@ mod movement;
 mod normalization;
 mod random;
 mod reduction;
+mod shapes;
 mod window;
+
+pub use shapes::{Size, shapes};
 
 use super::Case;
 
@@ -24,6 +27,7 @@ pub fn cases() -> Vec<Case> {
         normalization::cases(),
         random::cases(),
         fusion::cases(),
+        shapes(Size::Small),
     ]
     .into_iter()
     .flatten()

@@ -1,0 +1,43 @@
+// What an adapter can do at best, for benchmarks to compare with.
+//
+// ARITHMETIC: multiplications and additions on registers; three chains of four
+// numbers an invocation, which keep the pipelines of a processor full.
+// COPY: one vec4 an invocation from a to y.
+// NOTHING: a dispatch that does next to nothing.
+#import lib/grid.wgsl
+
+@group(0) @binding(0) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> a: array<vec4<f32>>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+    @builtin(workgroup_id) wg: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let id = linear_id(wg, local);
+#if ARITHMETIC
+    // Read, so that no compiler can do the sums beforehand.
+    let start = a[id % 64u];
+    let factor = start.x;
+    let term = start.y;
+    var p = start;
+    var q = start + 1.0;
+    var r = start + 2.0;
+    for (var round = 0u; round < ROUNDS; round++) {
+#for n in UNROLLED
+        p = p * factor + term;
+        q = q * factor + term;
+        r = r * factor + term;
+#end
+    }
+    y[id] = p + q + r;
+#endif
+#if COPY
+    y[id] = a[id];
+#endif
+#if NOTHING
+    if (id == 0u) {
+        y[0] = a[0];
+    }
+#endif
+}

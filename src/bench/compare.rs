@@ -1,0 +1,95 @@
+//! What became slower.
+
+use std::fmt::Write;
+
+use super::report::Row;
+
+/// A case counts as slower where its least time now exceeds the median then by
+/// this much and by the spread of both.
+const MARGIN: f64 = 0.1;
+
+/// A table of the cases that both have: then, now, their ratio, and a mark where
+/// it became slower or faster; a summary is the last line.
+pub fn compare(then: &[Row], now: &[Row]) -> String {
+    let mut text = format!(
+        "\n{:<48} {:>9} {:>9} {:>7}\n",
+        "case", "then ms", "now ms", "ratio"
+    );
+    let (mut both, mut slower, mut faster) = (0, 0, 0);
+    for row in now {
+        let Some(old) = then.iter().find(|old| old.case == row.case) else {
+            continue;
+        };
+        both += 1;
+        let margin = 1.0 + MARGIN + old.spread.max(row.spread);
+        let verdict = if row.ms_min > old.ms_median * margin {
+            slower += 1;
+            "SLOWER"
+        } else if row.ms_median * margin < old.ms_min {
+            faster += 1;
+            "faster"
+        } else {
+            ""
+        };
+        let line = format!(
+            "{:<48} {:>9.3} {:>9.3} {:>7.2}  {verdict}",
+            row.case,
+            old.ms_median,
+            row.ms_median,
+            row.ms_median / old.ms_median
+        );
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{}", line.trim_end());
+    }
+    let _ = writeln!(
+        text,
+        "{both} cases in both: {slower} slower, {faster} faster"
+    );
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::measure::Times;
+    use super::*;
+
+    fn row(case: &str, ms: f64) -> Row {
+        let times = Times::new(vec![ms * 1e-3; 3]).expect("three");
+        Row::new(case, &times, String::new())
+    }
+
+    #[test]
+    fn only_what_differs_by_more_than_the_noise_is_marked() {
+        let then = [
+            row("a", 1.0),
+            row("b", 1.0),
+            row("c", 1.0),
+            row("gone", 1.0),
+        ];
+        let now = [
+            row("a", 1.05),
+            row("b", 1.5),
+            row("c", 0.5),
+            row("new", 9.0),
+        ];
+        let text = compare(&then, &now);
+        let line = |name: &str| {
+            let found = text.lines().find(|line| line.starts_with(name));
+            found.map(str::to_owned).unwrap_or_default()
+        };
+        assert!(line("a ").ends_with("1.05"), "{text}");
+        assert!(line("b ").ends_with("SLOWER"), "{text}");
+        assert!(line("c ").ends_with("faster"), "{text}");
+        assert!(line("gone").is_empty() && line("new").is_empty(), "{text}");
+        assert!(
+            text.ends_with("3 cases in both: 1 slower, 1 faster\n"),
+            "{text}"
+        );
+        // The same times with a wide spread prove nothing.
+        let noisy = Row {
+            spread: 0.6,
+            ..row("b", 1.5)
+        };
+        assert!(compare(&then, &[noisy]).ends_with("1 cases in both: 0 slower, 0 faster\n"));
+    }
+}

@@ -1,0 +1,122 @@
+//! How time is taken.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use crate::error::Result;
+use crate::gpu::{Executable, Gpu};
+use crate::recording::StepValues;
+
+/// What the times of kernels are taken by.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Timer {
+    /// Time stamps that the GPU writes before and after each dispatch.
+    Timestamps,
+    /// The clock around a submission of one dispatch, which adds the cost of
+    /// submitting.
+    Clock,
+}
+
+impl Timer {
+    /// What an adapter allows.
+    pub fn of(gpu: &Gpu) -> Self {
+        if gpu.facts.features.timestamps {
+            Self::Timestamps
+        } else {
+            Self::Clock
+        }
+    }
+}
+
+impl fmt::Display for Timer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Timestamps => "time stamps",
+            Self::Clock => "clock",
+        })
+    }
+}
+
+/// Repetitions of one measurement, in seconds, sorted; at least one.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Times(Vec<f64>);
+
+impl Times {
+    /// Sorts measured seconds; `None` of none.
+    pub fn new(mut seconds: Vec<f64>) -> Option<Self> {
+        seconds.sort_by(f64::total_cmp);
+        (!seconds.is_empty()).then_some(Self(seconds))
+    }
+
+    /// The middle one, in seconds.
+    pub fn median(&self) -> f64 {
+        self.0[self.0.len() / 2]
+    }
+
+    /// The least, in seconds.
+    pub fn min(&self) -> f64 {
+        self.0[0]
+    }
+
+    /// Distance of the quartiles over the median: how far to trust it.
+    pub fn spread(&self) -> f64 {
+        let at = |part: usize| self.0[(self.0.len() - 1) * part / 4];
+        (at(3) - at(1)) / self.median().max(f64::MIN_POSITIVE)
+    }
+}
+
+/// Repetitions of a measurement.
+const LEAST: usize = 5;
+const MOST: usize = 50;
+/// Seconds that one measurement may take once it has [`LEAST`] repetitions.
+const BUDGET: Duration = Duration::from_millis(400);
+
+/// Repeats what returns seconds.
+///
+/// # Errors
+/// Those of `once`.
+pub(super) fn repeat(mut once: impl FnMut() -> Result<f64>) -> Result<Times> {
+    let start = Instant::now();
+    let mut seconds = vec![once()?];
+    while seconds.len() < LEAST || (seconds.len() < MOST && start.elapsed() < BUDGET) {
+        seconds.push(once()?);
+    }
+    Ok(Times::new(seconds).expect("it was measured at least once"))
+}
+
+/// Seconds of GPU work in one run of an executable.
+///
+/// # Errors
+/// Where the device failed.
+pub(super) fn gpu_seconds(gpu: &Gpu, executable: &mut Executable) -> Result<f64> {
+    let times = executable.profile(gpu, &StepValues::default())?;
+    Ok(times
+        .iter()
+        .map(|&(_, nanoseconds)| nanoseconds as f64 * 1e-9)
+        .sum())
+}
+
+/// Seconds from the submission of a run to its end, by the clock.
+///
+/// # Errors
+/// Where the device failed.
+pub(super) fn wall_seconds(gpu: &Gpu, executable: &mut Executable) -> Result<f64> {
+    gpu.wait()?;
+    let start = Instant::now();
+    executable.run(gpu, &StepValues::default())?;
+    gpu.wait()?;
+    Ok(start.elapsed().as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_ordered_statistics() {
+        assert_eq!(Times::new(Vec::new()), None);
+        let times = Times::new(vec![5.0, 1.0, 4.0, 2.0, 3.0]).expect("five");
+        assert_eq!((times.min(), times.median()), (1.0, 3.0));
+        assert!((times.spread() - 2.0 / 3.0).abs() < 1e-12);
+    }
+}

@@ -1,0 +1,101 @@
+//! What an adapter can do and what our kernels get out of it: its ceilings,
+//! every kernel family on the shapes of real networks, whole training steps.
+
+mod ceiling;
+mod compare;
+mod kernels;
+mod measure;
+mod report;
+mod scaling;
+mod step;
+
+use crate::cli::print;
+use crate::config::options::{BenchOptions, BenchWhat};
+use crate::error::Result;
+use crate::gpu::{Gpu, Selector};
+
+pub use ceiling::Ceilings;
+pub use compare::compare;
+pub use kernels::{names, run_kernels};
+pub use measure::{Timer, Times};
+pub use report::Row;
+pub use scaling::{Point, measure_scaling};
+pub use step::{StepFigures, measure_step};
+
+/// Measures what is asked for and prints it.
+///
+/// # Errors
+/// [`crate::Error::Usage`] where no case has such a name or a file to compare
+/// with cannot be understood, [`crate::Error::Io`] where a file cannot be read
+/// or written, [`crate::Error::Gpu`] where the device failed.
+pub fn run(options: &BenchOptions) -> Result<()> {
+    if options.list {
+        return print(&(names().join("\n") + "\n"));
+    }
+    let earlier = options.compare.as_deref().map(report::read).transpose()?;
+    let gpu = Gpu::open(&Selector::named(options.adapter.as_deref()))?;
+    if !options.json {
+        print(&format!(
+            "{}\n{} {}; times by {}\n\n",
+            gpu.facts,
+            gpu.facts.driver,
+            gpu.facts.driver_info,
+            Timer::of(&gpu)
+        ))?;
+    }
+    let mut rows = Vec::new();
+    let mut show = |row: Row| -> Result<()> {
+        print(&if options.json {
+            row.json(&gpu) + "\n"
+        } else {
+            row.line() + "\n"
+        })?;
+        rows.push(row);
+        Ok(())
+    };
+    match &options.what {
+        BenchWhat::Kernels(words) => {
+            kernels::check_words(words)?;
+            if !options.json {
+                print(&report::header())?;
+            }
+            let ceilings = Ceilings::measure(&gpu)?;
+            for row in ceilings.rows() {
+                show(row)?;
+            }
+            run_kernels(&gpu, &ceilings, words, &mut show)?;
+        }
+        BenchWhat::Step(config) => {
+            let figures = measure_step(&gpu, config)?;
+            if !options.json {
+                print(&figures.text())?;
+            }
+            if !options.json {
+                print(&report::header())?;
+            }
+            for row in figures.rows() {
+                show(row)?;
+            }
+        }
+        BenchWhat::Scaling(config, png) => {
+            let points = measure_scaling(&gpu, config)?;
+            if !options.json {
+                print(&scaling::text(&points))?;
+            }
+            scaling::plot(&points, png)?;
+            for point in &points {
+                if options.json {
+                    show(point.row())?;
+                }
+            }
+        }
+    }
+    gpu.save_pipeline_cache()?;
+    if let Some(path) = &options.save {
+        report::write(path, &rows, &gpu)?;
+    }
+    if let Some(earlier) = earlier {
+        print(&compare(&earlier, &rows))?;
+    }
+    Ok(())
+}

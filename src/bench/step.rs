@@ -1,0 +1,168 @@
+//! Whole training steps: one update of the discriminator, one of the generator.
+
+use std::collections::HashMap;
+use std::fmt::Write;
+use std::time::{Duration, Instant};
+
+use super::kernels::family;
+use super::measure::Times;
+use super::report::Row;
+use crate::config::Config;
+use crate::error::Result;
+use crate::gpu::Gpu;
+use crate::models::Model;
+use crate::train::memory::mebibytes;
+use crate::train::session::{Blueprint, Session};
+
+/// Steps before the clock starts: drivers compile at the first.
+const WARM_UP: usize = 3;
+/// Timed steps, and seconds after which fewer will do.
+const MOST: usize = 30;
+const LEAST: usize = 5;
+const BUDGET: Duration = Duration::from_secs(10);
+/// Runs of the profile, of which each kernel's least time counts.
+const PROFILES: usize = 3;
+
+/// What a training step costs.
+#[derive(Clone, Debug)]
+pub struct StepFigures {
+    name: String,
+    /// Of whole steps, from the upload of a batch to the end of all work.
+    pub times: Times,
+    /// Of the host's work in a step: encoding and submitting, without waiting.
+    pub host: Duration,
+    /// Kernel launches of a step.
+    pub dispatches: usize,
+    /// Bytes of all tensors of the run, as planned.
+    pub bytes: u64,
+    /// Seconds and launches by kernel, the longest first.
+    pub families: Vec<(String, f64, usize)>,
+    /// From nothing to the end of the first step: compiling, or loading what
+    /// was compiled before.
+    pub first: Duration,
+}
+
+impl StepFigures {
+    /// Microseconds of the host's work a dispatch.
+    pub fn host_us(&self) -> f64 {
+        1e6 * self.host.as_secs_f64() / self.dispatches as f64
+    }
+
+    /// One row for the step, one a kernel family.
+    pub fn rows(&self) -> Vec<Row> {
+        let mut rows = vec![Row::new(
+            format!("step {}", self.name),
+            &self.times,
+            String::new(),
+        )];
+        for (family, seconds, launches) in &self.families {
+            if let Some(times) = Times::new(vec![*seconds]) {
+                let variant = format!("{launches} launches");
+                rows.push(Row::new(format!("in a step: {family}"), &times, variant));
+            }
+        }
+        rows
+    }
+
+    /// What the rows do not say.
+    pub(super) fn text(&self) -> String {
+        let host = self.host.as_secs_f64();
+        let mut text = String::new();
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            text,
+            "{}: {:.1} ms a step (least {:.1}), {} dispatches, {} MiB planned\n\
+             host: {:.2} ms a step to record and submit, {:.1} us a dispatch, {:.1} % of the step\n\
+             first step after {:.2} s\n",
+            self.name,
+            1e3 * self.times.median(),
+            1e3 * self.times.min(),
+            self.dispatches,
+            mebibytes(self.bytes),
+            1e3 * host,
+            self.host_us(),
+            100.0 * host / self.times.median(),
+            self.first.as_secs_f64(),
+        );
+        text
+    }
+}
+
+/// Measures training steps on images that show nothing.
+///
+/// # Errors
+/// Where the configuration does not fit together or the device failed.
+pub fn measure_step(gpu: &Gpu, config: &Config) -> Result<StepFigures> {
+    let start = Instant::now();
+    let model = Model::new(config, config.data.channels.unwrap_or(1));
+    let blueprint = Blueprint::new(config, &model, &gpu.facts.kernel_facts())?;
+    let bytes = blueprint.memory.total();
+    let mut session = Session::new(gpu, config, &model, blueprint)?;
+    let [c, h, w] = model.image();
+    // Times do not depend on what the images show.
+    let images: Vec<f32> = (0..config.batch * c * h * w)
+        .map(|i| (i as f32 * 0.37).sin())
+        .collect();
+    let step = |session: &mut Session| -> Result<f64> {
+        let start = Instant::now();
+        session.discriminator_step(&images)?;
+        session.generator_step(Some(&images))?;
+        gpu.wait()?;
+        Ok(start.elapsed().as_secs_f64())
+    };
+    step(&mut session)?;
+    let first = start.elapsed();
+    for _ in 1..WARM_UP {
+        step(&mut session)?;
+    }
+    let (mut seconds, mut hosts) = (Vec::new(), Vec::new());
+    let begin = Instant::now();
+    while seconds.len() < LEAST || (seconds.len() < MOST && begin.elapsed() < BUDGET) {
+        let host = session.host_time();
+        seconds.push(step(&mut session)?);
+        hosts.push(session.host_time() - host);
+    }
+    hosts.sort();
+    let families = families(&mut session)?;
+    Ok(StepFigures {
+        name: format!(
+            "{} width {} batch {}",
+            config.preset, config.model.width, config.batch
+        ),
+        times: Times::new(seconds).expect("steps were timed"),
+        host: hosts[hosts.len() / 2],
+        dispatches: families.iter().map(|(_, _, launches)| launches).sum(),
+        bytes,
+        families,
+        first,
+    })
+}
+
+/// Seconds and launches by kernel family, the longest first.
+fn families(session: &mut Session) -> Result<Vec<(String, f64, usize)>> {
+    let mut least: Vec<(String, u64)> = Vec::new();
+    for _ in 0..PROFILES {
+        let times = session.profile()?;
+        if least.is_empty() {
+            least = times
+                .iter()
+                .map(|(kernel, time)| (family(kernel), *time))
+                .collect();
+        }
+        for (known, (_, time)) in least.iter_mut().zip(&times) {
+            known.1 = known.1.min(*time);
+        }
+    }
+    let mut sums: HashMap<String, (f64, usize)> = HashMap::new();
+    for (family, nanoseconds) in least {
+        let sum = sums.entry(family).or_default();
+        sum.0 += 1e-9 * nanoseconds as f64;
+        sum.1 += 1;
+    }
+    let mut families: Vec<_> = sums
+        .into_iter()
+        .map(|(family, (seconds, launches))| (family, seconds, launches))
+        .collect();
+    families.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    Ok(families)
+}
