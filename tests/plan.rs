@@ -129,6 +129,8 @@ fn only_needed_gradients_are_computed() {
             .unwrap();
         recording
             .dispatches()
+            // A transposed convolution may take two launches.
+            .filter(|dispatch| !dispatch.label.ends_with("(products)"))
             .filter(|dispatch| dispatch.label.starts_with(what))
             .count()
     };

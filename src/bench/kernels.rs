@@ -261,7 +261,7 @@ mod tests {
             let program = program.simplified().expect("it builds");
             (flops(&program.graph), bytes(&program))
         };
-        assert_eq!(count("matmul 512^3"), (2 << 27, 3 * 4 << 18));
+        assert_eq!(count("matmul 512^3"), (2 << 27, (3 * 4) << 18));
         // 64 8x8 outputs of 128 channels, from 64 channels under 16 taps.
         let conv = 2 * 64 * 64 * 128 * 64 * 16;
         let tensors = 64 * 256 * 64 + 64 * 64 * 128 + 128 * 64 * 16;

@@ -200,21 +200,24 @@ impl Case {
     }
 
     /// On which variants of contractions the case runs: the one that suits the
-    /// adapter and, where it has contractions, the plain one and a tile that
-    /// differs from case to case, so that together they try all.
+    /// adapter; the plain one; and, every other case, a tile that differs from
+    /// case to case, so that together they try all. What is fused is the same on
+    /// every variant, and drivers take long to compile tiles.
     ///
     /// # Errors
     /// As [`Case::derive`].
     pub fn rungs(&self) -> Result<Vec<Rung>> {
         let mut rungs = vec![Rung::Best];
-        if !self.chosen_only && self.derive()?.contracts() {
-            let number = self.name.bytes().map(usize::from).sum();
+        if self.chosen_only || !self.derive()?.contracts() {
+            return Ok(rungs);
+        }
+        let number: usize = self.name.bytes().map(usize::from).sum();
+        let (fused, turn) = (self.family == Family::Fusion, number.is_multiple_of(2));
+        if !fused || turn {
             rungs.push(Rung::Plain);
-            // What is fused is the same on every tile, and tiles are what
-            // drivers take longest to compile.
-            if self.family != Family::Fusion {
-                rungs.push(Rung::Tiled(number));
-            }
+        }
+        if !fused && turn {
+            rungs.push(Rung::Tiled(number / 2));
         }
         Ok(rungs)
     }
