@@ -29,7 +29,7 @@ pub struct StepFigures {
     name: String,
     /// Of whole steps, from the upload of a batch to the end of all work.
     pub times: Times,
-    /// Of the host's work in a step: encoding and submitting, without waiting.
+    /// To record and submit a step in which no kernel works.
     pub host: Duration,
     /// Kernel launches of a step.
     pub dispatches: usize,
@@ -115,12 +115,14 @@ pub fn measure_step(gpu: &Gpu, config: &Config) -> Result<StepFigures> {
     for _ in 1..WARM_UP {
         step(&mut session)?;
     }
-    let (mut seconds, mut hosts) = (Vec::new(), Vec::new());
+    let mut seconds = Vec::new();
     let begin = Instant::now();
     while seconds.len() < LEAST || (seconds.len() < MOST && begin.elapsed() < BUDGET) {
-        let host = session.host_time();
         seconds.push(step(&mut session)?);
-        hosts.push(session.host_time() - host);
+    }
+    let mut hosts = Vec::new();
+    for _ in 0..LEAST {
+        hosts.push(session.host_time()?);
     }
     hosts.sort();
     let families = families(&mut session)?;

@@ -180,27 +180,19 @@ impl Gpu {
         self.cache.as_ref().map_or(Ok(()), |cache| cache.save())
     }
 
-    /// Submits work, after which it waits where too much is unfinished.
+    /// Submits work, after waiting where too much is unfinished.
     pub(super) fn submit(&self, encoder: wgpu::CommandEncoder) -> Result<()> {
-        let oldest = self.hand_in(encoder)?;
-        self.make_room(oldest)
-    }
-
-    /// Submits work; returns what must be finished before more is submitted.
-    pub(super) fn hand_in(
-        &self,
-        encoder: wgpu::CommandEncoder,
-    ) -> Result<Option<wgpu::SubmissionIndex>> {
         self.check()?;
         let index = self.queue.submit([encoder.finish()]);
-        let mut in_flight = lock(&self.in_flight);
-        in_flight.push_back(index);
-        let full = in_flight.len() > MAX_IN_FLIGHT;
-        Ok(full.then(|| in_flight.pop_front()).flatten())
-    }
-
-    /// Waits for what [`Gpu::hand_in`] returned.
-    pub(super) fn make_room(&self, oldest: Option<wgpu::SubmissionIndex>) -> Result<()> {
+        let oldest = {
+            let mut in_flight = lock(&self.in_flight);
+            in_flight.push_back(index);
+            if in_flight.len() > MAX_IN_FLIGHT {
+                in_flight.pop_front()
+            } else {
+                None
+            }
+        };
         match oldest {
             Some(index) => self.wait_for(index),
             None => self.check(),

@@ -25,7 +25,6 @@ const TIMED_DISPATCHES: usize = wgpu::QUERY_SET_MAX_QUERIES as usize / 2;
 pub struct Executable {
     commands: Vec<Resolved>,
     step: wgpu::Buffer,
-    host_time: Duration,
 }
 
 enum Resolved {
@@ -39,6 +38,15 @@ enum Resolved {
         to: (wgpu::Buffer, u64),
         bytes: u64,
     },
+}
+
+/// How much of the dispatches is carried out.
+#[derive(Clone, Copy, PartialEq)]
+enum Work {
+    /// All workgroups.
+    Whole,
+    /// None.
+    None,
 }
 
 impl Executable {
@@ -81,11 +89,7 @@ impl Executable {
                 }
             })
             .collect::<Result<_>>()?;
-        Ok(Self {
-            commands,
-            step,
-            host_time: Duration::ZERO,
-        })
+        Ok(Self { commands, step })
     }
 
     /// Submits all commands once, with these step values; does not wait for
@@ -96,25 +100,32 @@ impl Executable {
     /// [`Error::Gpu`] where the device failed, now or earlier.
     pub fn run(&mut self, gpu: &Gpu, step: &StepValues) -> Result<()> {
         gpu.check()?;
-        let mut begin = Instant::now();
         gpu.queue
             .write_buffer(&self.step, 0, bytemuck::bytes_of(step));
+        self.submit(gpu, Work::Whole)
+    }
+
+    /// Time to record and submit all commands with no workgroup in any dispatch:
+    /// what a run costs the host, on drivers that work while they are handed
+    /// the commands, too. Only copies are carried out.
+    ///
+    /// # Errors
+    /// [`Error::Gpu`] where the device failed.
+    pub fn host_time(&mut self, gpu: &Gpu) -> Result<Duration> {
+        gpu.wait()?;
+        let start = Instant::now();
+        self.submit(gpu, Work::None)?;
+        Ok(start.elapsed())
+    }
+
+    fn submit(&self, gpu: &Gpu, work: Work) -> Result<()> {
         for start in (0..self.commands.len()).step_by(COMMANDS_PER_SUBMISSION) {
             let end = self.commands.len().min(start + COMMANDS_PER_SUBMISSION);
             let mut encoder = gpu.device.create_command_encoder(&Default::default());
-            encode(&mut encoder, &self.commands[start..end]);
-            let oldest = gpu.hand_in(encoder)?;
-            self.host_time += begin.elapsed();
-            gpu.make_room(oldest)?;
-            begin = Instant::now();
+            encode(&mut encoder, &self.commands[start..end], work);
+            gpu.submit(encoder)?;
         }
         Ok(())
-    }
-
-    /// Time spent so far in [`Executable::run`] on recording and submitting;
-    /// waiting for the device does not count.
-    pub fn host_time(&self) -> Duration {
-        self.host_time
     }
 
     /// Runs all commands once and measures each dispatch: for each, its index
@@ -160,7 +171,7 @@ impl Executable {
         gpu.wait()?;
         for index in 0..self.commands.len() {
             let mut encoder = gpu.device.create_command_encoder(&Default::default());
-            encode(&mut encoder, &self.commands[index..=index]);
+            encode(&mut encoder, &self.commands[index..=index], Work::Whole);
             let start = Instant::now();
             gpu.submit(encoder)?;
             gpu.wait()?;
@@ -181,7 +192,7 @@ impl Executable {
             .count() as u32;
         if count == 0 {
             let mut encoder = gpu.device.create_command_encoder(&Default::default());
-            encode(&mut encoder, &self.commands[range]);
+            encode(&mut encoder, &self.commands[range], Work::Whole);
             gpu.submit(encoder)?;
             return Ok(Vec::new());
         }
@@ -208,7 +219,7 @@ impl Executable {
             let mut encoder = gpu.device.create_command_encoder(&Default::default());
             for command in &self.commands[start..end] {
                 if matches!(command, Resolved::Copy { .. }) {
-                    encode(&mut encoder, std::slice::from_ref(command));
+                    encode(&mut encoder, std::slice::from_ref(command), Work::Whole);
                     continue;
                 }
                 let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
@@ -220,7 +231,7 @@ impl Executable {
                     }),
                 });
                 next += 2;
-                dispatch(&mut pass, command, None);
+                dispatch(&mut pass, command, None, Work::Whole);
             }
             gpu.submit(encoder)?;
         }
@@ -238,7 +249,7 @@ impl Executable {
 }
 
 /// Encodes commands in order: a pass for each run of dispatches.
-fn encode(encoder: &mut wgpu::CommandEncoder, commands: &[Resolved]) {
+fn encode(encoder: &mut wgpu::CommandEncoder, commands: &[Resolved], work: Work) {
     let same_kind =
         |a: &Resolved, b: &Resolved| std::mem::discriminant(a) == std::mem::discriminant(b);
     for group in commands.chunk_by(same_kind) {
@@ -246,7 +257,7 @@ fn encode(encoder: &mut wgpu::CommandEncoder, commands: &[Resolved]) {
             let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
             let mut previous = None;
             for command in group {
-                previous = dispatch(&mut pass, command, previous);
+                previous = dispatch(&mut pass, command, previous, work);
             }
             continue;
         }
@@ -263,6 +274,7 @@ fn dispatch<'a>(
     pass: &mut wgpu::ComputePass<'_>,
     command: &'a Resolved,
     previous: Option<&'a wgpu::ComputePipeline>,
+    work: Work,
 ) -> Option<&'a wgpu::ComputePipeline> {
     let Resolved::Dispatch {
         pipeline,
@@ -276,7 +288,10 @@ fn dispatch<'a>(
         pass.set_pipeline(pipeline);
     }
     pass.set_bind_group(0, bind_group, &[]);
-    pass.dispatch_workgroups(*x, *y, *z);
+    match work {
+        Work::Whole => pass.dispatch_workgroups(*x, *y, *z),
+        Work::None => pass.dispatch_workgroups(0, 0, 0),
+    }
     Some(pipeline)
 }
 

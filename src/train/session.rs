@@ -181,11 +181,18 @@ impl Session {
         Ok(times)
     }
 
-    /// Time that the host has spent recording and submitting replays.
-    pub fn host_time(&self) -> Duration {
-        self.executables
-            .iter()
-            .map(|(_, executable)| executable.host_time())
+    /// Time to record and submit one discriminator and one generator update, as
+    /// [`Executable::host_time`] measures it.
+    ///
+    /// # Errors
+    /// Where the device failed.
+    pub fn host_time(&mut self) -> Result<Duration> {
+        let steps = self
+            .executables
+            .iter_mut()
+            .filter(|(name, _)| *name != "sample");
+        steps
+            .map(|(_, executable)| executable.host_time(&self.gpu))
             .sum()
     }
 
