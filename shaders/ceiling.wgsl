@@ -1,7 +1,7 @@
 // What an adapter can do at best, for benchmarks to compare with.
 //
-// ARITHMETIC: multiplications and additions on registers; three chains of four
-// numbers an invocation, which keep the pipelines of a processor full.
+// ARITHMETIC: multiplications and additions on registers; CHAINS chains of four
+// numbers an invocation keep the pipelines of a processor full.
 // COPY: one vec4 an invocation from a to y.
 // NOTHING: a dispatch that does next to nothing.
 #import lib/grid.wgsl
@@ -20,17 +20,21 @@ fn main(
     let start = a[id % 64u];
     let factor = start.x;
     let term = start.y;
-    var p = start;
-    var q = start + 1.0;
-    var r = start + 2.0;
+#for c in CHAINS
+    var p$c = start + f32($c);
+#end
     for (var round = 0u; round < ROUNDS; round++) {
 #for n in UNROLLED
-        p = p * factor + term;
-        q = q * factor + term;
-        r = r * factor + term;
+#for c in CHAINS
+        p$c = p$c * factor + term;
+#end
 #end
     }
-    y[id] = p + q + r;
+    var sum = vec4<f32>();
+#for c in CHAINS
+    sum += p$c;
+#end
+    y[id] = sum;
 #endif
 #if COPY
     y[id] = a[id];

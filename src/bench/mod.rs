@@ -32,6 +32,9 @@ pub fn run(options: &BenchOptions) -> Result<()> {
     if options.list {
         return print(&(names().join("\n") + "\n"));
     }
+    if let BenchWhat::Kernels(words) = &options.what {
+        kernels::check_words(words)?;
+    }
     let earlier = options.compare.as_deref().map(report::read).transpose()?;
     let gpu = Gpu::open(&Selector::named(options.adapter.as_deref()))?;
     if !options.json {
@@ -55,7 +58,6 @@ pub fn run(options: &BenchOptions) -> Result<()> {
     };
     match &options.what {
         BenchWhat::Kernels(words) => {
-            kernels::check_words(words)?;
             if !options.json {
                 print(&report::header())?;
             }

@@ -193,6 +193,7 @@ fn draw(canvas: &mut [u8], size: (u32, u32), points: &[Point]) -> Drawn {
         .configure_series_labels()
         .position(SeriesLabelPosition::UpperLeft)
         .label_font(font(13))
+        .legend_area_size(px(28))
         .margin(px(10))
         .draw()?;
     root.present()

@@ -14,8 +14,9 @@ use crate::models::Model;
 use crate::train::memory::mebibytes;
 use crate::train::session::{Blueprint, Session};
 
-/// Steps before the clock starts: drivers compile at the first.
-const WARM_UP: usize = 3;
+/// Steps and seconds before the clock starts: drivers compile at the first, and
+/// processors take a while to reach their clock rate.
+const WARM_UP: (usize, Duration) = (3, Duration::from_millis(500));
 /// Timed steps, and seconds after which fewer will do.
 const MOST: usize = 30;
 const LEAST: usize = 5;
@@ -112,8 +113,11 @@ pub fn measure_step(gpu: &Gpu, config: &Config) -> Result<StepFigures> {
     };
     step(&mut session)?;
     let first = start.elapsed();
-    for _ in 1..WARM_UP {
+    let begin = Instant::now();
+    let mut steps = 1;
+    while steps < WARM_UP.0 || begin.elapsed() < WARM_UP.1 {
         step(&mut session)?;
+        steps += 1;
     }
     let mut seconds = Vec::new();
     let begin = Instant::now();

@@ -157,6 +157,44 @@ mod tests {
         assert!(translation.hlsl.contains("numthreads(64, 1, 1)"));
     }
 
+    /// What graphics cards are slow at must not be in the tiles that they run:
+    /// clamped addresses, arrays of a thread, single loads where vectors lie.
+    #[test]
+    fn tiles_of_cards_translate_to_what_they_are_fast_at() {
+        let product = crate::ops::matmul::MatMul {
+            batch: 1,
+            m: 512,
+            n: 512,
+            k: 512,
+            a: [0, 512, 1],
+            b: [0, 512, 1],
+            y: [0, 512, 1],
+        };
+        let variant = product.choose(&crate::ops::Facts::CARD);
+        assert!(matches!(variant, crate::ops::Variant::Workgroup { .. }));
+        let kernel = product
+            .launch(variant, &crate::ops::Epilogue::none())
+            .kernel;
+        let (module, _) = Source::new(&kernel).unwrap().validate(&kernel).unwrap();
+        let entry = &module.entry_points[0].function;
+        let functions = module.functions.iter().map(|(_, function)| function);
+        for function in functions.chain([entry]) {
+            for (_, local) in function.local_variables.iter() {
+                let kind = &module.types[local.ty].inner;
+                assert!(!matches!(kind, naga::TypeInner::Array { .. }), "{local:?}");
+            }
+        }
+        let translation = translate(&kernel).unwrap();
+        assert!(!translation.msl.contains("metal::min(unsigned("));
+        let loads: Vec<&str> = translation.hlsl.matches(".Load").collect();
+        let vectors = translation.hlsl.matches(".Load4(").count();
+        assert!(
+            vectors > 0 && vectors == loads.len(),
+            "{vectors} of {}",
+            loads.len()
+        );
+    }
+
     #[test]
     fn errors_in_wgsl_name_the_real_line() {
         let line = 1 + SHADERS

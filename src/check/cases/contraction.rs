@@ -304,6 +304,15 @@ pub(super) fn convolutions() -> Vec<Case> {
         new(2, [4, 4], [3, 5], 2)
             .stride([3, 3])
             .conv_transpose("with gaps"),
+        new(3, [1, 12], [5, 4], 4)
+            .stride([2, 2])
+            .pad(1)
+            .conv_transpose("to one channel"),
+        new(2, [3, 9], [4, 5], 5)
+            .stride([3, 2])
+            .pads([2, 1], [1, 2])
+            .output_padding([2, 0])
+            .conv_transpose("to three channels with uneven pads"),
         new(1, [4, 6], [5, 4], 3)
             .stride([2, 1])
             .dilation([2, 2])
