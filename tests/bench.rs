@@ -151,3 +151,63 @@ fn a_step_is_counted_as_it_is_planned() {
         "{figures:?}"
     );
 }
+
+/// The plan of a small run, with what this cache folder holds.
+fn plan(cache: &Path) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_gpugan"))
+        .env("XDG_CACHE_HOME", cache)
+        .args(["train", "--dry-run", "--dump-plan"])
+        .args(SMALL)
+        .output()
+        .unwrap();
+    text(&output)
+}
+
+const SMALL: [&str; 10] = [
+    "--preset",
+    "mlp",
+    "--batch",
+    "2",
+    "--set",
+    "model.hidden_g=[8]",
+    "--set",
+    "model.maxout_units=4",
+    "--set",
+    "model.maxout_pieces=2",
+];
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_won_by_tuning_is_used_and_a_damaged_file_ignored() {
+    let home = tempfile::tempdir().unwrap();
+    let usual = plan(home.path());
+    let output = Command::new(env!("CARGO_BIN_EXE_gpugan"))
+        .env("XDG_CACHE_HOME", home.path())
+        .args(["bench", "--tune"])
+        .args(SMALL)
+        .output()
+        .unwrap();
+    let told = text(&output);
+    let path = told
+        .lines()
+        .last()
+        .unwrap()
+        .strip_prefix("kept in ")
+        .unwrap();
+    assert!(path.starts_with(home.path().to_str().unwrap()), "{path}");
+    let mut kept: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let winners = kept["winners"].as_array_mut().unwrap();
+    // A line each, behind two of the adapter and an empty one.
+    assert_eq!(winners.len(), told.lines().count() - 4, "{told}");
+
+    // As if the plain variant had won everywhere.
+    for winner in winners {
+        winner[1] = "Plain".into();
+    }
+    std::fs::write(path, kept.to_string()).unwrap();
+    assert!(usual.contains("_tile/"), "{usual}");
+    assert!(!plan(home.path()).contains("_tile/"));
+    std::fs::write(path, "{\"winners\": 3}").unwrap();
+    assert_eq!(plan(home.path()), usual);
+}

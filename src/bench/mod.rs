@@ -8,6 +8,7 @@ mod measure;
 mod report;
 mod scaling;
 mod step;
+mod tune;
 
 use crate::cli::print;
 use crate::config::options::{BenchOptions, BenchWhat};
@@ -21,6 +22,7 @@ pub use measure::{Timer, Times};
 pub use report::Row;
 pub use scaling::{Point, measure_scaling};
 pub use step::{StepFigures, measure_step};
+pub use tune::{Contest, tune};
 
 /// Measures what is asked for and prints it.
 ///
@@ -78,6 +80,16 @@ pub fn run(options: &BenchOptions) -> Result<()> {
             for row in figures.rows() {
                 show(row)?;
             }
+        }
+        BenchWhat::Tune(config) => {
+            let mut wrong = 0;
+            let tuned = tune(&gpu, config, &mut |contest| {
+                wrong += contest.wrong.len();
+                print(&tune::line(contest))
+            })?;
+            let path = gpu.save_tuned(&tuned)?;
+            print(&format!("kept in {}\n", path.display()))?;
+            tune::verdict(&gpu, wrong)?;
         }
         BenchWhat::Scaling(config, png) => {
             let points = measure_scaling(&gpu, config)?;

@@ -13,7 +13,11 @@ pub struct BenchArgs {
     /// Parts of case names; or `step`, whole training steps; or `scaling`, steps over batches and
     /// image sizes [default: all kernel cases]
     what: Vec<String>,
-    /// Preset or TOML file of `step` and `scaling` [default: dcgan28]
+    /// Measure all variants of the contractions of a preset and keep the fastest for all later runs
+    /// on this adapter with this driver; their sums may round differently from before
+    #[arg(long)]
+    tune: bool,
+    /// Preset or TOML file of `step`, `scaling` and `--tune` [default: dcgan28]
     #[arg(long, value_name = "NAME")]
     preset: Option<String>,
     /// Images in a step [default: the preset's]
@@ -49,14 +53,22 @@ impl BenchArgs {
     /// `step` or `scaling`; [`Error::Io`] where a preset's file cannot be read.
     pub fn options(self) -> Result<BenchOptions> {
         let alone = |word: &str| self.what.len() == 1 && self.what[0] == word;
-        let what = if alone("step") {
+        let what = if self.tune {
+            if !self.what.is_empty() {
+                return Err(Error::usage(
+                    format!("--tune measures a preset, not '{}'", self.what.join(" ")),
+                    "leave the words out, or --tune",
+                ));
+            }
+            BenchWhat::Tune(Box::new(self.config()?))
+        } else if alone("step") {
             BenchWhat::Step(Box::new(self.config()?))
         } else if alone("scaling") {
             BenchWhat::Scaling(Box::new(self.config()?), self.plot.clone())
         } else if self.preset.is_some() || self.batch.is_some() || !self.set.is_empty() {
             return Err(Error::usage(
                 "--preset, --batch and --set say nothing about kernel cases",
-                "leave them out, or measure step or scaling",
+                "leave them out, measure step or scaling, or tune",
             ));
         } else {
             BenchWhat::Kernels(self.what.clone())

@@ -105,6 +105,8 @@ pub enum BenchWhat {
     Kernels(Vec<String>),
     /// Training steps of a run.
     Step(Box<Config>),
+    /// Every variant of the contractions of a run, to keep the fastest.
+    Tune(Box<Config>),
     /// Training steps over batches and image sizes, drawn into this file.
     Scaling(Box<Config>, PathBuf),
 }

@@ -76,6 +76,10 @@ pub struct AdapterFacts {
     pub features: Features,
     /// Upper limits.
     pub limits: Limits,
+    /// What won when kernels were tuned on this adapter with this driver; known
+    /// once it is opened.
+    #[serde(skip)]
+    pub tuned: Option<&'static crate::ops::Tuned>,
 }
 
 impl AdapterFacts {
@@ -88,6 +92,7 @@ impl AdapterFacts {
                 self.features.subgroup && known && (4..=128).contains(&size)
             }),
             rung: crate::ops::Rung::Best,
+            tuned: self.tuned,
         }
     }
 }
@@ -264,6 +269,7 @@ fn facts(index: usize, adapter: &wgpu::Adapter) -> AdapterFacts {
             invocations: limits.max_compute_invocations_per_workgroup,
             storage_buffers: limits.max_storage_buffers_per_shader_stage,
         },
+        tuned: None,
     }
 }
 
@@ -294,6 +300,7 @@ mod tests {
                 invocations: 256,
                 storage_buffers: 8,
             },
+            tuned: None,
         }
     }
 

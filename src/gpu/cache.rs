@@ -1,11 +1,14 @@
-//! Compiled pipelines kept on disk between runs, where the driver can. Purely
-//! an acceleration: a missing, stale or unreadable file is never an error.
+//! What is kept on disk between runs: compiled pipelines, where the driver can,
+//! and the winners of tuning. Purely an acceleration: a missing, stale or
+//! unreadable file is never an error.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::adapter::AdapterFacts;
 use super::device::Gpu;
 use crate::error::{Error, Result};
+use crate::ops::Tuned;
 
 /// A pipeline cache and the file it is kept in.
 pub(super) struct PipelineCache {
@@ -94,6 +97,42 @@ pub(super) fn folder() -> Option<PathBuf> {
         from("XDG_CACHE_HOME").or_else(|| Some(from("HOME")?.join(".cache")))?
     };
     Some(base.join("gpugan"))
+}
+
+/// Where the winners of an adapter lie; another driver or program version may
+/// have others.
+fn tuned_path(facts: &AdapterFacts) -> Option<PathBuf> {
+    let key = [
+        &facts.backend,
+        &facts.name,
+        &facts.driver,
+        &facts.driver_info,
+    ]
+    .map(|part| part.replace(|c: char| !c.is_ascii_alphanumeric(), "-"));
+    let version = env!("CARGO_PKG_VERSION");
+    Some(folder()?.join(format!("tuned-{version}-{}.json", key.join("-"))))
+}
+
+/// What won on this adapter. A file that is missing, damaged or of another
+/// program is as good as none.
+pub(super) fn load_tuned(facts: &AdapterFacts) -> Option<&'static Tuned> {
+    let bytes = fs::read(tuned_path(facts)?).ok()?;
+    let tuned = serde_json::from_slice(&bytes).ok()?;
+    // Chosen by for as long as the program runs, by copies of the facts.
+    Some(Box::leak(Box::new(tuned)))
+}
+
+/// Keeps what won on this adapter; returns where.
+pub(super) fn save_tuned(facts: &AdapterFacts, tuned: &Tuned) -> Result<PathBuf> {
+    let path = tuned_path(facts).ok_or_else(|| {
+        Error::usage(
+            "this system names no cache folder for the user",
+            "set XDG_CACHE_HOME, or LOCALAPPDATA on Windows",
+        )
+    })?;
+    let text = serde_json::json!(tuned).to_string();
+    write_whole(&path, text.as_bytes())?;
+    Ok(path)
 }
 
 /// Data with its checksum in front: drivers trust what they are given, so a

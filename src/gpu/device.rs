@@ -4,12 +4,14 @@
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::adapter::{AdapterFacts, Selector, enumerate};
-use super::cache::{PipelineCache, folder};
+use super::cache::{PipelineCache, folder, load_tuned, save_tuned};
 use super::pipeline::{Key, Pipeline};
 use crate::error::{Error, Result};
+use crate::ops::Tuned;
 use crate::recording::ALIGNMENT;
 
 /// Submissions that may be unfinished before the next one waits. Enough to keep
@@ -147,6 +149,7 @@ impl Gpu {
         gpu.cache = folder()
             .and_then(|folder| PipelineCache::open(&gpu, &adapter.get_info(), &folder))
             .map(Arc::new);
+        gpu.facts.tuned = load_tuned(&gpu.facts);
         gpu.check()?;
         Ok(gpu)
     }
@@ -178,6 +181,15 @@ impl Gpu {
     /// [`Error::Io`] where the file cannot be written; nothing else is lost.
     pub fn save_pipeline_cache(&self) -> Result<()> {
         self.cache.as_ref().map_or(Ok(()), |cache| cache.save())
+    }
+
+    /// Keeps what won when kernels were tuned on this adapter, for all later runs.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where the user's cache folder cannot be written,
+    /// [`Error::Usage`] where there is none.
+    pub fn save_tuned(&self, tuned: &Tuned) -> Result<PathBuf> {
+        save_tuned(&self.facts, tuned)
     }
 
     /// Submits work, after waiting where too much is unfinished.

@@ -6,13 +6,12 @@ use super::lower::Lowering;
 use super::view::{ValueId, View, row_major};
 use super::{ConvGeometry, NodeId, Op};
 use crate::error::Result;
-use crate::ops::Epilogue;
-use crate::ops::Load;
 use crate::ops::conv::{Conv, Kind};
 use crate::ops::fold::Fold;
 use crate::ops::map::Map;
 use crate::ops::matmul::MatMul;
 use crate::ops::reduce::{self, Reduce};
+use crate::ops::{Contraction, Epilogue, Load, Variant};
 
 impl Lowering<'_> {
     /// Emits what computes `id` and remembers where it lies.
@@ -217,9 +216,12 @@ impl Lowering<'_> {
             });
         }
         [conv.x, conv.w, conv.y] = [four(&views[0]), four(&views[1]), four(&views[2])];
-        let variant = conv.choose(self.facts);
-        let orders = Fold::suits(&conv, self.facts)
-            .map_or_else(|| conv.orders(variant), |fold| fold.orders());
+        let fold = Fold::suits(&conv, self.facts);
+        let variant = match fold {
+            Some(_) => Variant::Plain,
+            None => self.choose(Contraction::Conv(conv)),
+        };
+        let orders = fold.map_or_else(|| conv.orders(variant), |fold| fold.orders());
         for (index, (operand, order)) in [(x, orders.x), (w, orders.w), (y, orders.y)]
             .into_iter()
             .enumerate()
@@ -245,7 +247,8 @@ impl Lowering<'_> {
             Some(fold) => {
                 let product = fold.product();
                 let products = self.value(product.m * product.n);
-                let launch = product.launch(product.choose(self.facts), &Epilogue::none());
+                let variant = self.choose(Contraction::MatMul(product));
+                let launch = product.launch(variant, &Epilogue::none());
                 self.step(launch, products, &inputs, format!("{label} (products)"));
                 inputs = vec![products];
                 fold.launch(epilogue)
@@ -300,7 +303,7 @@ impl Lowering<'_> {
         product.a = strides(0, &views[0]);
         product.b = strides(1, &views[1]);
         product.y = [product.m * product.n, product.n, 1];
-        let variant = product.choose(self.facts);
+        let variant = self.choose(Contraction::MatMul(product));
         let orders = product.orders(variant);
         for (operand, order) in [orders.a, orders.b].into_iter().enumerate() {
             let Some(order) = order else { continue };

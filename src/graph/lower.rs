@@ -8,7 +8,7 @@ use super::program::{Places, Program};
 use super::view::{ValueId, View, row_major};
 use super::{Graph, NodeId, Op, Shape, StateId};
 use crate::error::{Error, Result};
-use crate::ops::{Facts, Launch};
+use crate::ops::{Contraction, Facts, Launch, Variant};
 use crate::recording::{Slice, Storage};
 
 /// Memory that launches read and write.
@@ -35,6 +35,8 @@ pub(super) struct Lowered {
     pub(super) steps: Vec<Step>,
     /// Copies behind all steps: value to persistent tensor.
     pub(super) copies: Vec<(ValueId, Slice)>,
+    /// For which a variant was chosen.
+    pub(super) contractions: Vec<Contraction>,
 }
 
 /// Lowers a simplified program.
@@ -50,6 +52,7 @@ pub(super) fn lower(program: &Program, places: &Places, facts: &Facts) -> Result
         steps: Vec::new(),
         views: HashMap::new(),
         copies_in_order: HashMap::new(),
+        contractions: Vec::new(),
     };
     for index in 0..program.graph.nodes().len() {
         let id = NodeId(index);
@@ -62,6 +65,7 @@ pub(super) fn lower(program: &Program, places: &Places, facts: &Facts) -> Result
         values: lowering.values,
         steps: lowering.steps,
         copies,
+        contractions: lowering.contractions,
     })
 }
 
@@ -75,6 +79,7 @@ pub(super) struct Lowering<'a> {
     views: HashMap<NodeId, View>,
     /// Copies of views in another memory order, made once.
     copies_in_order: HashMap<(NodeId, Vec<usize>), View>,
+    contractions: Vec<Contraction>,
 }
 
 impl Lowering<'_> {
@@ -105,6 +110,18 @@ impl Lowering<'_> {
             values,
             label: label.into(),
         });
+    }
+
+    /// The variant for a contraction, which is noted.
+    pub(super) fn choose(&mut self, contraction: Contraction) -> Variant {
+        if !self
+            .contractions
+            .iter()
+            .any(|known| known.is_like(&contraction))
+        {
+            self.contractions.push(contraction);
+        }
+        contraction.choose(self.facts)
     }
 
     /// Remembers where a node's elements lie.

@@ -129,7 +129,7 @@ pub enum PadMode {
 /// rounded down; the rows of `H` that the rounding leaves over are what
 /// PyTorch calls output_padding of the transposed convolution, so carrying
 /// both sizes makes every shape invertible.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, serde::Serialize, serde::Deserialize)]
 pub struct ConvGeometry {
     /// `[H, W]` of the image side
     pub input: [usize; 2],

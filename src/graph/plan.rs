@@ -7,7 +7,7 @@
 use super::lower::{Lowered, lower};
 use super::program::{Places, Program};
 use crate::error::Result;
-use crate::ops::Facts;
+use crate::ops::{Contraction, Facts};
 use crate::recording::{Access, Binding, Command, Dispatch, Recording, Slice, Storage};
 
 /// A program's recording with the figures of its memory.
@@ -18,6 +18,8 @@ pub struct Plan {
     /// Largest sum of the sizes, in bytes, of temporaries alive at the same
     /// time: no plan can do with less.
     pub live_bytes: u64,
+    /// The contractions for which a variant was chosen, each once.
+    pub contractions: Vec<Contraction>,
 }
 
 impl Plan {
@@ -61,6 +63,7 @@ impl Plan {
                 temporaries,
             },
             live_bytes,
+            contractions: lowered.contractions,
         })
     }
 

@@ -1,11 +1,13 @@
 //! Two-dimensional convolutions and their two adjoints.
 
+use serde::{Deserialize, Serialize};
+
 use super::tile::{self, Operand, Product};
-use super::{Epilogue, Facts, Launch, Variant, spread, word};
+use super::{Contraction, Epilogue, Facts, Launch, Variant, spread, word};
 use crate::graph::ConvGeometry;
 
 /// Which of the three tensors of a convolution is computed from the others.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum Kind {
     /// y of (x, w): `Op::Conv2d`.
     Forward,
@@ -18,7 +20,7 @@ pub enum Kind {
 /// A convolution with its sizes and strides. Whatever is computed, x is the
 /// image side `[N, C, H, W]`, w the weight `[O, C / groups, KH, KW]` and y the
 /// filter side `[N, O, OH, OW]`; strides are in elements of these logical axes.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Conv {
     /// What is computed.
     pub kind: Kind,
@@ -135,12 +137,14 @@ impl Conv {
         self.product().candidates(facts)
     }
 
-    /// The variant to use when nothing was measured.
+    /// The variant to use.
     pub fn choose(&self, facts: &Facts) -> Variant {
         if self.geometry.groups > 1 {
             return Variant::Plain;
         }
-        self.product().choose(facts)
+        facts
+            .winner(|| Contraction::Conv(*self))
+            .unwrap_or_else(|| self.product().choose(facts))
     }
 
     /// What `variant` demands of the memory orders. Any strides give right

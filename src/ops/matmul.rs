@@ -1,12 +1,14 @@
 //! Matrix products: `y = a b`, also in batches.
 
+use serde::{Deserialize, Serialize};
+
 use super::tile::{self, Product};
-use super::{Epilogue, Facts, Launch, Variant, spread, word};
+use super::{Contraction, Epilogue, Facts, Launch, Variant, spread, word};
 
 /// `y[i] = a[i] b[i]` of `[M, K]` and `[K, N]` matrices. Strides are in
 /// elements, of the logical operands: a transposed operand is one whose row
 /// and column strides are swapped.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct MatMul {
     /// Number of products.
     pub batch: usize,
@@ -53,9 +55,11 @@ impl MatMul {
         self.product().candidates(facts)
     }
 
-    /// The variant to use when nothing was measured.
+    /// The variant to use.
     pub fn choose(&self, facts: &Facts) -> Variant {
-        self.product().choose(facts)
+        facts
+            .winner(|| Contraction::MatMul(*self))
+            .unwrap_or_else(|| self.product().choose(facts))
     }
 
     /// What `variant` demands of the memory orders: one of the matrix axes of

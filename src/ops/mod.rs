@@ -14,6 +14,7 @@ pub mod optimizer;
 pub mod random;
 pub mod reduce;
 mod tile;
+pub mod tuned;
 #[cfg(test)]
 mod validate;
 pub mod window;
@@ -21,6 +22,7 @@ pub mod window;
 pub use epilogue::{Epilogue, MAX_EXTRAS};
 pub use load::Load;
 pub use tile::Variant;
+pub use tuned::{Contraction, Tuned};
 
 use crate::recording::Kernel;
 
@@ -43,21 +45,31 @@ pub struct Facts {
     pub subgroup: Option<u32>,
     /// Which variant contractions take.
     pub rung: Rung,
+    /// What won by measurement on this adapter, before what its facts suggest.
+    pub tuned: Option<&'static Tuned>,
 }
 
 impl Facts {
+    /// What won for a contraction on this adapter, if it was measured.
+    fn winner(&self, contraction: impl FnOnce() -> Contraction) -> Option<Variant> {
+        let tuned = self.tuned.filter(|_| self.rung == Rung::Best)?;
+        tuned.winner(&contraction(), self)
+    }
+
     /// A graphics card whose subgroups have 32 invocations; for plans and tests
     /// without one.
     pub const CARD: Self = Self {
         software: false,
         subgroup: Some(32),
         rung: Rung::Best,
+        tuned: None,
     };
     /// A software driver with vectors of 8 numbers, as lavapipe.
     pub const SOFTWARE: Self = Self {
         software: true,
         subgroup: Some(8),
         rung: Rung::Best,
+        tuned: None,
     };
 }
 

@@ -8,7 +8,7 @@ use crate::recording::Kernel;
 pub(super) const WORKGROUP: u32 = 64;
 
 /// The rungs of a contraction's ladder.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, serde::Serialize, serde::Deserialize)]
 pub enum Variant {
     /// One thread an output element, operands through any strides: the truth
     /// the others are compared with.
@@ -157,7 +157,7 @@ impl Product {
             })
     }
 
-    /// The variant to use when nothing was measured.
+    /// The variant to use where nothing was measured.
     ///
     /// Software drivers pay for loads more than for anything, so a subgroup's
     /// tile wins wherever there are rows enough for its lanes. Graphics cards

@@ -9,6 +9,7 @@ use crate::gan::{self, Layout, METRICS, Metric, Programs, latent};
 use crate::gpu::{Executable, Gpu, Memory, Readback};
 use crate::graph::{Plan, Program, Shape};
 use crate::models::Model;
+use crate::ops::Contraction;
 use crate::optim;
 use crate::recording::{Kernel, Recording, Slice, StepValues};
 use crate::sample::in_passes;
@@ -39,6 +40,8 @@ pub struct Blueprint {
     pub memory: MemoryPlan,
     /// Images of one sampling pass.
     pub samples: usize,
+    /// The contractions of all recordings, each once.
+    pub contractions: Vec<Contraction>,
 }
 
 impl Blueprint {
@@ -71,6 +74,12 @@ impl Blueprint {
         };
         plans.push(("sample", plan(&gan::sampling(model, prefix, samples)?)?));
         let memory = MemoryPlan::new(&layout.places, plans.iter().map(|(_, plan)| plan));
+        let mut contractions: Vec<Contraction> = Vec::new();
+        for contraction in plans.iter().flat_map(|(_, plan)| &plan.contractions) {
+            if !contractions.iter().any(|known| known.is_like(contraction)) {
+                contractions.push(*contraction);
+            }
+        }
         let mut recordings: Vec<_> = plans
             .into_iter()
             .map(|(name, plan)| (name, plan.recording))
@@ -88,6 +97,7 @@ impl Blueprint {
             recordings,
             memory,
             samples,
+            contractions,
         })
     }
 }

@@ -1,0 +1,258 @@
+//! Which variant is fastest on this adapter for each contraction of a run.
+
+use super::measure;
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::gpu::{Executable, Gpu, Memory};
+use crate::graph::Shape;
+use crate::models::Model;
+use crate::ops::{Contraction, Tuned, Variant};
+use crate::recording::{Access, Binding, Command, Dispatch, Recording, Slice, Storage};
+use crate::reference::random;
+use crate::train::session::Blueprint;
+
+/// Runs of a candidate, of which the fastest counts; one that is this much
+/// slower than the best at its first run gets no other.
+const RUNS: usize = 5;
+const HOPELESS: f64 = 1.5;
+
+/// Largest difference from the plain variant over its largest result.
+const TOLERANCE: f32 = 1e-4;
+
+/// The contest for one contraction.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Contest {
+    /// What was computed.
+    pub contraction: Contraction,
+    /// What the adapter's facts suggest, and its seconds.
+    pub usual: (Variant, f64),
+    /// The fastest of those with right results, and its seconds.
+    pub winner: (Variant, f64),
+    /// Candidates whose results were wrong.
+    pub wrong: Vec<Variant>,
+}
+
+/// Measures all candidates for every contraction of a run.
+///
+/// # Errors
+/// Where the configuration does not fit together or the device failed.
+pub fn tune(
+    gpu: &Gpu,
+    config: &Config,
+    show: &mut impl FnMut(&Contest) -> Result<()>,
+) -> Result<Tuned> {
+    let model = Model::new(config, config.data.channels.unwrap_or(1));
+    // What is known already must not decide which contractions there are.
+    let facts = crate::ops::Facts {
+        tuned: None,
+        ..gpu.facts.kernel_facts()
+    };
+    let blueprint = Blueprint::new(config, &model, &facts)?;
+    let mut winners = Vec::new();
+    for contraction in blueprint.contractions {
+        let contest = contest(gpu, contraction, &facts)?;
+        show(&contest)?;
+        winners.push((contraction, contest.winner.0));
+    }
+    let mut tuned = gpu.facts.tuned.cloned().unwrap_or_default();
+    tuned.add(winners);
+    Ok(tuned)
+}
+
+fn contest(gpu: &Gpu, contraction: Contraction, facts: &crate::ops::Facts) -> Result<Contest> {
+    let [_, first, second] = contraction.shapes();
+    let operands = [(first, 1), (second, 2)].map(|(shape, stream)| {
+        (0..shape.numel() as u32)
+            .map(|element| 2.0 * random::uniform(element, stream, 1, 0) - 1.0)
+            .collect::<Vec<f32>>()
+    });
+    let usual = contraction.choose(facts);
+    let mut plain = Trial::new(gpu, contraction, Variant::Plain, &operands)?;
+    let seconds = plain.seconds(gpu, f64::INFINITY)?;
+    let truth = plain.results()?;
+    let mut contest = Contest {
+        contraction,
+        usual: (usual, seconds),
+        winner: (Variant::Plain, seconds),
+        wrong: Vec::new(),
+    };
+    let mut candidates = contraction.candidates(facts);
+    candidates.retain(|&variant| variant != Variant::Plain);
+    for variant in candidates {
+        let mut trial = Trial::new(gpu, contraction, variant, &operands)?;
+        let seconds = trial.seconds(gpu, contest.winner.1)?;
+        if variant == usual {
+            contest.usual.1 = seconds;
+        }
+        if !agree(&trial.results()?, &truth) {
+            contest.wrong.push(variant);
+        } else if seconds < contest.winner.1 {
+            contest.winner = (variant, seconds);
+        }
+    }
+    Ok(contest)
+}
+
+/// Whether results are those of the plain variant but for rounding.
+fn agree(results: &[f32], truth: &[f32]) -> bool {
+    let scale = truth
+        .iter()
+        .fold(f32::MIN_POSITIVE, |scale, x| scale.max(x.abs()));
+    results
+        .iter()
+        .zip(truth)
+        .all(|(got, want)| (got - want).abs() <= TOLERANCE * scale)
+}
+
+/// A variant with its operands on the device.
+struct Trial {
+    memory: Memory,
+    executable: Executable,
+    output: Slice,
+    places: Vec<usize>,
+}
+
+impl Trial {
+    fn new(
+        gpu: &Gpu,
+        contraction: Contraction,
+        variant: Variant,
+        operands: &[Vec<f32>; 2],
+    ) -> Result<Self> {
+        let packed = contraction.packed(variant);
+        let places: Vec<Vec<usize>> = packed
+            .shapes()
+            .iter()
+            .zip(packed.strides())
+            .map(|(shape, strides)| places(shape, &strides))
+            .collect();
+        let lens: Vec<usize> = places
+            .iter()
+            .map(|places| places.iter().max().map_or(1, |last| last + 1))
+            .collect();
+        let memory = Memory::new(gpu, &lens, &[])?;
+        let binding = |arena: usize| Binding {
+            slice: Slice {
+                storage: Storage::Arena(arena),
+                offset: 0,
+                len: lens[arena],
+            },
+            access: if arena == 0 {
+                Access::Write
+            } else {
+                Access::Read
+            },
+        };
+        for (arena, values) in (1..).zip(operands) {
+            let mut laid = vec![0.0; lens[arena]];
+            for (&place, &value) in places[arena].iter().zip(values) {
+                laid[place] = value;
+            }
+            memory.write(binding(arena).slice, &laid)?;
+        }
+        // What is not written must not look right.
+        memory.write(binding(0).slice, &vec![f32::NAN; lens[0]])?;
+        let launch = packed.launch(variant);
+        let dispatch = Dispatch {
+            kernel: launch.kernel,
+            bindings: (0..3).map(binding).collect(),
+            workgroups: launch.workgroups,
+            label: format!("{variant:?}"),
+        };
+        let recording = Recording {
+            commands: vec![Command::Dispatch(dispatch)],
+            temporaries: Vec::new(),
+        };
+        Ok(Self {
+            executable: Executable::new(gpu, &memory, &recording)?,
+            output: binding(0).slice,
+            places: places.into_iter().next().unwrap_or_default(),
+            memory,
+        })
+    }
+
+    /// The least of some runs, fewer where `best` is out of reach.
+    fn seconds(&mut self, gpu: &Gpu, best: f64) -> Result<f64> {
+        measure::gpu_seconds(gpu, &mut self.executable)?;
+        let mut least = measure::gpu_seconds(gpu, &mut self.executable)?;
+        for _ in 1..RUNS {
+            if least > HOPELESS * best {
+                break;
+            }
+            least = least.min(measure::gpu_seconds(gpu, &mut self.executable)?);
+        }
+        Ok(least)
+    }
+
+    /// Results in row-major order of their axes.
+    fn results(&self) -> Result<Vec<f32>> {
+        let memory = self.memory.read(self.output)?;
+        Ok(self.places.iter().map(|&place| memory[place]).collect())
+    }
+}
+
+/// Places of a tensor's elements in memory, in row-major order of its axes.
+fn places(shape: &Shape, strides: &[usize]) -> Vec<usize> {
+    let mut places = vec![0];
+    for (axis, &stride) in strides.iter().enumerate() {
+        places = places
+            .into_iter()
+            .flat_map(|base| (0..shape[axis]).map(move |i| base + i * stride))
+            .collect();
+    }
+    places
+}
+
+/// A line about a contest.
+pub(super) fn line(contest: &Contest) -> String {
+    let size = |shape: &Shape| shape.to_string();
+    let [output, first, second] = contest.contraction.shapes();
+    let name = match contest.contraction {
+        Contraction::MatMul(_) => "matmul".to_owned(),
+        Contraction::Conv(conv) => format!("{:?}", conv.kind).to_lowercase(),
+    };
+    let wrong = match contest.wrong[..] {
+        [] => String::new(),
+        _ => format!("  WRONG: {:?}", contest.wrong),
+    };
+    format!(
+        "{name:<10} {:<18} {:<18} {:<18} {:>9.3} ms {:>9.3} ms {:>5.2}  {:?}{wrong}\n",
+        size(&output),
+        size(&first),
+        size(&second),
+        1e3 * contest.usual.1,
+        1e3 * contest.winner.1,
+        contest.winner.1 / contest.usual.1,
+        contest.winner.0
+    )
+}
+
+/// Ends a run in which candidates were wrong.
+///
+/// # Errors
+/// [`Error::Gpu`] where there were any.
+pub(super) fn verdict(gpu: &Gpu, wrong: usize) -> Result<()> {
+    if wrong == 0 {
+        return Ok(());
+    }
+    Err(Error::gpu(
+        format!(
+            "{wrong} candidates computed something wrong on {}",
+            gpu.facts.name
+        ),
+        "they were left out; gpugan check says more about this driver",
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_agree_up_to_rounding() {
+        assert!(agree(&[1.0, 2.0001], &[1.0, 2.0]));
+        assert!(!agree(&[1.0, 2.001], &[1.0, 2.0]));
+        assert!(!agree(&[f32::NAN, 2.0], &[1.0, 2.0]));
+        assert_eq!(places(&[2, 3].into(), &[1, 2]), [0, 2, 4, 1, 3, 5]);
+    }
+}
