@@ -2,7 +2,7 @@
 //
 // ARITHMETIC: multiplications and additions on registers; CHAINS chains of four
 // numbers an invocation keep the pipelines of a processor full.
-// COPY: one vec4 an invocation from a to y.
+// COPY: PLACES vec4s an invocation from a to y, INVOCATIONS apart.
 // NOTHING: a dispatch that does next to nothing.
 #import lib/grid.wgsl
 
@@ -37,7 +37,12 @@ fn main(
     y[id] = sum;
 #endif
 #if COPY
-    y[id] = a[id];
+#for n in PLACES
+    let v$n = a[id + $nu * INVOCATIONS];
+#end
+#for n in PLACES
+    y[id + $nu * INVOCATIONS] = v$n;
+#end
 #endif
 #if NOTHING
     if (id == 0u) {

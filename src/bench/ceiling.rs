@@ -1,6 +1,6 @@
 //! What an adapter can do at best (`shaders/ceiling.wgsl`).
 
-use super::measure::{self, Times};
+use super::measure::{self, RUNS, Times};
 use super::report::Row;
 use crate::error::Result;
 use crate::gpu::{Executable, Gpu, Memory};
@@ -11,6 +11,8 @@ const WORKGROUP: u32 = 64;
 /// vec4s that are copied: 4 MiB each way, as large as the tensors of the cases,
 /// so that caches help both alike.
 const COPIED: usize = 1 << 18;
+/// vec4s that an invocation copies.
+const PLACES: usize = 4;
 /// Multiplications and additions of a chain in one round, and chains of vec4:
 /// as many as hide the latency of one; more spill registers on processors.
 const UNROLLED: u32 = 32;
@@ -54,10 +56,17 @@ impl Ceilings {
                 ("CHAINS", CHAINS),
             ],
             invocations,
-            1,
+            RUNS,
         )?
         .gpu_seconds(gpu)?;
-        let copy = Probe::new(gpu, "copy", &[("COPY", 1)], COPIED, 1)?.gpu_seconds(gpu)?;
+        let threads = COPIED / PLACES;
+        let constants = [
+            ("COPY", 1),
+            ("PLACES", PLACES as u32),
+            ("INVOCATIONS", threads as u32),
+        ];
+        let copy = Probe::new(gpu, "copy", &constants, threads, RUNS)?;
+        let copy = copy.gpu_seconds(gpu)?;
         let one = Probe::new(gpu, "nothing", &[("NOTHING", 1)], 1, 1)?.wall_seconds(gpu)?;
         let many = Probe::new(gpu, "nothing", &[("NOTHING", 1)], 1, DISPATCHES)?;
         let many = many.wall_seconds(gpu)?;
@@ -112,7 +121,7 @@ impl Probe {
         let workgroups = spread(invocations, WORKGROUP);
         let mut constants = constants.to_vec();
         constants.extend([("WORKGROUP", WORKGROUP), ("GRID_X", workgroups[0])]);
-        let len = 4 * invocations.max(WORKGROUP as usize);
+        let len = 4 * PLACES * invocations.max(WORKGROUP as usize);
         let binding = |arena, access| Binding {
             slice: Slice {
                 storage: Storage::Arena(arena),
@@ -144,9 +153,10 @@ impl Probe {
         Ok(Self { executable })
     }
 
+    /// Of one of the [`RUNS`] launches.
     fn gpu_seconds(mut self, gpu: &Gpu) -> Result<Times> {
         measure::gpu_seconds(gpu, &mut self.executable)?;
-        measure::repeat(|| measure::gpu_seconds(gpu, &mut self.executable))
+        measure::repeat(|| Ok(measure::gpu_seconds(gpu, &mut self.executable)? / RUNS as f64))
     }
 
     fn wall_seconds(mut self, gpu: &Gpu) -> Result<Times> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::ceiling::Ceilings;
-use super::measure::{self, Times};
+use super::measure::{self, RUNS, Times};
 use super::report::Row;
 use crate::check::{Case, Derived, Size, shapes};
 use crate::config::Optimizer;
@@ -139,10 +139,21 @@ fn time(gpu: &Gpu, derived: &Derived, program: &Program) -> Result<(Recording, T
             memory.write(slice, &values)?;
         }
     }
-    let mut executable = Executable::new(gpu, &memory, &plan.recording)?;
-    measure::gpu_seconds(gpu, &mut executable)?;
-    let times = measure::repeat(|| measure::gpu_seconds(gpu, &mut executable))?;
+    let times = time_recording(gpu, &memory, &plan.recording)?;
     Ok((plan.recording, times))
+}
+
+/// Seconds of one of the runs that a measurement repeats back to back.
+fn time_recording(gpu: &Gpu, memory: &Memory, recording: &Recording) -> Result<Times> {
+    let repeated = Recording {
+        commands: std::iter::repeat_n(recording.commands.clone(), RUNS)
+            .flatten()
+            .collect(),
+        temporaries: recording.temporaries.clone(),
+    };
+    let mut executable = Executable::new(gpu, memory, &repeated)?;
+    measure::gpu_seconds(gpu, &mut executable)?;
+    measure::repeat(|| Ok(measure::gpu_seconds(gpu, &mut executable)? / RUNS as f64))
 }
 
 /// Adam over all parameters of one network.
@@ -155,9 +166,7 @@ fn adam(gpu: &Gpu, ceilings: &Ceilings) -> Result<Row> {
     let recording = optim::recording(&Optimizer::default(), &places, "G")?;
     let arenas: Vec<usize> = places.arenas().iter().map(|arena| arena.len).collect();
     let memory = Memory::new(gpu, &arenas, &[])?;
-    let mut executable = Executable::new(gpu, &memory, &recording)?;
-    measure::gpu_seconds(gpu, &mut executable)?;
-    let times = measure::repeat(|| measure::gpu_seconds(gpu, &mut executable))?;
+    let times = time_recording(gpu, &memory, &recording)?;
     // Four are read, the weights and two moments written.
     let bytes = 7 * size_of::<f32>() * PARAMETERS;
     let row = Row::new(ADAM, &times, variants(&recording));

@@ -65,6 +65,10 @@ impl Times {
     }
 }
 
+/// Runs back to back of what may be short: processors wake their threads so
+/// slowly that a lone kernel may be over before the second thread works.
+pub(super) const RUNS: usize = 4;
+
 /// Repetitions of a measurement.
 const LEAST: usize = 5;
 const MOST: usize = 50;
