@@ -87,6 +87,12 @@ fn every_word_that_a_rule_allows_is_one_that_its_type_knows() {
                 if path == "model.stem" && *word == "conv" {
                     changes.push(assignment("data.size=32").unwrap());
                 }
+                if path == "loss.penalty" {
+                    changes.push(assignment("model.norm_d=none").unwrap());
+                }
+                if *word == "wasserstein" {
+                    changes.push(assignment("loss.weight_clip=0.01").unwrap());
+                }
                 let config = Config::default().with(changes).unwrap();
                 assert!(
                     config.to_toml().contains(&format!("\"{word}\"")),
@@ -96,7 +102,7 @@ fn every_word_that_a_rule_allows_is_one_that_its_type_knows() {
             }
         }
     }
-    assert_eq!(words, 24);
+    assert_eq!(words, 47);
 }
 
 #[test]
@@ -371,7 +377,94 @@ fn presets_can_be_files() {
         &[
             "unknown preset dcgan23",
             "the nearest is dcgan32",
-            "dcgan28, dcgan32, dcgan64, mlp",
+            "dcgan28, dcgan32, dcgan64, lsgan, mlp",
         ],
     );
+}
+
+/// Each combination without meaning, with what is wrong and what to use.
+#[test]
+fn stabilisers_that_exclude_each_other_are_refused() {
+    let cases: [(&str, &[&str], &[&str]); 12] = [
+        (
+            "dcgan28",
+            &["loss.penalty=gradient"],
+            &[
+                "loss.penalty",
+                "model.norm_d = batch",
+                "model.norm_d = layer",
+            ],
+        ),
+        (
+            "dcgan28",
+            &["model.spectral_norm=true"],
+            &["model.spectral_norm", "model.norm_d = none"],
+        ),
+        (
+            "wgan",
+            &["loss.penalty=gradient", "model.norm_d=none"],
+            &["loss.weight_clip", "loss.penalty", "use one"],
+        ),
+        (
+            "sngan",
+            &["loss.weight_clip=0.01"],
+            &["loss.weight_clip", "model.spectral_norm", "use one"],
+        ),
+        (
+            "wgan-gp",
+            &["loss.penalty=none"],
+            &["unbounded slope", "loss.penalty = gradient"],
+        ),
+        (
+            "wgan-gp",
+            &["loss.real_label=0.9"],
+            &["loss.real_label = 0.9", "wasserstein"],
+        ),
+        (
+            "dcgan28",
+            &["loss.pack=3"],
+            &["loss.pack = 3", "batch = 32", "batch = 33"],
+        ),
+        (
+            "dcgan28",
+            &["model.minibatch_std=4", "batch=12", "loss.pack=2"],
+            &["model.minibatch_std = 4", "6 inputs", "a batch of 16"],
+        ),
+        (
+            "mlp",
+            &["model.minibatch_std=4"],
+            &["model.minibatch_std", "dcgan"],
+        ),
+        (
+            "dcgan28",
+            &["model.norm_d=group", "model.norm_groups=5"],
+            &["model.norm_groups = 5", "model.width = 32"],
+        ),
+        (
+            "mlp",
+            &["train.unroll=2"],
+            &["train.unroll", "simultaneous", "alternating"],
+        ),
+        (
+            "mlp",
+            &["loss.penalty=r1", "loss.penalty_every=16"],
+            &["loss.penalty_every", "simultaneous", "alternating"],
+        ),
+    ];
+    for (preset, sets, parts) in cases {
+        let changes = sets.iter().map(|set| assignment(set).unwrap());
+        let result = presets::load(preset).unwrap().with(changes);
+        refused(result, parts);
+    }
+}
+
+#[test]
+fn instance_noise_falls_to_nothing() {
+    let config = set("dcgan28", "loss.instance_noise=0.2").unwrap();
+    assert_eq!(config.loss.noise(1_000_000), 0.2);
+    let config = config
+        .with([assignment("loss.instance_noise_steps=100").unwrap()])
+        .unwrap();
+    let at = [0, 50, 100, 1000].map(|step| config.loss.noise(step));
+    assert_eq!(at, [0.2, 0.1, 0.0, 0.0]);
 }

@@ -134,6 +134,56 @@ fn twenty_steps_of_the_small_dcgan_are_those_of_pytorch() {
     agrees_with_pytorch("dcgan28");
 }
 
+/// Weights that are clipped, five critic steps, RMSprop.
+#[test]
+fn twenty_steps_of_the_wgan_are_those_of_pytorch() {
+    agrees_with_pytorch("wgan");
+}
+
+/// The gradient penalty: PyTorch's `create_graph`.
+#[test]
+fn twenty_steps_of_the_wgan_gp_are_those_of_pytorch() {
+    agrees_with_pytorch("wgan-gp");
+}
+
+/// Spectral normalisation, the hinge loss.
+#[test]
+fn twenty_steps_of_the_sngan_are_those_of_pytorch() {
+    agrees_with_pytorch("sngan");
+}
+
+/// R1 in every fourth update through layer normalisation and the minibatch's
+/// deviation, pairs judged together.
+#[test]
+fn twenty_relativistic_steps_are_those_of_pytorch() {
+    agrees_with_pytorch("relativistic");
+}
+
+/// Augmentation, fading instance noise, group normalisation.
+#[test]
+fn twenty_steps_of_feature_matching_are_those_of_pytorch() {
+    agrees_with_pytorch("feature-matching");
+}
+
+/// A penalty around real images through instance normalisation, in steps of
+/// both networks at once.
+#[test]
+fn twenty_steps_of_the_dragan_are_those_of_pytorch() {
+    agrees_with_pytorch("dragan");
+}
+
+/// Least squares with smoothed labels, R2.
+#[test]
+fn twenty_steps_with_r2_are_those_of_pytorch() {
+    agrees_with_pytorch("r2");
+}
+
+/// Gradients through three updates of the discriminator.
+#[test]
+fn twenty_unrolled_steps_are_those_of_pytorch() {
+    agrees_with_pytorch("unrolled");
+}
+
 const SMALL: [&str; 6] = [
     "--preset",
     "dcgan28",

@@ -4,7 +4,7 @@
 
 use std::sync::OnceLock;
 
-use gpugan::config::{LossKind, Optimizer, OptimizerKind};
+use gpugan::config::{Loss, LossKind, Optimizer, OptimizerKind};
 use gpugan::gan::loss;
 use gpugan::gpu::{Executable, Gpu, Memory, Selector};
 use gpugan::graph::{ConvGeometry, Graph, NodeId, Places, Plan, Program, Role, Shape};
@@ -98,7 +98,7 @@ fn generator_gradients_keep_their_digits_where_they_are_small() {
     let got = run(&[([41, 1].into(), logits.clone())], |graph, x| {
         [LossKind::Minimax, LossKind::NonSaturating]
             .map(|kind| {
-                let loss = loss::generator(graph, x[0], kind).unwrap();
+                let loss = loss::generator(graph, kind, x[0].into(), None).unwrap();
                 graph.gradient(loss, x).unwrap()[0]
             })
             .to_vec()
@@ -131,7 +131,7 @@ fn descend(config: &Optimizer, x: &[f32], steps: u64, slope: fn(f32) -> f32) -> 
     }
     let gpu = gpu();
     let memory = Memory::new(gpu, &arenas(&places), &[]).unwrap();
-    let recording = optim::recording(config, &places, "G").unwrap();
+    let recording = optim::recording(config, None, &places, "G").unwrap();
     let mut executable = Executable::new(gpu, &memory, &recording).unwrap();
     let place = |name: &str| places.get(name).unwrap().1;
     memory.write(place("G.x"), x).unwrap();
@@ -240,8 +240,8 @@ fn the_dirac_gan_ends_where_the_theory_says() {
         graph.neg(product)
     };
     let (real, fake) = (logit(graph, zero), logit(graph, theta));
-    let loss_d = loss::discriminator(graph, real, fake, 1.0, 1.0).unwrap();
-    let loss_g = loss::generator(graph, fake, LossKind::NonSaturating).unwrap();
+    let loss_d = loss::discriminator(graph, &Loss::default(), real, fake).unwrap();
+    let loss_g = loss::generator(graph, LossKind::NonSaturating, fake.into(), None).unwrap();
     let of_g = graph.gradient(loss_g, &[theta]).unwrap()[0];
     let of_d = graph.gradient(loss_d, &[psi]).unwrap()[0];
     for ((name, shape), node) in tensors("gradient.").into_iter().zip([of_g, of_d]) {
@@ -263,7 +263,7 @@ fn the_dirac_gan_ends_where_the_theory_says() {
     let plan = Plan::new(&program, &places, &gpu.facts.kernel_facts()).unwrap();
     let memory = Memory::poisoned(gpu, &arenas(&places), &plan.recording.temporaries).unwrap();
     let mut gradients = Executable::new(gpu, &memory, &plan.recording).unwrap();
-    let update = optim::recording(&config, &places, "G").unwrap();
+    let update = optim::recording(&config, None, &places, "G").unwrap();
     let mut update = Executable::new(gpu, &memory, &update).unwrap();
     let place = |name: &str| places.get(name).unwrap().1;
     for name in ["G.theta", "G.psi"] {

@@ -163,7 +163,7 @@ fn adam(gpu: &Gpu, ceilings: &Ceilings) -> Result<Row> {
     for group in groups {
         places.add_group(group, &[(format!("{group}.w"), [PARAMETERS].into())])?;
     }
-    let recording = optim::recording(&Optimizer::default(), &places, "G")?;
+    let recording = optim::recording(&Optimizer::default(), None, &places, "G")?;
     let arenas: Vec<usize> = places.arenas().iter().map(|arena| arena.len).collect();
     let memory = Memory::new(gpu, &arenas, &[])?;
     let times = time_recording(gpu, &memory, &recording)?;

@@ -7,12 +7,13 @@ mod overrides;
 pub mod presets;
 mod rule;
 mod sections;
+mod validate;
 
 pub use overrides::{Override, assignment, parse_file};
 pub use rule::{Key, Rule};
 pub use sections::{
-    Architecture, Config, Data, Latent, Loss, LossKind, Model, MomentumForm, Optimizer,
-    OptimizerKind, Optimizers, Output, OutputBias, Size, Stem, Train, Update,
+    Architecture, Augment, Config, Data, Latent, Loss, LossKind, Model, MomentumForm, Norm,
+    Optimizer, OptimizerKind, Optimizers, Output, OutputBias, Penalty, Size, Stem, Train, Update,
 };
 
 use toml::{Table, Value};
@@ -81,68 +82,6 @@ impl Config {
         })?;
         config.validate()?;
         Ok(config)
-    }
-
-    /// Checks the rules that bind several keys together.
-    ///
-    /// # Errors
-    /// [`Error::Usage`] naming the keys and what to set.
-    pub fn validate(&self) -> Result<()> {
-        let Size { height, width } = self.data.size;
-        if self.model.architecture == Architecture::Dcgan {
-            match self.model.stem {
-                Stem::Conv if height != width || height < 16 || !height.is_power_of_two() => {
-                    return Err(Error::usage(
-                        format!(
-                            "data.size = {} does not fit model.stem = conv, which doubles 4x4 up to a square of 16, 32, 64, ...",
-                            self.data.size
-                        ),
-                        format!(
-                            "use data.size = {}, or model.stem = linear for sides that are multiples of 4",
-                            height.max(width).max(16).next_power_of_two()
-                        ),
-                    ));
-                }
-                Stem::Linear if height % 4 != 0 || width % 4 != 0 => {
-                    let up = |side: usize| side.next_multiple_of(4);
-                    return Err(Error::usage(
-                        format!(
-                            "data.size = {} does not fit model.stem = linear, which doubles a quarter of it twice",
-                            self.data.size
-                        ),
-                        format!(
-                            "use multiples of 4, as data.size = {}",
-                            Size {
-                                height: up(height),
-                                width: up(width)
-                            }
-                        ),
-                    ));
-                }
-                _ => {}
-            }
-        }
-        if self.train.update == Update::Simultaneous && self.train.d_steps != 1 {
-            return Err(Error::usage(
-                format!(
-                    "train.d_steps = {} does not fit train.update = simultaneous, which steps both networks once from one batch",
-                    self.train.d_steps
-                ),
-                "use train.d_steps = 1 or train.update = alternating",
-            ));
-        }
-        for (name, optimizer) in [("g", &self.optimizer.g), ("d", &self.optimizer.d)] {
-            if optimizer.lr_min > optimizer.lr {
-                return Err(Error::usage(
-                    format!(
-                        "optimizer.{name}.lr_min = {:?} is above optimizer.{name}.lr = {:?}",
-                        optimizer.lr_min, optimizer.lr
-                    ),
-                    "use a floor that is not above the rate it starts from",
-                ));
-            }
-        }
-        Ok(())
     }
 
     fn table(&self) -> Table {

@@ -33,8 +33,24 @@ pub const PRESETS: &[Preset] = &[
         text: include_str!("../../assets/presets/dcgan64.toml"),
     },
     Preset {
+        name: "lsgan",
+        text: include_str!("../../assets/presets/lsgan.toml"),
+    },
+    Preset {
         name: "mlp",
         text: include_str!("../../assets/presets/mlp.toml"),
+    },
+    Preset {
+        name: "sngan",
+        text: include_str!("../../assets/presets/sngan.toml"),
+    },
+    Preset {
+        name: "wgan",
+        text: include_str!("../../assets/presets/wgan.toml"),
+    },
+    Preset {
+        name: "wgan-gp",
+        text: include_str!("../../assets/presets/wgan-gp.toml"),
     },
 ];
 

@@ -59,8 +59,8 @@ section! {
 section! {
     /// The two networks.
     Model {
-        /// `mlp`: dense generator and maxout discriminator (Goodfellow et al. 2014); `dcgan`: convolutional (Radford et al. 2015).
-        architecture: Architecture = Architecture::Dcgan, Rule::Choice(&["mlp", "dcgan"]);
+        /// `mlp`: dense generator and maxout discriminator (Goodfellow et al. 2014); `dcgan`: convolutional (Radford et al. 2015); `dense`: dense ReLU networks for points of the plane (`gpugan toy`).
+        architecture: Architecture = Architecture::Dcgan, Rule::Choice(&["mlp", "dcgan", "dense"]);
         /// Length of the latent vector z.
         latent: usize = 100, Rule::Whole(1, WIDEST);
         /// Distribution of each element of z: `normal` N(0, 1), or `uniform` between -sqrt(3) and sqrt(3), which has variance 1 too.
@@ -71,10 +71,20 @@ section! {
         stem: Stem = Stem::Linear, Rule::Choice(&["linear", "conv"]);
         /// dcgan: standard deviation of the initial weights, around 0 for convolutions and around 1 for the gains of batch normalisation.
         init_std: f64 = 0.02, Rule::POSITIVE;
-        /// Last function of the generator: `tanh` with images in [-1, 1], or `sigmoid` with images in [0, 1].
-        output: Output = Output::Tanh, Rule::Choice(&["tanh", "sigmoid"]);
-        /// mlp: units of the generator's hidden layers (ReLU).
+        /// dcgan: normalisation of the discriminator's hidden layers but the first: `batch`, `layer` (all channels of an image), `instance` (each channel of an image), `group`, or `none`, where they have biases instead. Gradient penalties are per image and need one of the last four.
+        norm_d: Norm = Norm::Batch, Rule::Choice(&["batch", "layer", "instance", "group", "none"]);
+        /// dcgan: groups of channels of `group` normalisation; divides `width`.
+        norm_groups: usize = 8, Rule::Whole(1, 4096);
+        /// Whether every weight of the discriminator is divided by its largest singular value, one power iteration an update (Miyato et al. 2018).
+        spectral_norm: bool = false, Rule::Flag;
+        /// dcgan: images of a group whose mean standard deviation the discriminator sees as one more channel of its last features (Karras et al. 2018); divides the batch, 0 is off.
+        minibatch_std: usize = 0, Rule::Whole(0, WIDEST);
+        /// Last function of the generator: `tanh` with images in [-1, 1], `sigmoid` with images in [0, 1], or `linear`.
+        output: Output = Output::Tanh, Rule::Choice(&["tanh", "sigmoid", "linear"]);
+        /// mlp and dense: units of the generator's hidden layers (ReLU).
         hidden_g: Vec<usize> = vec![1200, 1200], Rule::Wholes(1, WIDEST);
+        /// dense: units of the discriminator's hidden layers (ReLU).
+        hidden_d: Vec<usize> = vec![128, 128, 128], Rule::Wholes(1, WIDEST);
         /// mlp: units of each of the discriminator's two maxout layers.
         maxout_units: usize = 240, Rule::Whole(1, WIDEST);
         /// mlp: linear pieces of a maxout unit, of which the largest is its value.
@@ -95,8 +105,24 @@ section! {
 section! {
     /// What the networks minimise.
     Loss {
-        /// The generator's loss: `non-saturating` -log D(G(z)), or `minimax` log(1 - D(G(z))).
-        kind: LossKind = LossKind::NonSaturating, Rule::Choice(&["non-saturating", "minimax"]);
+        /// With D = sigmoid(a) of a logit a: `non-saturating` (the generator's loss is -log D(G(z))), `minimax` (log(1 - D(G(z)))), `relativistic` (each logit against the other batch's mean). On a itself: `least-squares` (targets 1 and 0), `hinge`, `wasserstein` (a critic, which needs a bound: `penalty`, `weight_clip` or `model.spectral_norm`). `feature-matching`: D as in `non-saturating`, G brings the means of D's last features together.
+        kind: LossKind = LossKind::NonSaturating, Rule::Choice(&["non-saturating", "minimax", "relativistic", "least-squares", "hinge", "wasserstein", "feature-matching"]);
+        /// Penalty on the norm of the gradient of D's output with respect to an image: `gradient` towards 1 between real and fake images (WGAN-GP), `gradient-one-sided` only above 1, `dragan` towards 1 around real images, `r1` its square half on real images, `r2` on fake ones.
+        penalty: Penalty = Penalty::None, Rule::Choice(&["none", "gradient", "gradient-one-sided", "dragan", "r1", "r2"]);
+        /// Factor of the penalty.
+        penalty_weight: f64 = 10.0, Rule::NOT_NEGATIVE;
+        /// Discriminator updates from one with the penalty to the next, in which it counts this many times.
+        penalty_every: u64 = 1, Rule::Whole(1, 1_000_000);
+        /// The discriminator's weights are kept between minus this and this after each update (WGAN); 0 is off.
+        weight_clip: f64 = 0.0, Rule::NOT_NEGATIVE;
+        /// Standard deviation of normal noise that is added to every image that the discriminator sees; 0 is off.
+        instance_noise: f64 = 0.0, Rule::NOT_NEGATIVE;
+        /// Steps in which `instance_noise` falls linearly to 0; with 0 it stays.
+        instance_noise_steps: u64 = 0, Rule::Whole(0, LONGEST);
+        /// Differentiable augmentation of every image that the discriminator sees (Zhao et al. 2020).
+        augment: Augment = Augment::None, Rule::Choice(&["none", "color", "translation", "cutout", "all"]);
+        /// Images that the discriminator judges together, stacked along the channels (PacGAN); divides the batch.
+        pack: usize = 1, Rule::Whole(1, 64);
         /// Target of the discriminator on real images; 0.9 is one-sided label smoothing.
         real_label: f64 = 1.0, Rule::Number(std::ops::Bound::Excluded(0.0), std::ops::Bound::Included(1.0));
         /// Factor of the discriminator's loss; 0.5 makes it the mean over real and fake images instead of the sum.
@@ -111,6 +137,10 @@ section! {
         d_steps: usize = 1, Rule::Whole(1, 1000);
         /// `alternating`: the generator steps against the discriminator just updated, with new latents; `simultaneous`: both step from one batch, its latents and its dropout.
         update: Update = Update::Alternating, Rule::Choice(&["alternating", "simultaneous"]);
+        /// Updates of the discriminator, by gradient descent with `unroll_lr`, that each generator step looks ahead and learns through (Metz et al. 2017); 0 is off.
+        unroll: usize = 0, Rule::Whole(0, 20);
+        /// Learning rate of the updates that `unroll` looks ahead.
+        unroll_lr: f64 = 0.1, Rule::POSITIVE;
         /// Discriminator steps before the generator's first.
         d_pretrain: u64 = 0, Rule::Whole(0, LONGEST);
         /// Decay, in a step, of the moving average of the generator's weights that is sampled; 0 is off.
@@ -232,6 +262,17 @@ macro_rules! words {
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
         #[serde(rename_all = "kebab-case")]
         pub enum $name { $( $(#[doc = $doc])+ $word, )+ }
+
+        impl $name {
+            /// As TOML spells it.
+            pub fn word(self) -> String {
+                // Only a value that is no word would not be text.
+                toml::Value::try_from(self)
+                    .ok()
+                    .and_then(|value| value.as_str().map(str::to_owned))
+                    .unwrap_or_default()
+            }
+        }
     };
 }
 
@@ -242,6 +283,58 @@ words! {
         Mlp,
         /// Convolutional networks with batch normalisation (Radford et al. 2015).
         Dcgan,
+        /// Dense networks with ReLU, for points of the plane.
+        Dense,
+    }
+}
+
+words! {
+    /// Normalisation of hidden layers.
+    Norm {
+        /// Over the batch (Ioffe and Szegedy 2015).
+        Batch,
+        /// Over all channels of an image, with a gain a channel.
+        Layer,
+        /// Over each channel of an image.
+        Instance,
+        /// Over groups of channels of an image.
+        Group,
+        /// None; biases instead.
+        None,
+    }
+}
+
+words! {
+    /// Penalty on the gradient of the discriminator's output.
+    Penalty {
+        /// None.
+        None,
+        /// `(|g| - 1)^2` between real and fake images (Gulrajani et al. 2017).
+        Gradient,
+        /// `max(0, |g| - 1)^2` between real and fake images.
+        GradientOneSided,
+        /// `(|g| - 1)^2` around real images (Kodali et al. 2017).
+        Dragan,
+        /// `|g|^2 / 2` on real images (Mescheder et al. 2018).
+        R1,
+        /// `|g|^2 / 2` on generated images.
+        R2,
+    }
+}
+
+words! {
+    /// What is done to each image that the discriminator sees.
+    Augment {
+        /// Nothing.
+        None,
+        /// Brightness, saturation and contrast.
+        Color,
+        /// A shift by up to an eighth, filled with 0.
+        Translation,
+        /// A rectangle of half the sides set to 0.
+        Cutout,
+        /// All three.
+        All,
     }
 }
 
@@ -272,14 +365,16 @@ words! {
         Tanh,
         /// Images in [0, 1].
         Sigmoid,
+        /// Any numbers.
+        Linear,
     }
 }
 
 impl Output {
-    /// The smallest and largest pixel that the networks see.
+    /// The numbers of black and white pixels as the networks see them.
     pub const fn range(self) -> (f32, f32) {
         match self {
-            Self::Tanh => (-1.0, 1.0),
+            Self::Tanh | Self::Linear => (-1.0, 1.0),
             Self::Sigmoid => (0.0, 1.0),
         }
     }
@@ -296,12 +391,22 @@ words! {
 }
 
 words! {
-    /// The generator's loss.
+    /// What the networks minimise; `gan::loss` has the formulas.
     LossKind {
-        /// `-log D(G(z))`.
+        /// The generator minimises `-log D(G(z))`.
         NonSaturating,
-        /// `log(1 - D(G(z)))`.
+        /// The generator minimises `log(1 - D(G(z)))`.
         Minimax,
+        /// Relativistic average (Jolicoeur-Martineau 2018).
+        Relativistic,
+        /// LSGAN (Mao et al. 2017).
+        LeastSquares,
+        /// Lim and Ye 2017, Miyato et al. 2018.
+        Hinge,
+        /// WGAN (Arjovsky et al. 2017).
+        Wasserstein,
+        /// Salimans et al. 2016, section 3.1.
+        FeatureMatching,
     }
 }
 

@@ -2,8 +2,10 @@
 //! step and a sampling pass compute, and where their tensors lie. Plain data;
 //! nothing here touches a GPU.
 
+pub mod augment;
 pub mod latent;
 pub mod loss;
+pub mod penalty;
 mod programs;
 
-pub use programs::{Layout, METRICS, Metric, Programs, Role, sampling};
+pub use programs::{Layout, METRICS, Metric, Role, programs, sampling};

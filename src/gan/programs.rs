@@ -1,10 +1,10 @@
 //! The programs of a run and the layout of their persistent tensors.
 
-use super::loss;
-use crate::config::{Config, OptimizerKind, Update};
+use super::{augment, loss, penalty};
+use crate::config::{Config, OptimizerKind, Penalty, Update};
 use crate::error::Result;
 use crate::graph::{Graph, NodeId, Places, Program, Role as StateRole, Shape, StateId, Unary};
-use crate::models::Model;
+use crate::models::{Judgement, Model};
 use crate::nn::{Mode, Net, Parameter};
 
 /// One of the two players.
@@ -19,13 +19,13 @@ pub enum Role {
 /// A number that a step reports.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Metric {
-    /// The discriminator's loss.
+    /// The discriminator's loss without its penalty.
     LossD,
     /// The generator's loss.
     LossG,
-    /// Mean D(x) on the real batch.
+    /// Mean D(x) on the real batch; a critic's score where it is no probability.
     DReal,
-    /// Mean D(G(z)) in the discriminator step.
+    /// Mean D(G(z)) in the discriminator step, as `DReal`.
     DFake,
 }
 
@@ -111,6 +111,7 @@ impl Layout {
             &[
                 ("real".to_owned(), [config.batch, c, h, w].into()),
                 ("z".to_owned(), [config.batch, model.latent()].into()),
+                ("noise".to_owned(), [1; 4].into()),
             ],
         )?;
         places.add_group(
@@ -145,118 +146,224 @@ fn averaged(tensors: &[(String, Shape)]) -> Vec<(String, Shape)> {
 }
 
 /// What is computed in each step, up to the gradients; the optimisers follow.
-#[derive(Clone, Debug)]
-pub enum Programs {
-    /// The discriminator's gradients, and the generator's after its update.
-    Alternating {
-        /// Gradients of D, `loss_d`, `d_real`, `d_fake`.
-        d: Box<Program>,
-        /// Gradients of G, `loss_g`.
-        g: Box<Program>,
-    },
-    /// All gradients from one batch, its latents and its dropout.
-    Simultaneous {
-        /// Gradients of both and all metrics.
-        both: Box<Program>,
-        /// Gradients of D alone, for pre-training.
-        d: Box<Program>,
-    },
+///
+/// | name | gradients and metrics |
+/// |---|---|
+/// | `d` | of D: `loss_d`, `d_real`, `d_fake`; for alternating updates and pre-training |
+/// | `d penalty` | the same with the penalty, where only some updates have it |
+/// | `g` | of G after D's update: `loss_g` |
+/// | `both` | of both from one batch, its latents and its dropout |
+///
+/// # Errors
+/// Where the model's sizes do not fit together.
+pub fn programs(config: &Config, model: &Model) -> Result<Vec<(&'static str, Program)>> {
+    let d = &[Role::Discriminator][..];
+    let rarely = config.loss.penalty != Penalty::None && config.loss.penalty_every > 1;
+    let mut programs = vec![("d", step(config, model, d, !rarely)?)];
+    if rarely {
+        programs.push(("d penalty", step(config, model, d, true)?));
+    }
+    match config.train.update {
+        Update::Alternating => {
+            programs.push(("g", step(config, model, &[Role::Generator], false)?));
+        }
+        Update::Simultaneous => {
+            let both = &[Role::Discriminator, Role::Generator];
+            programs.push(("both", step(config, model, both, true)?));
+        }
+    }
+    Ok(programs)
 }
 
-impl Programs {
-    /// Builds the programs of a configuration.
-    ///
-    /// # Errors
-    /// Where the model's sizes do not fit together.
-    pub fn new(config: &Config, model: &Model) -> Result<Self> {
-        let build = |roles: &[Role]| step(config, model, roles).map(Box::new);
-        Ok(match config.train.update {
-            Update::Alternating => Self::Alternating {
-                d: build(&[Role::Discriminator])?,
-                g: build(&[Role::Generator])?,
-            },
-            Update::Simultaneous => Self::Simultaneous {
-                both: build(&[Role::Discriminator, Role::Generator])?,
-                d: build(&[Role::Discriminator])?,
-            },
-        })
-    }
+/// A step while it is built.
+struct Step<'a> {
+    config: &'a Config,
+    model: &'a Model,
+    program: Program,
+    net_g: Net,
+    net_d: Net,
+    metrics: Vec<(Metric, NodeId)>,
 }
 
 /// The gradients that `roles` need from one pass, with their metrics.
-fn step(config: &Config, model: &Model, roles: &[Role]) -> Result<Program> {
-    let mut program = Program::default();
-    let graph = &mut program.graph;
-    let [mut net_g, mut net_d] = ["G", "D"].map(|name| Net::new(name, Mode::Train));
-    let [c, h, w] = model.image();
-    let z = input(graph, "z", [config.batch, model.latent()])?;
-    let fake = model.generator(graph, &mut net_g, z)?;
-    let mut losses: Vec<(Role, NodeId)> = Vec::new();
-    let mut metrics: Vec<(Metric, NodeId)> = Vec::new();
-
-    let with_d = roles.contains(&Role::Discriminator);
-    let logits_real = if with_d {
-        let real = input(graph, "real", [config.batch, c, h, w])?;
-        // Real and fake images are normalised apart, as two batches.
-        Some(model.discriminator(graph, &mut net_d, real)?)
-    } else {
-        None
+fn step(config: &Config, model: &Model, roles: &[Role], penalised: bool) -> Result<Program> {
+    let [net_g, net_d] = model.nets(Mode::Train);
+    let mut step = Step {
+        config,
+        model,
+        program: Program::default(),
+        net_g,
+        net_d,
+        metrics: Vec::new(),
     };
-    let logits_fake = model.discriminator(graph, &mut net_d, fake)?;
-    if let Some(logits_real) = logits_real {
-        let label = config.loss.real_label as f32;
-        let loss = loss::discriminator(
-            graph,
-            logits_real,
-            logits_fake,
-            label,
-            config.loss.d_weight as f32,
-        )?;
+    let z = input(&mut step.program.graph, "z", [config.batch, model.latent()])?;
+    let fake = model.generator(&mut step.program.graph, &mut step.net_g, z)?;
+    let mut losses: Vec<(Role, NodeId)> = Vec::new();
+    let fake = model.packed(&mut step.program.graph, fake)?;
+    if roles.contains(&Role::Discriminator) {
+        let real = step.real()?;
+        // Real and fake images are normalised apart, as two batches.
+        let on_real = step.judge(real)?;
+        let on_fake = step.judge(fake)?;
+        let mut loss = step.discriminator_loss(on_real.logits, on_fake.logits)?;
+        if penalised {
+            loss = step.penalised(loss, real, fake)?;
+        }
         losses.push((Role::Discriminator, loss));
-        metrics.push((Metric::LossD, loss));
-        for (metric, logits) in [(Metric::DReal, logits_real), (Metric::DFake, logits_fake)] {
-            let probability = graph.unary(Unary::Sigmoid, logits);
-            metrics.push((metric, graph.mean_all(probability)?));
+        if roles.contains(&Role::Generator) {
+            losses.push((
+                Role::Generator,
+                step.generator_loss(on_fake, Some(on_real))?,
+            ));
         }
+    } else {
+        step.look_ahead(fake)?;
+        let on_fake = step.judge(fake)?;
+        losses.push((Role::Generator, step.generator_loss(on_fake, None)?));
     }
-    if roles.contains(&Role::Generator) {
-        let loss = loss::generator(graph, logits_fake, config.loss.kind)?;
-        losses.push((Role::Generator, loss));
-        metrics.push((Metric::LossG, loss));
-    }
-
-    let mut assigns: Vec<(StateId, NodeId)> = Vec::new();
-    for (role, loss) in losses {
-        let net = if role == Role::Generator {
-            &net_g
-        } else {
-            &net_d
-        };
-        let trained: Vec<(String, Shape, StateId)> = net
-            .trained()
-            .map(|(p, id)| (p.name.clone(), p.shape.clone(), id))
-            .collect();
-        let targets: Vec<NodeId> = trained.iter().map(|&(_, _, id)| graph.state(id)).collect();
-        let gradients = graph.gradient(loss, &targets)?;
-        for ((name, shape, _), gradient) in trained.into_iter().zip(gradients) {
-            let state = graph.declare(format!("gradient.{name}"), shape, StateRole::Output)?;
-            assigns.push((state, gradient));
-        }
-    }
-    for (metric, node) in metrics {
-        let state = graph.declare(metric.name(), Shape::scalar(), StateRole::Output)?;
-        assigns.push((state, node));
-    }
-    assigns.extend_from_slice(net_g.running());
-    assigns.extend_from_slice(net_d.running());
-    for (state, node) in assigns {
-        program.assign(state, node)?;
-    }
-    Ok(program)
+    step.finish(losses)
 }
 
+impl Step<'_> {
+    /// The real batch as the discriminator takes it.
+    fn real(&mut self) -> Result<NodeId> {
+        let [c, h, w] = self.model.image();
+        let graph = &mut self.program.graph;
+        let real = input(graph, "real", [self.config.batch, c, h, w])?;
+        self.model.packed(graph, real)
+    }
+
+    /// What the discriminator says of packed images, noisy and augmented as the
+    /// configuration says.
+    fn judge(&mut self, images: NodeId) -> Result<Judgement> {
+        let graph = &mut self.program.graph;
+        let loss = &self.config.loss;
+        let mut x = augment::augment(graph, loss.augment, images)?;
+        if loss.instance_noise > 0.0 {
+            let std = input(graph, "noise", [1, 1, 1, 1])?;
+            x = augment::noise(graph, x, std)?;
+        }
+        self.model.discriminator(graph, &mut self.net_d, x)
+    }
+
+    fn discriminator_loss(&mut self, real: NodeId, fake: NodeId) -> Result<NodeId> {
+        let graph = &mut self.program.graph;
+        let config = &self.config.loss;
+        let loss = loss::discriminator(graph, config, real, fake)?;
+        self.metrics.push((Metric::LossD, loss));
+        for (metric, logits) in [(Metric::DReal, real), (Metric::DFake, fake)] {
+            let score = if loss::is_probability(config.kind) {
+                graph.unary(Unary::Sigmoid, logits)
+            } else {
+                logits
+            };
+            self.metrics.push((metric, graph.mean_all(score)?));
+        }
+        Ok(loss)
+    }
+
+    /// The generator's loss; `real` where the pass has judged the real batch
+    /// already, else that of the last discriminator update is judged for losses
+    /// that need it.
+    fn generator_loss(&mut self, fake: Judgement, real: Option<Judgement>) -> Result<NodeId> {
+        let kind = self.config.loss.kind;
+        let real = match real {
+            Some(real) => Some(real),
+            None if loss::compares_batches(kind) => {
+                let real = self.real()?;
+                Some(self.judge(real)?)
+            }
+            None => None,
+        };
+        let loss = loss::generator(&mut self.program.graph, kind, fake, real)?;
+        self.metrics.push((Metric::LossG, loss));
+        Ok(loss)
+    }
+
+    /// The loss plus its penalty; a rare one counts for those left out.
+    fn penalised(&mut self, loss: NodeId, real: NodeId, fake: NodeId) -> Result<NodeId> {
+        let config = &self.config.loss;
+        let (model, net) = (self.model, &mut self.net_d);
+        let graph = &mut self.program.graph;
+        if config.penalty == Penalty::None {
+            return Ok(loss);
+        }
+        let penalty = penalty::penalty(graph, config.penalty, real, fake, |graph, x| {
+            Ok(model.discriminator(graph, net, x)?.logits)
+        })?;
+        let weight = config.penalty_weight * config.penalty_every as f64;
+        let penalty = graph.scale(penalty, weight as f32);
+        graph.add(loss, penalty)
+    }
+
+    /// Puts the discriminator's parameters after some updates of its own in
+    /// their place, as functions of the generator's (Metz et al. 2017).
+    fn look_ahead(&mut self, fake: NodeId) -> Result<()> {
+        let steps = self.config.train.unroll;
+        if steps == 0 {
+            return Ok(());
+        }
+        let real = self.real()?;
+        let mut moved: Vec<(StateId, NodeId)> = Vec::new();
+        for _ in 0..steps {
+            let [on_real, on_fake] = [real, fake].map(|images| self.judge(images));
+            let config = &self.config.loss;
+            let graph = &mut self.program.graph;
+            let loss = loss::discriminator(graph, config, on_real?.logits, on_fake?.logits)?;
+            if moved.is_empty() {
+                let trained = self.net_d.trained();
+                moved = trained.map(|(_, id)| (id, graph.state(id))).collect();
+            }
+            let targets: Vec<NodeId> = moved.iter().map(|&(_, node)| node).collect();
+            let gradients = graph.gradient(loss, &targets)?;
+            for ((_, node), gradient) in moved.iter_mut().zip(gradients) {
+                let change = graph.scale(gradient, self.config.train.unroll_lr as f32);
+                *node = graph.sub(*node, change)?;
+            }
+            self.net_d.replace(moved.clone());
+        }
+        Ok(())
+    }
+
+    /// The program that assigns all gradients, metrics and running statistics.
+    fn finish(mut self, losses: Vec<(Role, NodeId)>) -> Result<Program> {
+        let graph = &mut self.program.graph;
+        let mut assigns: Vec<(StateId, NodeId)> = Vec::new();
+        for (role, loss) in losses {
+            let net = match role {
+                Role::Generator => &self.net_g,
+                Role::Discriminator => &self.net_d,
+            };
+            let trained: Vec<(String, Shape, StateId)> = net
+                .trained()
+                .map(|(p, id)| (p.name.clone(), p.shape.clone(), id))
+                .collect();
+            let targets: Vec<NodeId> = trained.iter().map(|&(_, _, id)| graph.state(id)).collect();
+            let gradients = graph.gradient(loss, &targets)?;
+            for ((name, shape, _), gradient) in trained.into_iter().zip(gradients) {
+                let state = graph.declare(format!("gradient.{name}"), shape, StateRole::Output)?;
+                assigns.push((state, gradient));
+            }
+        }
+        for (metric, node) in self.metrics {
+            let state = graph.declare(metric.name(), Shape::scalar(), StateRole::Output)?;
+            assigns.push((state, node));
+        }
+        assigns.extend_from_slice(self.net_g.running());
+        assigns.extend_from_slice(self.net_d.running());
+        for (state, node) in assigns {
+            self.program.assign(state, node)?;
+        }
+        Ok(self.program)
+    }
+}
+
+/// An input, declared at its first use.
 fn input(graph: &mut Graph, name: &str, shape: impl Into<Shape>) -> Result<NodeId> {
-    let id = graph.declare(name, shape, StateRole::Input)?;
+    let id = match graph.find_state(name) {
+        Some(id) => id,
+        None => graph.declare(name, shape, StateRole::Input)?,
+    };
     Ok(graph.state(id))
 }
 

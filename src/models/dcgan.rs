@@ -1,17 +1,17 @@
 //! DCGAN (Radford et al. 2015, 1511.06434) in the form of PyTorch's example:
 //! 4x4 kernels, stride 2, batch normalisation except next to the images,
-//! LeakyReLU 0.2 in the discriminator.
+//! LeakyReLU 0.2 in the discriminator, which may be normalised otherwise or not
+//! at all.
 //!
 //! With stem `conv` the networks run between a 1x1 latent image and a square of
 //! 16, 32, 64, ...; with stem `linear` between a dense layer at a quarter of
 //! the image and the image.
 
-use super::Model;
-use super::goodfellow::output;
-use crate::config::Stem;
+use super::{Judgement, Model, output};
+use crate::config::{Norm, Stem};
 use crate::error::Result;
 use crate::graph::{Graph, NodeId};
-use crate::nn::{Init, Inits, Net, Square, flatten, leaky_relu};
+use crate::nn::{Init, Inits, Net, Square, flatten, leaky_relu, minibatch_std};
 
 /// Halves or doubles an image.
 const HALVE: Square = Square {
@@ -91,7 +91,7 @@ pub(super) fn generator(
         HALVE,
         edge(config.stem, weight),
     )?;
-    Ok(graph.unary(output(config.output), h))
+    Ok(output(graph, config.output, h))
 }
 
 pub(super) fn discriminator(
@@ -99,54 +99,75 @@ pub(super) fn discriminator(
     graph: &mut Graph,
     net: &mut Net,
     x: NodeId,
-) -> Result<NodeId> {
+) -> Result<Judgement> {
     let config = &model.config;
     let (weight, gain) = inits(model);
     let batch = graph.shape(x)[0];
     let mut channels = config.width;
-    let mut h = net.conv(
-        graph,
-        "main.0",
-        x,
-        channels,
-        HALVE,
-        edge(config.stem, weight.clone()),
-    )?;
+    let inits = edge(config.stem, weight.clone());
+    let mut h = net.conv(graph, "main.0", x, channels, HALVE, inits)?;
     h = leaky_relu(graph, h, SLOPE);
     let mut layer = 2;
     for _ in 1..doublings(model) {
         channels *= 2;
-        h = net.conv(
-            graph,
-            &format!("main.{layer}"),
-            h,
-            channels,
-            HALVE,
-            Inits::weight(weight.clone()),
-        )?;
-        h = net.batch_norm(graph, &format!("main.{}", layer + 1), h, gain.clone())?;
-        h = leaky_relu(graph, h, SLOPE);
-        layer += 3;
-    }
-    match config.stem {
-        Stem::Conv => {
-            let logits = net.conv(
+        let name = format!("main.{layer}");
+        if config.norm_d == Norm::None {
+            let inits = Inits::zero_bias(weight.clone());
+            h = net.conv(graph, &name, h, channels, HALVE, inits)?;
+            layer += 2;
+        } else {
+            h = net.conv(
                 graph,
-                &format!("main.{layer}"),
+                &name,
                 h,
-                1,
-                WHOLE,
-                Inits::weight(weight),
+                channels,
+                HALVE,
+                Inits::weight(weight.clone()),
             )?;
-            graph.reshape(logits, [batch, 1])
+            let name = format!("main.{}", layer + 1);
+            h = normalised(model, graph, net, &name, h, gain.clone())?;
+            layer += 3;
+        }
+        h = leaky_relu(graph, h, SLOPE);
+    }
+    let features = h;
+    if config.minibatch_std > 0 {
+        h = minibatch_std(graph, h, config.minibatch_std)?;
+    }
+    let logits = match config.stem {
+        Stem::Conv => {
+            let name = format!("main.{layer}");
+            let logits = net.conv(graph, &name, h, 1, WHOLE, Inits::weight(weight))?;
+            graph.reshape(logits, [batch, 1])?
         }
         Stem::Linear => {
             let flat = flatten(graph, h)?;
             // nn.Flatten comes before.
             let layer = format!("main.{}", layer + 1);
-            net.linear(graph, &layer, flat, 1, Inits::zero_bias(weight))
+            net.linear(graph, &layer, flat, 1, Inits::zero_bias(weight))?
         }
-    }
+    };
+    Ok(Judgement { logits, features })
+}
+
+/// The normalisation that the configuration asks for.
+fn normalised(
+    model: &Model,
+    graph: &mut Graph,
+    net: &mut Net,
+    layer: &str,
+    x: NodeId,
+    gain: Init,
+) -> Result<NodeId> {
+    let channels = graph.shape(x)[1];
+    let groups = match model.config.norm_d {
+        Norm::Batch => return net.batch_norm(graph, layer, x, gain),
+        Norm::None => return Ok(x),
+        Norm::Layer => 1,
+        Norm::Instance => channels,
+        Norm::Group => model.config.norm_groups,
+    };
+    net.group_norm(graph, layer, x, groups, gain)
 }
 
 /// How often the generator doubles its first image.

@@ -1,10 +1,10 @@
 //! The first GAN (Goodfellow et al. 2014, 1406.2661): dense layers, ReLU in
 //! the generator, maxout with dropout in the discriminator.
 
-use super::Model;
+use super::{Judgement, Model, output};
 use crate::config::{Output, OutputBias};
 use crate::error::Result;
-use crate::graph::{Graph, NodeId, Unary};
+use crate::graph::{Graph, NodeId};
 use crate::nn::{Init, Inits, Net, flatten, leaky_relu, maxout};
 
 /// Pixel probabilities are kept this far from 0 and 1 before their logit is
@@ -44,7 +44,7 @@ pub(super) fn generator(
             bias: Some(bias),
         },
     )?;
-    let image = graph.unary(output(config.output), h);
+    let image = output(graph, config.output, h);
     let batch = graph.shape(z)[0];
     graph.reshape(image, [batch, channels, height, width])
 }
@@ -54,7 +54,7 @@ pub(super) fn discriminator(
     graph: &mut Graph,
     net: &mut Net,
     x: NodeId,
-) -> Result<NodeId> {
+) -> Result<Judgement> {
     let config = &model.config;
     let weight = Init::Uniform(config.irange_d as f32);
     let mut h = flatten(graph, x)?; // [N, C * H * W]
@@ -65,25 +65,24 @@ pub(super) fn discriminator(
         h = maxout(graph, h, config.maxout_pieces)?;
         h = net.dropout(graph, h, config.dropout_hidden as f32)?;
     }
-    net.linear(graph, "out", h, 1, Inits::zero_bias(weight)) // [N, 1]
-}
-
-/// The generator's last function.
-pub(super) fn output(kind: Output) -> Unary {
-    match kind {
-        Output::Tanh => Unary::Tanh,
-        Output::Sigmoid => Unary::Sigmoid,
-    }
+    let logits = net.linear(graph, "out", h, 1, Inits::zero_bias(weight))?; // [N, 1]
+    Ok(Judgement {
+        logits,
+        features: h,
+    })
 }
 
 /// What the last function maps to `x`.
 fn inverse(kind: Output, x: f32) -> f32 {
+    if kind == Output::Linear {
+        return x;
+    }
     let (low, high) = kind.range();
     let p = ((x - low) / (high - low)).clamp(MARGIN, 1.0 - MARGIN);
     let logit = (p / (1.0 - p)).ln();
     match kind {
         Output::Sigmoid => logit,
         // tanh(x) = 2 sigmoid(2 x) - 1
-        Output::Tanh => logit / 2.0,
+        _ => logit / 2.0,
     }
 }

@@ -2,11 +2,12 @@
 //! and a discriminator.
 
 mod dcgan;
+mod dense;
 mod goodfellow;
 
-use crate::config::{Architecture, Config};
+use crate::config::{Architecture, Config, Output};
 use crate::error::Result;
-use crate::graph::{Graph, NodeId};
+use crate::graph::{Graph, NodeId, Unary};
 use crate::nn::{Mode, Net};
 
 /// A pair of networks, described but not built.
@@ -18,16 +19,43 @@ pub struct Model {
     /// Mean real pixel per position in the generator's output range, where the
     /// output bias starts from it.
     mean_image: Option<Vec<f32>>,
+    /// Images that the discriminator judges together.
+    pack: usize,
+}
+
+/// What a discriminator says of images.
+#[derive(Clone, Copy, Debug)]
+pub struct Judgement {
+    /// `[N, 1]`: logits of being real, or a critic's scores.
+    pub logits: NodeId,
+    /// What the last layer sees.
+    pub features: NodeId,
+}
+
+impl From<NodeId> for Judgement {
+    /// Of a discriminator without hidden layers.
+    fn from(logits: NodeId) -> Self {
+        Self {
+            logits,
+            features: logits,
+        }
+    }
 }
 
 impl Model {
     /// The networks of a configuration for images of `channels`.
     pub fn new(config: &Config, channels: usize) -> Self {
         let size = config.data.size;
+        Self::of_images(config, [channels, size.height, size.width])
+    }
+
+    /// The networks of a configuration for images `[C, H, W]`.
+    pub fn of_images(config: &Config, image: [usize; 3]) -> Self {
         Self {
             config: config.model.clone(),
-            image: [channels, size.height, size.width],
+            image,
             mean_image: None,
+            pack: config.loss.pack,
         }
     }
 
@@ -57,18 +85,37 @@ impl Model {
         match self.config.architecture {
             Architecture::Mlp => goodfellow::generator(self, graph, net, z),
             Architecture::Dcgan => dcgan::generator(self, graph, net, z),
+            Architecture::Dense => dense::generator(self, graph, net, z),
         }
     }
 
-    /// Logits `[N, 1]` of images `[N, C, H, W]` being real.
+    /// Neighbouring images stacked along their channels, `[N, C, H, W]` to
+    /// `[N / pack, pack * C, H, W]`, as the discriminator takes them.
+    ///
+    /// # Errors
+    /// Where `pack` does not divide the batch.
+    pub fn packed(&self, graph: &mut Graph, x: NodeId) -> Result<NodeId> {
+        let [c, h, w] = self.image;
+        let batch = graph.shape(x)[0];
+        graph.reshape(x, [batch / self.pack, self.pack * c, h, w])
+    }
+
+    /// What the discriminator says of packed images.
     ///
     /// # Errors
     /// Where the configuration's sizes do not fit together.
-    pub fn discriminator(&self, graph: &mut Graph, net: &mut Net, x: NodeId) -> Result<NodeId> {
+    pub fn discriminator(&self, graph: &mut Graph, net: &mut Net, x: NodeId) -> Result<Judgement> {
         match self.config.architecture {
             Architecture::Mlp => goodfellow::discriminator(self, graph, net, x),
             Architecture::Dcgan => dcgan::discriminator(self, graph, net, x),
+            Architecture::Dense => dense::discriminator(self, graph, net, x),
         }
+    }
+
+    /// The two networks before they are built, G and D.
+    pub fn nets(&self, mode: Mode) -> [Net; 2] {
+        let [g, d] = ["G", "D"].map(|name| Net::new(name, mode));
+        [g, d.spectral(self.config.spectral_norm)]
     }
 
     /// Both networks built once, for their parameters.
@@ -77,11 +124,22 @@ impl Model {
     /// Where the configuration's sizes do not fit together.
     pub fn networks(&self) -> Result<[Net; 2]> {
         let mut graph = Graph::new();
-        let [mut g, mut d] = ["G", "D"].map(|name| Net::new(name, Mode::Train));
-        let z = graph.constant(0.0, [1, self.latent()]);
+        let [mut g, mut d] = self.nets(Mode::Train);
+        let batch = self.pack * self.config.minibatch_std.max(1);
+        let z = graph.constant(0.0, [batch, self.latent()]);
         let image = self.generator(&mut graph, &mut g, z)?;
+        let image = self.packed(&mut graph, image)?;
         self.discriminator(&mut graph, &mut d, image)?;
         Ok([g, d])
+    }
+}
+
+/// The generator's last function.
+fn output(graph: &mut Graph, kind: Output, x: NodeId) -> NodeId {
+    match kind {
+        Output::Tanh => graph.unary(Unary::Tanh, x),
+        Output::Sigmoid => graph.unary(Unary::Sigmoid, x),
+        Output::Linear => x,
     }
 }
 

@@ -13,7 +13,7 @@ pub use init::Init;
 
 use crate::error::{Error, Result};
 use crate::graph::{
-    ConvGeometry, Distribution, Graph, NodeId, Role, Scalar, Shape, StateId, Unary,
+    Binary, ConvGeometry, Distribution, Graph, NodeId, Role, Scalar, Shape, StateId, Unary,
 };
 
 /// Added to the variance in batch normalisation (PyTorch's default).
@@ -21,6 +21,12 @@ pub const BATCH_NORM_EPS: f32 = 1e-5;
 
 /// Share of the new batch in running statistics (PyTorch's `momentum`).
 pub const BATCH_NORM_MOMENTUM: f32 = 0.1;
+
+/// Added to the variance under the root in [`minibatch_std`] (Karras et al. 2018).
+const STD_EPS: f32 = 1e-8;
+
+/// Least length that a vector is divided by in spectral normalisation (PyTorch).
+const SPECTRAL_EPS: f32 = 1e-12;
 
 /// A tensor that a network keeps.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,6 +39,13 @@ pub struct Parameter {
     pub init: Init,
     /// Trained, or only kept (running statistics).
     pub role: Role,
+}
+
+impl Parameter {
+    /// Whether it is a trained tensor of the network with this prefix.
+    pub fn is_of(&self, net: &str) -> bool {
+        self.role == Role::Parameter && self.name.split('.').next() == Some(net)
+    }
 }
 
 /// How batch normalisation and dropout behave.
@@ -50,9 +63,12 @@ pub enum Mode {
 pub struct Net {
     prefix: String,
     mode: Mode,
+    spectral: bool,
     parameters: Vec<(Parameter, StateId)>,
     /// Latest value of each running statistic in this graph.
     running: Vec<(StateId, NodeId)>,
+    /// What stands for parameters instead of their states.
+    moved: Vec<(StateId, NodeId)>,
 }
 
 /// Geometry of a square convolution, `kernel` by `kernel`, the same pad on all
@@ -97,9 +113,26 @@ impl Net {
         Self {
             prefix: prefix.into(),
             mode,
+            spectral: false,
             parameters: Vec::new(),
             running: Vec::new(),
+            moved: Vec::new(),
         }
+    }
+
+    /// Divides every weight by its largest singular value from here on (Miyato
+    /// et al. 2018, algorithm 1), under the names of PyTorch's
+    /// `nn.utils.spectral_norm`: `weight_orig`, `weight_u`, `weight_v`.
+    #[must_use]
+    pub fn spectral(mut self, on: bool) -> Self {
+        self.spectral = on;
+        self
+    }
+
+    /// Puts other nodes in the place of trained parameters, for what is built
+    /// from here on.
+    pub fn replace(&mut self, parameters: Vec<(StateId, NodeId)>) {
+        self.moved = parameters;
     }
 
     /// All tensors seen so far, in the order of their first use.
@@ -167,7 +200,67 @@ impl Net {
         init: Init,
     ) -> Result<NodeId> {
         let id = self.tensor(graph, name, shape.into(), init, Role::Parameter)?;
-        Ok(graph.state(id))
+        let moved = self.moved.iter().find(|(known, _)| *known == id);
+        Ok(moved.map_or_else(|| graph.state(id), |&(_, node)| node))
+    }
+
+    /// The weight of a layer; of `[out, ...]`, as a matrix of `out` rows, the
+    /// largest singular value is 1 with [`Net::spectral`].
+    fn weight(
+        &mut self,
+        graph: &mut Graph,
+        layer: &str,
+        shape: impl Into<Shape>,
+        init: Init,
+    ) -> Result<NodeId> {
+        if !self.spectral {
+            return self.parameter(graph, format!("{layer}.weight"), shape, init);
+        }
+        let weight = self.parameter(graph, format!("{layer}.weight_orig"), shape, init)?;
+        let shape = graph.shape(weight).clone();
+        let (rows, columns) = (shape[0], shape.numel() / shape[0].max(1));
+        let start = Init::Normal {
+            mean: 0.0,
+            std: 1.0,
+        };
+        let [u_id, v_id] = [("weight_u", rows), ("weight_v", columns)].map(|(tensor, len)| {
+            let name = format!("{layer}.{tensor}");
+            self.tensor(graph, name, [len].into(), start.clone(), Role::Buffer)
+        });
+        let (u_id, v_id) = (u_id?, v_id?);
+        let matrix = graph.reshape(weight, [rows, columns])?;
+        let (mut u, mut v) = (self.latest(graph, u_id), self.latest(graph, v_id));
+        u = graph.reshape(u, [1, rows])?;
+        v = graph.reshape(v, [1, columns])?;
+        if self.mode == Mode::Train {
+            let constant = graph.stop_gradient(matrix);
+            v = graph.matmul(u, constant, false, false)?;
+            v = direction(graph, v)?;
+            u = graph.matmul(v, constant, false, true)?;
+            u = direction(graph, u)?;
+            for (id, node, len) in [(u_id, u, rows), (v_id, v, columns)] {
+                let node = graph.reshape(node, [len])?;
+                self.keep(id, node);
+            }
+        }
+        let image = graph.matmul(v, matrix, false, true)?; // [1, rows]
+        let products = graph.mul(image, u)?;
+        let sigma = graph.sum_all(products)?;
+        graph.div(weight, sigma)
+    }
+
+    /// A running statistic as the last layer left it.
+    fn latest(&self, graph: &mut Graph, id: StateId) -> NodeId {
+        let latest = self.running.iter().find(|(known, _)| *known == id);
+        latest.map_or_else(|| graph.state(id), |&(_, node)| node)
+    }
+
+    /// Sets a running statistic for the next layer and the next step.
+    fn keep(&mut self, id: StateId, node: NodeId) {
+        match self.running.iter_mut().find(|(known, _)| *known == id) {
+            Some((_, latest)) => *latest = node,
+            None => self.running.push((id, node)),
+        }
     }
 
     /// `x W^T + b` of `x [N, in]`, weight `[out, in]`, bias `[out]` if it has
@@ -181,7 +274,7 @@ impl Net {
         Inits { weight, bias }: Inits,
     ) -> Result<NodeId> {
         let inputs = *graph.shape(x).last().unwrap_or(&0);
-        let weight = self.parameter(graph, format!("{layer}.weight"), [out, inputs], weight)?;
+        let weight = self.weight(graph, layer, [out, inputs], weight)?;
         let y = graph.matmul(x, weight, false, true)?;
         let Some(bias) = bias else { return Ok(y) };
         let bias = self.parameter(graph, format!("{layer}.bias"), [out], bias)?;
@@ -214,12 +307,7 @@ impl Net {
                         ),
                     )
                 })?;
-        let weight = self.parameter(
-            graph,
-            format!("{layer}.weight"),
-            [out, channels, kernel, kernel],
-            weight,
-        )?;
+        let weight = self.weight(graph, layer, [out, channels, kernel, kernel], weight)?;
         let y = graph.conv2d(x, weight, geometry)?;
         self.channel_bias(graph, layer, y, out, bias)
     }
@@ -332,19 +420,53 @@ impl Net {
             let seen = graph.slice(stats, &[row, 0], [1, channels])?;
             let seen = graph.reshape(seen, [channels])?;
             let seen = graph.scale(seen, BATCH_NORM_MOMENTUM * factor);
-            let latest = self.running.iter().position(|(known, _)| *known == id);
-            let old = match latest {
-                Some(index) => self.running[index].1,
-                None => graph.state(id),
-            };
+            let old = self.latest(graph, id);
             let kept = graph.scale(old, 1.0 - BATCH_NORM_MOMENTUM);
             let new = graph.add(kept, seen)?;
-            match latest {
-                Some(index) => self.running[index].1 = new,
-                None => self.running.push((id, new)),
-            }
+            self.keep(id, new);
         }
         graph.batch_norm(x, gain, offset, BATCH_NORM_EPS)
+    }
+
+    /// Normalisation over each of `groups` groups of channels of each image of
+    /// `x [N, C, H, W]`, with a gain and an offset a channel, as
+    /// `nn.GroupNorm(groups, C)` (Wu and He 2018). One group is layer
+    /// normalisation, `C` groups are instance normalisation.
+    ///
+    /// # Errors
+    /// Where `groups` does not divide the channels.
+    pub fn group_norm(
+        &mut self,
+        graph: &mut Graph,
+        layer: &str,
+        x: NodeId,
+        groups: usize,
+        gain: Init,
+    ) -> Result<NodeId> {
+        let shape = graph.shape(x).clone();
+        let [channels, ..] = image(graph, "GroupNorm", x)?;
+        if groups == 0 || channels % groups != 0 {
+            return Err(Error::shape(
+                "GroupNorm",
+                format!("{channels} channels do not divide into {groups} groups"),
+            ));
+        }
+        let gain = self.parameter(graph, format!("{layer}.weight"), [channels], gain)?;
+        let zero = Init::Constant(0.0);
+        let offset = self.parameter(graph, format!("{layer}.bias"), [channels], zero)?;
+        let rows = graph.reshape(x, [shape[0], groups, shape.numel() / shape[0] / groups])?;
+        let mean = graph.mean(rows, &[2])?;
+        let centred = graph.sub(rows, mean)?;
+        let squares = graph.square(centred);
+        let variance = graph.mean(squares, &[2])?;
+        let variance = graph.binary_scalar(Binary::Add, variance, BATCH_NORM_EPS);
+        let scale = graph.unary(Unary::Rsqrt, variance);
+        let rows = graph.mul(centred, scale)?;
+        let y = graph.reshape(rows, shape)?;
+        let gain = graph.per_channel(gain, y)?;
+        let y = graph.mul(y, gain)?;
+        let offset = graph.per_channel(offset, y)?;
+        graph.add(y, offset)
     }
 
     /// Drops elements with probability `p` and divides the others by `1 - p`,
@@ -386,6 +508,45 @@ pub fn maxout(graph: &mut Graph, x: NodeId, pieces: usize) -> Result<NodeId> {
     let pairs = graph.reshape(x, [batch, features / pieces, pieces])?;
     let largest = graph.max(pairs, &[2])?;
     graph.reshape(largest, [batch, features / pieces])
+}
+
+/// `x [N, C, H, W]` with one more channel: the standard deviation over each
+/// `group` of neighbouring images, averaged over all features (Karras et al.
+/// 2018, section 3).
+///
+/// # Errors
+/// Where `group` does not divide the batch.
+pub fn minibatch_std(graph: &mut Graph, x: NodeId, group: usize) -> Result<NodeId> {
+    let shape = graph.shape(x).clone();
+    let [_, h, w] = image(graph, "MinibatchStd", x)?;
+    let batch = shape[0];
+    if group == 0 || batch % group != 0 {
+        return Err(Error::shape(
+            "MinibatchStd",
+            format!("{batch} images do not divide into groups of {group}"),
+        ));
+    }
+    let (groups, features) = (batch / group, shape.numel() / batch);
+    let rows = graph.reshape(x, [groups, group, features])?;
+    let mean = graph.mean(rows, &[1])?;
+    let centred = graph.sub(rows, mean)?;
+    let squares = graph.square(centred);
+    let variance = graph.mean(squares, &[1])?;
+    let variance = graph.binary_scalar(Binary::Add, variance, STD_EPS);
+    let deviation = graph.unary(Unary::Sqrt, variance);
+    let mean = graph.mean(deviation, &[2])?; // [groups, 1, 1]
+    let mean = graph.broadcast(mean, [groups, group, h * w])?;
+    let channel = graph.reshape(mean, [batch, 1, h, w])?;
+    graph.concat(&[x, channel], 1)
+}
+
+/// A row vector divided by its length.
+fn direction(graph: &mut Graph, x: NodeId) -> Result<NodeId> {
+    let squares = graph.square(x);
+    let sum = graph.sum(squares, &[1])?;
+    let length = graph.unary(Unary::Sqrt, sum);
+    let length = graph.binary_scalar(Binary::Max, length, SPECTRAL_EPS);
+    graph.div(x, length)
 }
 
 /// `[N, ...]` to `[N, features]`.

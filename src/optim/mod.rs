@@ -52,12 +52,17 @@ pub fn ema_decay(decay: f64, t: u64) -> f32 {
     decay.min(t as f64 / (t as f64 + 9.0)) as f32
 }
 
-/// One update of all parameters of network `net` (`G` or `D`), and of its
-/// moving average where it has one.
+/// One update of all parameters of network `net` (`G` or `D`), kept between
+/// minus `clip` and `clip`, and of its moving average where it has one.
 ///
 /// # Errors
 /// None for places laid out by `gan::Layout`.
-pub fn recording(config: &Optimizer, places: &Places, net: &str) -> Result<Recording> {
+pub fn recording(
+    config: &Optimizer,
+    clip: Option<f64>,
+    places: &Places,
+    net: &str,
+) -> Result<Recording> {
     let update = |rule: Rule, weight_decay: f64, groups: &[String], label: &str| -> Vec<Command> {
         let slices: Vec<Vec<Slice>> = groups.iter().map(|group| places.group(group)).collect();
         (0..slices[0].len())
@@ -66,7 +71,7 @@ pub fn recording(config: &Optimizer, places: &Places, net: &str) -> Result<Recor
                     rule,
                     len: slices[0][chunk].len,
                     weight_decay,
-                    clip: None,
+                    clip: if rule == Rule::Ema { None } else { clip },
                 };
                 let launch = update.launch();
                 let bindings = slices

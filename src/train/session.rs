@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use crate::config::{Config, Update};
+use crate::config::{Config, Penalty, Update};
 use crate::error::{Error, Result};
-use crate::gan::{self, Layout, METRICS, Metric, Programs, latent};
+use crate::gan::{self, Layout, METRICS, Metric, latent};
 use crate::gpu::{Executable, Gpu, Memory, Readback};
 use crate::graph::{Plan, Program, Shape};
 use crate::models::Model;
@@ -34,7 +34,7 @@ pub struct Counters {
 pub struct Blueprint {
     /// Persistent tensors.
     pub layout: Layout,
-    /// Recordings by name: `d`, `g` or `both`, `update D`, `update G`, `sample`.
+    /// Recordings by name: those of [`gan::programs`], `update D`, `update G`, `sample`.
     pub recordings: Vec<(&'static str, Recording)>,
     /// Bytes by use.
     pub memory: MemoryPlan,
@@ -63,10 +63,10 @@ impl Blueprint {
             ],
         )?;
         let plan = |program: &Program| Plan::new(program, &layout.places, facts);
-        let mut plans = match Programs::new(config, model)? {
-            Programs::Alternating { d, g } => vec![("d", plan(&d)?), ("g", plan(&g)?)],
-            Programs::Simultaneous { both, d } => vec![("both", plan(&both)?), ("d", plan(&d)?)],
-        };
+        let mut plans = Vec::new();
+        for (name, program) in gan::programs(config, model)? {
+            plans.push((name, plan(&program)?));
+        }
         let prefix = if config.train.ema_decay > 0.0 {
             "G_ema"
         } else {
@@ -84,14 +84,14 @@ impl Blueprint {
             .into_iter()
             .map(|(name, plan)| (name, plan.recording))
             .collect();
-        recordings.push((
-            "update D",
-            optim::recording(&config.optimizer.d, &layout.places, "D")?,
-        ));
-        recordings.push((
-            "update G",
-            optim::recording(&config.optimizer.g, &layout.places, "G")?,
-        ));
+        let clip = config.weight_clip();
+        for (name, optimizer, net, clip) in [
+            ("update D", &config.optimizer.d, "D", clip),
+            ("update G", &config.optimizer.g, "G", None),
+        ] {
+            let recording = optim::recording(optimizer, clip, &layout.places, net)?;
+            recordings.push((name, recording));
+        }
         Ok(Self {
             layout,
             recordings,
@@ -156,9 +156,14 @@ impl Session {
             counters: Counters::default(),
         };
         for parameter in session.blueprint.layout.parameters.iter().flatten() {
-            let values = parameter
+            let mut values = parameter
                 .init
                 .draw(&parameter.shape, config.seed, &parameter.name);
+            if let (true, Some(clip)) = (parameter.is_of("D"), config.weight_clip()) {
+                for value in &mut values {
+                    *value = value.clamp(-clip as f32, clip as f32);
+                }
+            }
             session.write(&parameter.name, &values)?;
             let average = parameter.name.replacen("G.", "G_ema.", 1);
             if average != parameter.name && session.blueprint.layout.places.get(&average).is_some()
@@ -282,6 +287,10 @@ impl Session {
             self.config.seed,
         );
         self.write("z", &z)?;
+        if self.config.loss.instance_noise > 0.0 {
+            let std = self.config.loss.noise(self.counters.step) as f32;
+            self.write("noise", &[std])?;
+        }
         Ok(Drawn {
             z,
             draw,
@@ -310,8 +319,11 @@ impl Session {
     pub fn discriminator_step(&mut self, real: &[f32]) -> Result<Drawn> {
         let mut drawn = self.draw()?;
         self.write_real(real)?;
+        let every = self.config.loss.penalty_every;
+        let rarely = self.config.loss.penalty != Penalty::None && every > 1;
+        let penalised = rarely && self.counters.d_updates.is_multiple_of(every);
         self.run(
-            "d",
+            if penalised { "d penalty" } else { "d" },
             StepValues {
                 counter: drawn.draw,
                 ..StepValues::default()

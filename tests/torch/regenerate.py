@@ -54,7 +54,25 @@ CASES = {
         --set optimizer.d.kind=sgd --set optimizer.d.lr=0.02 --set optimizer.d.lr_decay=1.02
         --set optimizer.d.momentum=0.5 --set optimizer.d.momentum_final=0.9
         --set optimizer.d.momentum_steps=20 --set optimizer.d.weight_decay=1e-2""",
+    # Losses, penalties and stabilisers, all of them in as few runs as may be.
+    "wgan": "--preset wgan --batch 8 --set model.width=4 --set loss.weight_clip=0.03",
+    "wgan-gp": "--preset wgan-gp --batch 8 --set model.width=4",
+    "sngan": "--preset sngan --batch 8 --set model.width=4",
+    "relativistic": """--preset dcgan28 --batch 8 --set model.width=4 --set loss.kind=relativistic
+        --set model.stem=conv --set data.size=16 --set model.norm_d=layer
+        --set loss.penalty=r1 --set loss.penalty_every=4 --set loss.pack=2
+        --set model.minibatch_std=2""",
+    "feature-matching": """--preset dcgan28 --batch 8 --set model.width=4
+        --set loss.kind=feature-matching --set loss.augment=all --set loss.instance_noise=0.1
+        --set loss.instance_noise_steps=10 --set model.norm_d=group --set model.norm_groups=2""",
+    "dragan": """--preset dcgan28 --batch 8 --set model.width=4 --set loss.penalty=dragan
+        --set loss.kind=hinge --set train.update=simultaneous --set model.norm_d=instance""",
+    "r2": """--preset dcgan28 --batch 8 --set model.width=4 --set loss.penalty=r2
+        --set loss.kind=least-squares --set model.norm_d=none --set loss.real_label=0.9""",
+    "unrolled": """--preset dcgan28 --batch 8 --set model.width=4 --set train.unroll=3
+        --set model.norm_d=layer""",
 }
+
 
 
 def program():
@@ -157,7 +175,7 @@ def check_init(gpugan, name, arguments):
     trace = traced(gpugan, arguments, 1)
     torch.manual_seed(1)
     # PyTorch's own initial weights, with the batch counters of its BatchNorm.
-    nets = replay.networks(trace.config, trace.image(), replay.Masks(0))
+    nets = replay.networks(trace.config, trace.image(), replay.Draws(0))
     state = {
         f"{prefix}.{tensor}": value
         for prefix, net in zip("GD", nets)

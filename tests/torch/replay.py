@@ -30,12 +30,12 @@ TOLERANCE = 1e-3
 ROUNDING = 1e-7
 
 
-# --- The random numbers of dropout -------------------------------------------
+# --- Random numbers ----------------------------------------------------------
 
 
-def uniform(count, stream, counter, seed):
+def words(count, stream, counter, seed):
     """pcg4d (Jarzynski and Olano 2020) of (element, stream, counter, seed): the
-    first of four words, as a multiple of 2^-24 in [0, 1)."""
+    first two of four words, as whole multiples of 2^-24 below 1."""
     v = [np.arange(count, dtype=np.uint32)]
     v += [np.full(count, x, dtype=np.uint32) for x in (stream, counter, seed)]
     v = [x * np.uint32(1664525) + np.uint32(1013904223) for x in v]
@@ -47,26 +47,39 @@ def uniform(count, stream, counter, seed):
     mix()
     v = [x ^ (x >> np.uint32(16)) for x in v]
     mix()
-    return (v[0] >> np.uint32(8)).astype(np.float32) * np.float32(2**-24)
+    return v[0] >> np.uint32(8), v[1] >> np.uint32(8)
 
 
-class Masks:
-    """Dropout masks in the order in which a program draws them."""
+class Draws:
+    """Random tensors in the order in which a program draws them."""
 
     def __init__(self, seed):
         self.seed, self.counter, self.stream = seed, 0, 0
 
     def restart(self, counter):
-        """The masks of one update."""
+        """The draws of one update."""
         self.counter, self.stream = counter, 0
+
+    def words(self, shape):
+        drawn = words(math.prod(shape), self.stream, self.counter, self.seed)
+        self.stream += 1
+        return drawn
+
+    def uniform(self, shape, like):
+        first = self.words(shape)[0].astype(np.float32) * np.float32(2**-24)
+        return torch.from_numpy(first).to(like.dtype).reshape(shape)
+
+    def normal(self, shape, like):
+        first, second = (word.astype(np.float64) for word in self.words(shape))
+        radius = np.sqrt(-2 * np.log((first + 1) * 2.0**-24))
+        drawn = radius * np.cos(2 * np.pi * second * 2.0**-24)
+        return torch.from_numpy(drawn).to(like.dtype).reshape(shape)
 
     def drop(self, x, p):
         if p == 0:
             return x
         kept = np.float32(1) - np.float32(p)
-        mask = uniform(x.numel(), self.stream, self.counter, self.seed) < kept
-        self.stream += 1
-        mask = torch.from_numpy(mask).to(x.dtype).reshape(x.shape)
+        mask = (self.uniform(x.shape, x) < kept).to(x.dtype)
         return x * mask / float(kept)
 
 
@@ -89,10 +102,10 @@ class MlpGenerator(nn.Module):
 
 
 class MaxoutDiscriminator(nn.Module):
-    def __init__(self, config, image, masks):
+    def __init__(self, config, image, draws):
         super().__init__()
         model = config["model"]
-        self.masks = masks
+        self.draws = draws
         self.p_input, self.p_hidden = model["dropout_input"], model["dropout_hidden"]
         units, self.pieces = model["maxout_units"], model["maxout_pieces"]
         inputs = [math.prod(image), units]
@@ -100,10 +113,11 @@ class MaxoutDiscriminator(nn.Module):
         self.out = nn.Linear(units, 1)
 
     def forward(self, x):
-        h = self.masks.drop(x.flatten(1), self.p_input)
+        h = self.draws.drop(x.flatten(1), self.p_input)
         for layer in self.maxout:
             h = layer(h).unflatten(1, (-1, self.pieces)).amax(2)
-            h = self.masks.drop(h, self.p_hidden)
+            h = self.draws.drop(h, self.p_hidden)
+        self.seen = h
         return self.out(h)
 
 
@@ -145,24 +159,63 @@ class DcganDiscriminator(nn.Module):
         super().__init__()
         model = config["model"]
         doublings, channels = doublings_of(model, image), model["width"]
-        linear = model["stem"] == "linear"
+        linear, norm = model["stem"] == "linear", model["norm_d"]
         layers = [nn.Conv2d(image[0], channels, 4, 2, 1, bias=linear), nn.LeakyReLU(0.2)]
         for _ in range(1, doublings):
-            layers += [
-                nn.Conv2d(channels, 2 * channels, 4, 2, 1, bias=False),
-                nn.BatchNorm2d(2 * channels),
-                nn.LeakyReLU(0.2),
-            ]
+            layers += [nn.Conv2d(channels, 2 * channels, 4, 2, 1, bias=norm == "none")]
             channels *= 2
+            layers += normalisation(norm, channels, model["norm_groups"])
+            layers += [nn.LeakyReLU(0.2)]
+        self.group = model["minibatch_std"]
+        extra = 1 if self.group > 0 else 0
         if linear:
-            last = channels * (image[1] >> doublings) * (image[2] >> doublings)
-            layers += [nn.Flatten(), nn.Linear(last, 1)]
+            pixels = (image[1] >> doublings) * (image[2] >> doublings)
+            layers += [nn.Flatten(), nn.Linear((channels + extra) * pixels, 1)]
         else:
-            layers += [nn.Conv2d(channels, 1, 4, 1, 0, bias=False)]
+            layers += [nn.Conv2d(channels + extra, 1, 4, 1, 0, bias=False)]
+        self.features = len(layers) - (2 if linear else 1)
         self.main = nn.Sequential(*layers)
 
     def forward(self, x):
-        return self.main(x).flatten(1)
+        for layer in self.main[: self.features]:
+            x = layer(x)
+        self.seen = x
+        if self.group > 0:
+            groups = x.unflatten(0, (-1, self.group))
+            deviation = (groups.var(1, unbiased=False) + 1e-8).sqrt().mean((1, 2, 3))
+            channel = deviation.repeat_interleave(self.group)[:, None, None, None]
+            x = torch.cat([x, channel.expand(-1, 1, *x.shape[2:])], 1)
+        for layer in self.main[self.features :]:
+            x = layer(x)
+        return x.flatten(1)
+
+
+def normalisation(kind, channels, groups):
+    if kind == "none":
+        return []
+    if kind == "batch":
+        return [nn.BatchNorm2d(channels)]
+    return [nn.GroupNorm({"layer": 1, "instance": channels, "group": groups}[kind], channels)]
+
+
+class Dense(nn.Module):
+    """Both networks of the plane."""
+
+    def __init__(self, inputs, hidden, outputs, shape):
+        super().__init__()
+        layers = []
+        for units in hidden:
+            layers += [nn.Linear(inputs, units), nn.ReLU()]
+            inputs = units
+        self.main = nn.Sequential(*layers, nn.Linear(inputs, outputs))
+        self.shape = shape
+
+    def forward(self, x):
+        x = x.flatten(1)
+        for layer in self.main[:-1]:
+            x = layer(x)
+        self.seen = x
+        return self.main[-1](x).reshape(-1, *self.shape)
 
 
 def doublings_of(model, image):
@@ -170,14 +223,27 @@ def doublings_of(model, image):
 
 
 def output(model):
-    return nn.Sigmoid() if model["output"] == "sigmoid" else nn.Tanh()
+    return {"sigmoid": nn.Sigmoid, "tanh": nn.Tanh, "linear": nn.Identity}[model["output"]]()
 
 
-def networks(config, image, masks):
+def networks(config, image, draws):
     """(G, D) of a configuration for images [C, H, W]."""
-    if config["model"]["architecture"] == "mlp":
-        return MlpGenerator(config, image), MaxoutDiscriminator(config, image, masks)
-    return DcganGenerator(config, image), DcganDiscriminator(config, image)
+    model, kind = config["model"], config["model"]["architecture"]
+    seen = (image[0] * config["loss"]["pack"], *image[1:])
+    if kind == "mlp":
+        pair = MlpGenerator(config, image), MaxoutDiscriminator(config, seen, draws)
+    elif kind == "dense":
+        pair = (
+            Dense(model["latent"], model["hidden_g"], math.prod(image), image),
+            Dense(math.prod(seen), model["hidden_d"], 1, (1,)),
+        )
+    else:
+        pair = DcganGenerator(config, image), DcganDiscriminator(config, seen)
+    if model["spectral_norm"]:
+        for layer in list(pair[1].modules()):
+            if isinstance(layer, (nn.Linear, nn.Conv2d)):
+                nn.utils.spectral_norm(layer)
+    return pair
 
 
 # --- The updates -------------------------------------------------------------
@@ -249,10 +315,109 @@ class Trace:
         return next(tuple(u["real"].shape[1:]) for u in self.updates if "real" in u)
 
 
+# --- Losses, penalties, augmentation -----------------------------------------
+
+
 def bce(logits, target):
     return nn.functional.binary_cross_entropy_with_logits(
         logits, torch.full_like(logits, target)
     )
+
+
+def relativistic(for_one, for_zero):
+    return bce(for_one - for_zero.mean(), 1.0) + bce(for_zero - for_one.mean(), 0.0)
+
+
+def discriminator_loss(config, real, fake):
+    kind, label = config["kind"], config["real_label"]
+    if kind == "relativistic":
+        loss = relativistic(real, fake)
+    elif kind == "least-squares":
+        loss = ((real - label) ** 2).mean() / 2 + (fake**2).mean() / 2
+    elif kind == "hinge":
+        loss = (1 - real).relu().mean() + (1 + fake).relu().mean()
+    elif kind == "wasserstein":
+        loss = fake.mean() - real.mean()
+    else:
+        loss = bce(real, label) + bce(fake, 0.0)
+    return config["d_weight"] * loss
+
+
+def generator_loss(kind, real, fake):
+    """Of pairs (logits, features)."""
+    logits = fake[0]
+    if kind == "minimax":
+        return -bce(logits, 0.0)
+    if kind == "relativistic":
+        return relativistic(logits, real[0])
+    if kind == "least-squares":
+        return ((logits - 1) ** 2).mean() / 2
+    if kind in ("hinge", "wasserstein"):
+        return -logits.mean()
+    if kind == "feature-matching":
+        return ((real[1].mean(0) - fake[1].mean(0)) ** 2).sum()
+    return bce(logits, 1.0)
+
+
+def penalty(kind, real, fake, net, draws):
+    """The mean penalty on the gradient of `net`, to be differentiated again."""
+    one = (len(real), 1, 1, 1)
+    if kind == "r1":
+        at = real
+    elif kind == "r2":
+        at = fake
+    elif kind == "dragan":
+        way, noise = draws.uniform(one, real), draws.uniform(real.shape, real)
+        step = 0.5 * (real.var(unbiased=False) + 1e-12).sqrt()
+        at = real + way * (noise * step)
+    else:
+        at = real + draws.uniform(one, real) * (fake - real)
+    at = at.detach().requires_grad_()
+    (gradient,) = torch.autograd.grad(net(at).sum(), at, create_graph=True)
+    squares = gradient.pow(2).sum((1, 2, 3))
+    if kind in ("r1", "r2"):
+        return squares.mean() / 2
+    excess = (squares + 1e-12).sqrt() - 1
+    if kind == "gradient-one-sided":
+        excess = excess.relu()
+    return excess.pow(2).mean()
+
+
+def augment(kind, x, draws):
+    n, c, h, w = x.shape
+    one = (n, 1, 1, 1)
+    if kind in ("color", "all"):
+        x = x + (draws.uniform(one, x) - 0.5)
+        if c > 1:
+            mean = x.mean(1, keepdim=True)
+            x = mean + (x - mean) * (2 * draws.uniform(one, x))
+        mean = x.mean((1, 2, 3), keepdim=True)
+        x = mean + (x - mean) * (draws.uniform(one, x) + 0.5)
+    if kind in ("translation", "all"):
+        def shifts(side):
+            most = side // 8
+            by = draws.uniform((n,), torch.zeros(())) * (2 * most + 1)
+            return (by.floor() - most).long()
+
+        right, down = shifts(w), shifts(h)
+        padded = nn.functional.pad(x, (w // 8, w // 8, h // 8, h // 8))
+        x = torch.stack([
+            image[:, h // 8 - d : h // 8 - d + h, w // 8 - r : w // 8 - r + w]
+            for image, d, r in zip(padded, down.tolist(), right.tolist())
+        ])
+    if kind in ("cutout", "all"):
+        def inside(side, axis):
+            at = torch.arange(side, dtype=torch.float32) + 0.5
+            centre = draws.uniform((n, 1), torch.zeros(())) * side
+            shape = [n, 1, 1, 1]
+            shape[axis] = side
+            return ((at - centre).abs() < (side // 2) / 2).reshape(shape)
+
+        x = x * ~(inside(h, 2) & inside(w, 3))
+    return x
+
+
+# --- The run -----------------------------------------------------------------
 
 
 class Replay:
@@ -260,8 +425,8 @@ class Replay:
 
     def __init__(self, trace, dtype):
         self.trace, self.dtype, self.config = trace, dtype, trace.config
-        self.masks = Masks(trace.seed)
-        pair = networks(self.config, trace.image(), self.masks)
+        self.draws = Draws(trace.seed)
+        pair = networks(self.config, trace.image(), self.draws)
         self.nets = dict(zip("GD", pair))
         self.optimizers = {}
         for name, net in self.nets.items():
@@ -273,7 +438,7 @@ class Replay:
         if self.config["train"]["ema_decay"] > 0:
             self.average = copy.deepcopy(self.nets["G"])
             self.average.load_state_dict(trace.state("before", "G_ema"), strict=True)
-        self.metrics, self.steps, self.g_updates = {}, [], 0
+        self.metrics, self.steps, self.g_updates, self.d_updates = {}, [], 0, 0
 
     @torch.no_grad()
     def disturb(self, size, seed):
@@ -303,32 +468,76 @@ class Replay:
                 self.steps.append(dict(self.metrics))
         return self.steps
 
-    def gradients(self, update, roles, draw):
-        net_g, net_d = self.nets["G"], self.nets["D"]
+    def judge(self, images):
+        """(logits, features) of packed images as the discriminator sees them."""
         loss = self.config["loss"]
-        self.masks.restart(draw)
-        fake = net_g(update["z"].to(self.dtype))
+        images = augment(loss["augment"], images, self.draws)
+        if loss["instance_noise"] > 0:
+            std = loss["instance_noise"]
+            if loss["instance_noise_steps"] > 0:
+                std *= 1 - min(len(self.steps) / loss["instance_noise_steps"], 1)
+            images = images + std * self.draws.normal(images.shape, images)
+        logits = self.nets["D"](images)
+        return logits, self.nets["D"].seen
+
+    def look_ahead(self, real, fake):
+        """The discriminator's parameters after updates that gradients pass."""
+        net = self.nets["D"]
+        names = [name for name, _ in net.named_parameters()]
+        moved = list(net.parameters())
+        for _ in range(self.config["train"]["unroll"]):
+            both = [
+                torch.func.functional_call(net, dict(zip(names, moved)), (images,))
+                for images in (real, fake)
+            ]
+            loss = discriminator_loss(self.config["loss"], *both)
+            gradients = torch.autograd.grad(loss, moved, create_graph=True)
+            rate = self.config["train"]["unroll_lr"]
+            moved = [value - rate * g for value, g in zip(moved, gradients)]
+        return dict(zip(names, moved))
+
+    def gradients(self, update, roles, draw):
+        loss = self.config["loss"]
+        self.draws.restart(draw)
+        fake = self.nets["G"](update["z"].to(self.dtype))
+
+        def packed(images):
+            return images.reshape(-1, loss["pack"] * images.shape[1], *images.shape[2:])
+
+        fake = packed(fake)
         losses = {}
         if "D" in roles:
-            real = update["real"].to(self.dtype)
+            self.real = update["real"].to(self.dtype)
             if self.config["model"]["output"] == "sigmoid":
-                real = (real + 1) / 2
-            on_real = net_d(real)
-        on_fake = net_d(fake)
-        if "D" in roles:
-            sum_of_losses = bce(on_real, loss["real_label"]) + bce(on_fake, 0.0)
-            losses["D"] = loss["d_weight"] * sum_of_losses
-            self.metrics["d_real"] = on_real.sigmoid().mean().item()
-            self.metrics["d_fake"] = on_fake.sigmoid().mean().item()
+                self.real = (self.real + 1) / 2
+            on_real = self.judge(packed(self.real))
+            on_fake = self.judge(fake)
+            losses["D"] = discriminator_loss(loss, on_real[0], on_fake[0])
+            self.metrics["loss_d"] = losses["D"].item()
+            plain = loss["kind"] in ("least-squares", "hinge", "wasserstein")
+            for name, (logits, _) in (("d_real", on_real), ("d_fake", on_fake)):
+                self.metrics[name] = (logits if plain else logits.sigmoid()).mean().item()
+            every = 1 if "G" in roles else loss["penalty_every"]
+            if loss["penalty"] != "none" and self.d_updates % every == 0:
+                value = penalty(
+                    loss["penalty"], packed(self.real), fake, self.nets["D"], self.draws
+                )
+                losses["D"] = losses["D"] + loss["penalty_weight"] * every * value
         if "G" in roles:
-            minimax = loss["kind"] == "minimax"
-            losses["G"] = -bce(on_fake, 0.0) if minimax else bce(on_fake, 1.0)
+            compares = loss["kind"] in ("relativistic", "feature-matching")
+            if "D" not in roles and self.config["train"]["unroll"] > 0:
+                moved = self.look_ahead(packed(self.real), fake)
+                on_fake = torch.func.functional_call(self.nets["D"], moved, (fake,)), None
+            elif "D" not in roles:
+                on_fake = self.judge(fake)
+                on_real = self.judge(packed(self.real)) if compares else None
+            losses["G"] = generator_loss(loss["kind"], on_real if compares else None, on_fake)
+            self.metrics["loss_g"] = losses["G"].item()
         for role, value in losses.items():
-            self.metrics[f"loss_{role.lower()}"] = value.item()
             parameters = list(self.nets[role].parameters())
-            gradients = torch.autograd.grad(value, parameters, retain_graph=True)
+            gradients = torch.autograd.grad(value, parameters, retain_graph=True, allow_unused=True)
             for parameter, gradient in zip(parameters, gradients):
-                parameter.grad = gradient
+                parameter.grad = torch.zeros_like(parameter) if gradient is None else gradient
 
     def step(self, role, values):
         learning_rate, momentum = values[:2].tolist()
@@ -337,6 +546,13 @@ class Replay:
             if "momentum" in group and self.config["optimizer"][role.lower()]["kind"] == "sgd":
                 group["momentum"] = momentum
         self.optimizers[role].step()
+        clip = self.config["loss"]["weight_clip"]
+        if role == "D":
+            self.d_updates += 1
+            if clip > 0:
+                with torch.no_grad():
+                    for parameter in self.nets["D"].parameters():
+                        parameter.clamp_(-clip, clip)
         if role == "G":
             self.g_updates += 1
         if role == "G" and self.average is not None:
@@ -384,7 +600,8 @@ def compare(replay, metrics, state, rounding=ROUNDING, say=print):
     theirs = replay.state()
     assert state.keys() == theirs.keys(), state.keys() ^ theirs.keys()
     for name, tensor in theirs.items():
-        largest = tensor.abs().max().item()
+        # Zeros that nothing moves, as a critic's last bias, have no largest.
+        largest = tensor.abs().max().item() or 1.0
         difference = (state[name].to(tensor.dtype) - tensor).abs().max().item()
         error = 0.0 if difference <= rounding else difference / largest
         moved = (tensor - replay.trace.tensors[f"before.{name}"]).abs().max().item() / largest
