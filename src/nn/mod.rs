@@ -445,7 +445,7 @@ impl Net {
     ) -> Result<NodeId> {
         let shape = graph.shape(x).clone();
         let [channels, ..] = image(graph, "GroupNorm", x)?;
-        if groups == 0 || channels % groups != 0 {
+        if groups == 0 || !channels.is_multiple_of(groups) {
             return Err(Error::shape(
                 "GroupNorm",
                 format!("{channels} channels do not divide into {groups} groups"),
@@ -520,7 +520,7 @@ pub fn minibatch_std(graph: &mut Graph, x: NodeId, group: usize) -> Result<NodeI
     let shape = graph.shape(x).clone();
     let [_, h, w] = image(graph, "MinibatchStd", x)?;
     let batch = shape[0];
-    if group == 0 || batch % group != 0 {
+    if group == 0 || !batch.is_multiple_of(group) {
         return Err(Error::shape(
             "MinibatchStd",
             format!("{batch} images do not divide into groups of {group}"),
