@@ -2,6 +2,7 @@
 //! means, in one place. A preset or `--set` overrides keys; nothing else
 //! configures a run.
 
+mod compose;
 pub mod options;
 mod overrides;
 pub mod presets;

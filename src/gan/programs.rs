@@ -57,7 +57,8 @@ impl Role {
 /// Where every persistent tensor of a run lies. Groups, each with the offsets
 /// of the network's own: `G` (trained), `G.buffers` (running statistics),
 /// `G.gradient`, `G.moment1`, `G.moment2`, `G.ema`, `G.ema.buffers`, the same
-/// for `D` without the average, then `input` and `metrics`.
+/// for `D` without the average, `augment` where its strength adapts, then `input`
+/// and `metrics`.
 #[derive(Clone, Debug)]
 pub struct Layout {
     /// Names, shapes and places.
@@ -104,6 +105,10 @@ impl Layout {
                 places.add_group("G.ema", &averaged(&trained))?;
                 places.add_group("G.ema.buffers", &averaged(&buffers))?;
             }
+        }
+        if config.loss.adapts_augment() {
+            let state = augment::STATE.map(|name| (name.to_owned(), Shape::scalar()));
+            places.add_group("augment", &state)?;
         }
         let [c, h, w] = model.image();
         places.add_group(
@@ -183,6 +188,8 @@ struct Step<'a> {
     net_g: Net,
     net_d: Net,
     metrics: Vec<(Metric, NodeId)>,
+    /// New values of the augmentation's strength.
+    strength: Vec<(StateId, NodeId)>,
 }
 
 /// The gradients that `roles` need from one pass, with their metrics.
@@ -195,6 +202,7 @@ fn step(config: &Config, model: &Model, roles: &[Role], penalised: bool) -> Resu
         net_g,
         net_d,
         metrics: Vec::new(),
+        strength: Vec::new(),
     };
     let z = input(&mut step.program.graph, "z", [config.batch, model.latent()])?;
     let fake = model.generator(&mut step.program.graph, &mut step.net_g, z)?;
@@ -206,6 +214,10 @@ fn step(config: &Config, model: &Model, roles: &[Role], penalised: bool) -> Resu
         let on_real = step.judge(real)?;
         let on_fake = step.judge(fake)?;
         let mut loss = step.discriminator_loss(on_real.logits, on_fake.logits)?;
+        if config.loss.adapts_augment() {
+            let graph = &mut step.program.graph;
+            step.strength = augment::adapt(graph, &config.loss, config.batch, on_real.logits)?;
+        }
         if penalised {
             loss = step.penalised(loss, real, fake)?;
         }
@@ -238,7 +250,8 @@ impl Step<'_> {
     fn judge(&mut self, images: NodeId) -> Result<Judgement> {
         let graph = &mut self.program.graph;
         let loss = &self.config.loss;
-        let mut x = augment::augment(graph, loss.augment, images)?;
+        let probability = augment::probability(graph, loss)?;
+        let mut x = augment::augment(graph, loss.augment, probability, images)?;
         if loss.instance_noise > 0.0 {
             let std = input(graph, "noise", [1, 1, 1, 1])?;
             x = augment::noise(graph, x, std)?;
@@ -351,6 +364,7 @@ impl Step<'_> {
         }
         assigns.extend_from_slice(self.net_g.running());
         assigns.extend_from_slice(self.net_d.running());
+        assigns.extend(self.strength);
         for (state, node) in assigns {
             self.program.assign(state, node)?;
         }

@@ -82,8 +82,10 @@ impl Progress {
     /// Where the log cannot be written.
     pub(super) fn tick(&mut self, tick: &Tick, steps: u64, batch: usize) -> Result<()> {
         let left = tick.sec_per_step * steps.saturating_sub(tick.step) as f64;
+        let strength = tick.augment_p;
+        let strength = strength.map_or_else(String::new, |p| format!("  augment p {p:.3}"));
         let text = format!(
-            "step {}/{steps}  kimg {:.1}  {:.0} img/s  {:.3} s/step  left {}  loss D {:.3}  loss G {:.3}  D(x) {:.3}  D(G(z)) {:.3}",
+            "step {}/{steps}  kimg {:.1}  {:.0} img/s  {:.3} s/step  left {}  loss D {:.3}  loss G {:.3}  D(x) {:.3}  D(G(z)) {:.3}{strength}",
             tick.step,
             tick.kimg,
             batch as f64 / tick.sec_per_step,

@@ -276,7 +276,8 @@ impl Run {
     fn step(&mut self) -> Result<()> {
         match self.config.train.update {
             Update::Alternating => {
-                for _ in 0..self.config.train.d_steps {
+                let step = self.session.counters.step;
+                for _ in 0..self.config.train.d_steps_at(step) {
                     let batch = self.loader.next_batch()?;
                     let drawn = self.session.discriminator_step(&batch.images)?;
                     self.trace.update("D", &batch.images, &drawn);
@@ -314,6 +315,7 @@ impl Run {
             d_fake,
             sec_per_step: seconds / count,
             memory_bytes: self.session.memory_plan().total(),
+            augment_p: self.session.augment_p()?,
         };
         self.stats.write(&tick)?;
         self.ticks.push(tick);

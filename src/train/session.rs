@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::config::{Config, Penalty, Update};
 use crate::error::{Error, Result};
-use crate::gan::{self, Layout, METRICS, Metric, latent};
+use crate::gan::{self, Layout, METRICS, Metric, augment, latent};
 use crate::gpu::{Executable, Gpu, Memory, Readback};
 use crate::graph::{Plan, Program, Shape};
 use crate::models::Model;
@@ -171,6 +171,11 @@ impl Session {
                 session.write(&average, &values)?;
             }
         }
+        if config.loss.adapts_augment() {
+            for name in augment::STATE {
+                session.write(name, &[0.0])?;
+            }
+        }
         Ok(session)
     }
 
@@ -217,10 +222,11 @@ impl Session {
     }
 
     /// Names and shapes of the tensors that make up the run's state, by name:
-    /// weights, running statistics, averages and moments.
+    /// weights, running statistics, averages, moments and the strength of an
+    /// adaptive augmentation.
     pub fn state(&self) -> Vec<(String, Shape)> {
         let kept = |name: &str| {
-            ["G.", "D.", "G_ema.", "moment1.", "moment2."]
+            ["G.", "D.", "G_ema.", "moment1.", "moment2.", "augment."]
                 .iter()
                 .any(|prefix| name.starts_with(prefix))
         };
@@ -404,6 +410,18 @@ impl Session {
             *value = self.read(metric.name())?[0];
         }
         Ok(metrics)
+    }
+
+    /// The probability of the augmentation, where it adapts; waits for it.
+    ///
+    /// # Errors
+    /// Where the device failed.
+    pub fn augment_p(&self) -> Result<Option<f64>> {
+        if !self.config.loss.adapts_augment() {
+            return Ok(None);
+        }
+        let p = self.read(augment::PROBABILITY)?;
+        Ok(p.first().map(|&p| f64::from(p)))
     }
 
     fn metrics(&self, arrived: Vec<(u64, Vec<f32>)>) -> Vec<(u64, [f32; 4])> {

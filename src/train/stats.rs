@@ -39,6 +39,9 @@ pub struct Tick {
     pub sec_per_step: f64,
     /// GPU memory held by the run, in bytes.
     pub memory_bytes: u64,
+    /// Probability of the augmentation, where it adapts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub augment_p: Option<f64>,
 }
 
 fn number_or_null<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {

@@ -7,7 +7,7 @@ losses and, of every tensor at the end, its shape, its largest magnitude and up
 to 64 evenly spaced elements. Nothing in these files was computed by gpugan but
 what the replay starts from: initial weights, latents, batches, dropout.
 
-The program is built first, or taken from GPUGAN where that is set. Ends with
+Names of cases as arguments make only those. The program is built first, or taken from GPUGAN where that is set. Ends with
 code 1, and leaves the old files, where gpugan and PyTorch disagree.
 """
 
@@ -72,6 +72,17 @@ CASES = {
         --set loss.kind=hinge --set train.update=simultaneous --set model.norm_d=instance""",
     "r2": """--preset dcgan28 --batch 8 --set model.width=4 --set loss.penalty=r2
         --set loss.kind=least-squares --set model.norm_d=none --set loss.real_label=0.9""",
+    # Minibatch discrimination, a fixed probability of augmentation, and more
+    # critic steps at first.
+    "resnet": """--preset lsgan --batch 8 --set model.architecture=resnet --set data.size=16
+        --set model.width=4 --set model.norm_d=layer --set model.minibatch_features=3
+        --set model.minibatch_dims=2 --set loss.augment=all --set loss.augment_p=0.5
+        --set train.d_steps_first=2 --set train.d_steps_every=8 --set train.d_steps_boost=3""",
+    # A probability that follows the discriminator.
+    "resnet-adaptive": """--preset sngan --batch 8 --set model.architecture=resnet
+        --set data.size=16 --set model.width=4 --set model.minibatch_std=4
+        --set loss.augment=color --set loss.augment_target=0.6 --set loss.augment_every=2
+        --set loss.augment_images=160 --set optimizer.d.lr=2e-3""",
     "unrolled": """--preset dcgan28 --batch 8 --set model.width=4 --set train.unroll=3
         --set train.unroll_lr=0.02 --set model.norm_d=layer""",
 }
@@ -196,10 +207,14 @@ def check_init(gpugan, name, arguments):
 
 
 def main():
-    chosen = sys.argv[1:] or list(CASES)
+    wanted = sys.argv[1:] or list(CASES)
+    if unknown := set(wanted) - set(CASES):
+        sys.exit(f"error: no case {', '.join(unknown)}; there are {', '.join(CASES)}")
     gpugan = program()
-    made = {name: case(gpugan, name, CASES[name].split()) for name in chosen}
-    for name in {"mlp", "dcgan32"}.intersection(chosen):
+    made = {}
+    for name in wanted:
+        made[name] = case(gpugan, name, CASES[name].split())
+    for name in {"mlp", "dcgan32"} & set(wanted):
         check_init(gpugan, name, CASES[name].split())
     for name, value in made.items():
         (HERE / "fixtures" / f"{name}.json").write_text(written(value) + "\n")
