@@ -73,7 +73,7 @@ CASES = {
     # critic steps at first.
     "resnet": """--preset lsgan --batch 8 --set model.architecture=resnet --set data.size=16
         --set model.width=4 --set model.norm_d=layer --set model.minibatch_features=3
-        --set model.minibatch_dims=2 --set loss.augment=all --set loss.augment_p=0.5
+        --set model.minibatch_dims=2 --set loss.augment=cutout --set loss.augment_p=0.5
         --set train.d_steps_first=2 --set train.d_steps_every=8 --set train.d_steps_boost=3""",
     # A probability that follows the discriminator.
     "resnet-adaptive": """--preset sngan --batch 8 --set model.architecture=resnet
