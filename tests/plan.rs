@@ -32,6 +32,29 @@ fn runs() -> Vec<(Config, usize)> {
             ),
             4,
         ),
+        (
+            config(
+                "wgan-gp",
+                &[
+                    "model.architecture=resnet",
+                    "loss.augment=all",
+                    "loss.augment_p=0.5",
+                ],
+            ),
+            1,
+        ),
+        (
+            config(
+                "sngan",
+                &[
+                    "model.architecture=resnet",
+                    "model.minibatch_features=8",
+                    "loss.augment=color",
+                    "loss.augment_target=0.6",
+                ],
+            ),
+            3,
+        ),
     ]
 }
 
