@@ -321,6 +321,7 @@ fn tick(step: u64) -> Tick {
         d_fake: 0.25,
         sec_per_step: 0.01,
         memory_bytes: 1 << 33,
+        health: None,
     }
 }
 

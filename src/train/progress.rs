@@ -82,7 +82,7 @@ impl Progress {
     /// Where the log cannot be written.
     pub(super) fn tick(&mut self, tick: &Tick, steps: u64, batch: usize) -> Result<()> {
         let left = tick.sec_per_step * steps.saturating_sub(tick.step) as f64;
-        let text = format!(
+        let mut text = format!(
             "step {}/{steps}  kimg {:.1}  {:.0} img/s  {:.3} s/step  left {}  loss D {:.3}  loss G {:.3}  D(x) {:.3}  D(G(z)) {:.3}",
             tick.step,
             tick.kimg,
@@ -94,6 +94,15 @@ impl Progress {
             tick.d_real,
             tick.d_fake,
         );
+        if let Some(health) = &tick.health {
+            text += &format!(
+                "  accuracy {:.2}/{:.2}  diversity {:.2}",
+                health.accuracy_real, health.accuracy_fake, health.diversity_ratio
+            );
+            for verdict in health.verdicts.iter() {
+                text += &format!("  {}!", verdict.name());
+            }
+        }
         if !self.quiet && self.bar.is_hidden() {
             crate::cli::print(&format!("{text}\n"))?;
         }
