@@ -7,9 +7,10 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::monitor::{FAR, PROBES, Probe};
 use crate::config::{Config, LossKind};
 
-/// Steps at the start in which a generator is allowed to be poor: its first
-/// images are all alike, and D tells them from real ones at once.
+/// Steps at the start, and part of all steps, in which a generator may be poor:
+/// its first images are all alike, and D tells them from real ones at once.
 pub const WARM_UP: u64 = 200;
+const WARM_UP_PART: u64 = 50;
 /// A sign is a verdict when it was there in so many ticks in a row ...
 pub const TICKS: usize = 3;
 /// ... over so many steps.
@@ -19,21 +20,27 @@ pub const STEPS: u64 = 200;
 const DIVERSITY: f64 = 0.25;
 /// The same of each sample and the nearest other one of its batch.
 const TWINS: f64 = 0.15;
+/// What either gains since it fell below its limit, as part of the limit, where
+/// it is on its way up.
+const GAIN: f64 = 0.1;
+/// D knows nothing while its loss is so near to an undecided one's.
+const UNDECIDED: f64 = 0.01;
 /// D is right about all images but one in a hundred ...
 const ACCURACY: f64 = 0.99;
 /// ... and its loss is this part of an undecided D's.
-const LOSS_SHARE: f64 = 0.02;
+const LOSS_SHARE: f64 = 0.05;
 /// Derivative of a sample's loss with respect to its logit; 0.5 before D knows
 /// anything.
 const LOGIT_GRADIENT: f64 = 1e-3;
 /// Length of the generator's gradient.
 const GRADIENT: f64 = 1e-8;
 /// Samples lie this much nearer to training images than those do to each other.
-const MEMORY: f64 = 0.35;
+/// The mean image, which knows none of them, lies at 1 / sqrt(2).
+const MEMORY: f64 = 0.6;
 /// Part of a network's weights that one step replaces.
 const UPDATE: f64 = 0.2;
-/// Losses on probabilities: 50 is D(G(z)) = e^-50.
-const LOSS: f64 = 50.0;
+/// Losses on probabilities: 30 is D(G(z)) = e^-30.
+const LOSS: f64 = 30.0;
 /// Losses on scores, which have no unit.
 const SCORE: f64 = 1e4;
 
@@ -158,15 +165,15 @@ pub enum Verdict {
     /// Steps or losses grow without bound.
     #[serde(rename = "diverging")]
     Diverging,
-    /// Samples are nearly all alike.
-    #[serde(rename = "mode collapse")]
-    ModeCollapse,
     /// D is right about everything.
     #[serde(rename = "discriminator overpowered")]
     DiscriminatorOverpowered,
     /// Nothing tells G where to go.
     #[serde(rename = "vanishing generator gradient")]
     VanishingGeneratorGradient,
+    /// Samples are nearly all alike.
+    #[serde(rename = "mode collapse")]
+    ModeCollapse,
     /// Samples are training images.
     #[serde(rename = "memorising")]
     Memorising,
@@ -176,9 +183,9 @@ pub enum Verdict {
 pub const VERDICTS: [Verdict; 6] = [
     Verdict::NonFinite,
     Verdict::Diverging,
-    Verdict::ModeCollapse,
     Verdict::DiscriminatorOverpowered,
     Verdict::VanishingGeneratorGradient,
+    Verdict::ModeCollapse,
     Verdict::Memorising,
 ];
 
@@ -214,14 +221,14 @@ impl Verdict {
         }
     }
 
-    /// What a rollback changes: factors of the learning rates of G and D.
-    /// `None` where fewer steps are the remedy.
-    pub const fn remedy(self) -> Option<[f64; 2]> {
+    /// What a rollback changes: factors of the learning rates of G and D. Where
+    /// fewer steps are the remedy there is nothing to change.
+    pub const fn remedy(self) -> [f64; 2] {
         match self {
-            Self::NonFinite | Self::Diverging => Some([0.1, 0.1]),
-            Self::ModeCollapse => Some([0.5, 1.0]),
-            Self::DiscriminatorOverpowered | Self::VanishingGeneratorGradient => Some([1.0, 0.25]),
-            Self::Memorising => None,
+            Self::NonFinite | Self::Diverging => [0.1, 0.1],
+            Self::ModeCollapse => [0.5, 1.0],
+            Self::DiscriminatorOverpowered | Self::VanishingGeneratorGradient => [1.0, 0.25],
+            Self::Memorising => [1.0, 1.0],
         }
     }
 }
@@ -302,6 +309,8 @@ pub struct Rules {
     /// D's loss where it knows nothing, and where it is always right; `None`
     /// for a critic, which is never right.
     range_d: Option<[f64; 2]>,
+    /// The last step at which a poor generator says nothing.
+    warm_up: u64,
 }
 
 impl Rules {
@@ -327,36 +336,47 @@ impl Rules {
         };
         Self {
             kind,
+            warm_up: WARM_UP.max(config.steps / WARM_UP_PART),
             range_d: range.map(|range| range.map(|loss| loss * config.loss.d_weight)),
         }
     }
 
     /// What the last of these ticks is found to be, the gravest first: signs
     /// that were there in [`TICKS`] ticks in a row over [`STEPS`] steps, and at
-    /// once what is not finite.
+    /// once what is not finite. A diversity that grows is on its way up, not
+    /// collapsed.
     pub fn findings(&self, ticks: &[Observation]) -> Vec<Finding> {
         let Some(last) = ticks.last() else {
             return Vec::new();
         };
-        let lasting = |verdict: Verdict| {
-            let steady = ticks
-                .iter()
-                .rev()
-                .take_while(|tick| self.signs(tick).iter().any(|sign| sign.verdict == verdict));
-            let (mut count, mut first) = (0, last.step);
-            for tick in steady {
-                count += 1;
-                first = tick.step;
-            }
-            count >= TICKS && last.step - first >= STEPS
+        let lasts = |verdict: Verdict| {
+            let steady = ticks.iter().rev().take_while(|tick| {
+                let signs = self.signs(tick);
+                signs.iter().any(|sign| sign.verdict == verdict)
+            });
+            let (count, first) = steady.fold((0, last), |(count, _), tick| (count + 1, tick));
+            let grows = verdict == Verdict::ModeCollapse
+                && spread(&last.measures) > spread(&first.measures) + GAIN;
+            count >= TICKS && last.step - first.step >= STEPS && !grows
         };
         let mut found = self.signs(last);
-        found.retain(|sign| sign.verdict == Verdict::NonFinite || lasting(sign.verdict));
+        found.retain(|sign| sign.verdict == Verdict::NonFinite || lasts(sign.verdict));
         found
     }
 
-    /// What one tick alone looks like, the gravest first.
+    /// What one tick alone looks like, the gravest first; early on only what no
+    /// start of a training excuses.
     pub fn signs(&self, tick: &Observation) -> Vec<Finding> {
+        let mut signs = self.strict_signs(tick);
+        let grave =
+            |sign: &Finding| matches!(sign.verdict, Verdict::NonFinite | Verdict::Diverging);
+        signs.retain(|sign| grave(sign) || tick.step > self.warm_up);
+        signs
+    }
+
+    /// The same without excuse: what a checkpoint must be free of to count as
+    /// healthy.
+    pub fn strict_signs(&self, tick: &Observation) -> Vec<Finding> {
         let m = &tick.measures;
         let mut signs = Vec::new();
         let mut sign = |verdict: Verdict, there: bool, evidence: String| {
@@ -389,32 +409,12 @@ impl Rules {
             loss > bound && update <= UPDATE,
             format!("a loss is {loss:.3e} in size (limit {bound})"),
         );
-        if tick.step <= WARM_UP {
-            return signs;
-        }
-
-        let alike = m.diversity_ratio < DIVERSITY;
-        sign(
-            Verdict::ModeCollapse,
-            alike,
-            format!(
-                "samples differ {:.3} times as much as real images (limit {DIVERSITY})",
-                m.diversity_ratio
-            ),
-        );
-        let twins = m.twin_ratio < TWINS && !alike;
-        sign(
-            Verdict::ModeCollapse,
-            twins,
-            format!(
-                "each sample has another {:.3} times as far as real images have (limit {TWINS})",
-                m.twin_ratio
-            ),
-        );
-
         let share = self.range_d.map_or(f64::NAN, |[undecided, least]| {
             (tick.loss_d - least) / (undecided - least)
         });
+        // Before D tells anything apart, G has nothing to learn from yet.
+        let undecided = (share - 1.0).abs() < UNDECIDED;
+        let collapsed = spread(m) < 1.0;
         sign(
             Verdict::DiscriminatorOverpowered,
             m.accuracy_real.min(m.accuracy_fake) >= ACCURACY && share <= LOSS_SHARE,
@@ -445,8 +445,16 @@ impl Rules {
         );
 
         sign(
+            Verdict::ModeCollapse,
+            collapsed && !undecided,
+            format!(
+                "samples differ {:.3} times as much as real images, from their nearest {:.3} times (limits {DIVERSITY}, {TWINS})",
+                m.diversity_ratio, m.twin_ratio
+            ),
+        );
+        sign(
             Verdict::Memorising,
-            m.memory_ratio < MEMORY && !alike && !twins,
+            m.memory_ratio < MEMORY && !collapsed,
             format!(
                 "samples lie {:.2} times as far from training images as those from each other (limit {MEMORY})",
                 m.memory_ratio
@@ -454,4 +462,9 @@ impl Rules {
         );
         signs
     }
+}
+
+/// How far samples spread, in units of the limits; below 1 they have collapsed.
+fn spread(measures: &Measures) -> f64 {
+    (measures.diversity_ratio / DIVERSITY).min(measures.twin_ratio / TWINS)
 }

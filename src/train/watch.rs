@@ -46,7 +46,7 @@ pub(super) fn describe(rules: &Rules, ticks: &[Tick]) -> String {
         .iter()
         .rev()
         .find_map(observation)
-        .map(|last| rules.signs(&last))
+        .map(|last| rules.strict_signs(&last))
         .unwrap_or_default();
     if signs.is_empty() {
         return checkpoint::HEALTHY.to_owned();
@@ -80,49 +80,59 @@ impl Run {
             }
         }
         self.known = findings.iter().map(|finding| finding.verdict).collect();
-        let Some(gravest) = findings.into_iter().next() else {
+        let Some(gravest) = findings.first() else {
             return Ok(Next::Step);
         };
         let broken = gravest.verdict == Verdict::NonFinite;
         match self.config.train.on_collapse {
             OnCollapse::Warn if !broken => Ok(Next::Step),
-            OnCollapse::Rollback => self.roll_back(&gravest),
+            OnCollapse::Rollback => self.roll_back(&findings),
             OnCollapse::Warn | OnCollapse::Stop => {
                 // What is not finite is not worth saving.
                 if !broken {
                     self.snapshot()?;
                 }
-                Err(self.unhealthy(&gravest, "")?)
+                Err(self.unhealthy(&findings, "")?)
             }
         }
     }
 
     /// The end of the run, with the way out.
-    fn unhealthy(&self, finding: &Finding, after: &str) -> Result<Error> {
+    fn unhealthy(&self, findings: &[Finding], after: &str) -> Result<Error> {
         let left = match checkpoint::last_healthy(self.folder.path())? {
             Some((_, path)) => format!("the last healthy checkpoint is {}", path.display()),
             None => "no checkpoint was saved in health".to_owned(),
         };
+        let all: Vec<String> = findings.iter().map(Finding::to_string).collect();
+        // The gravest is the one to mend first.
+        let mend = findings
+            .first()
+            .map_or("", |found| found.verdict.suggestion());
         Ok(Error::Unhealthy {
             what: format!(
-                "training stopped at step {}{after}: {finding}",
-                self.session.counters.step
+                "training stopped at step {}{after}: {}",
+                self.session.counters.step,
+                all.join(", ")
             ),
-            mend: format!("{left}; {}", finding.verdict.suggestion()),
+            mend: format!("{left}; {mend}"),
         })
     }
 
     /// Goes on from the last healthy checkpoint with the learning rates that
-    /// the verdict asks for.
-    fn roll_back(&mut self, finding: &Finding) -> Result<Next> {
+    /// the verdicts ask for.
+    fn roll_back(&mut self, findings: &[Finding]) -> Result<Next> {
         let from = self.session.counters.step;
         let tries = self.session.counters.rollbacks;
         if tries >= TRIES {
-            return Err(self.unhealthy(finding, &format!(" after {tries} rollbacks"))?);
+            return Err(self.unhealthy(findings, &format!(" after {tries} rollbacks"))?);
         }
         let healthy = checkpoint::last_healthy(self.folder.path())?;
-        let (Some(factors), Some((step, path))) = (finding.verdict.remedy(), healthy) else {
-            return Err(self.unhealthy(finding, "")?);
+        let remedies = findings.iter().map(|found| found.verdict.remedy());
+        let factors = remedies.fold([1.0, 1.0], |[g, d]: [f64; 2], [by_g, by_d]| {
+            [g.min(by_g), d.min(by_d)]
+        });
+        let Some((step, path)) = healthy.filter(|_| factors != [1.0, 1.0]) else {
+            return Err(self.unhealthy(findings, "")?);
         };
         // Else a resumed run would start from them.
         for (_, newer) in checkpoint::list(self.folder.path())?
@@ -153,7 +163,7 @@ impl Run {
         )?;
         let optimizers = &self.config.optimizer;
         self.progress.line(&format!(
-            "rollback {} of {TRIES}: from step {from} to {step}, with optimizer.g.lr = {:e}, optimizer.d.lr = {:e}",
+            "rollback {} of {TRIES}: from step {from} to {step}, with optimizer.g.lr = {:.2e}, optimizer.d.lr = {:.2e}",
             tries + 1,
             optimizers.g.lr,
             optimizers.d.lr
