@@ -322,6 +322,7 @@ fn tick(step: u64) -> Tick {
         sec_per_step: 0.01,
         memory_bytes: 1 << 33,
         augment_p: step.is_multiple_of(2).then_some(0.125),
+        health: None,
     }
 }
 

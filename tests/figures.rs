@@ -165,6 +165,7 @@ fn run(n: u64) -> Vec<Tick> {
                 sec_per_step: 0.01,
                 memory_bytes: 0,
                 augment_p: None,
+                health: None,
             }
         })
         .collect()

@@ -167,8 +167,12 @@ section! {
         tick: u64 = 100, Rule::Whole(1, RAREST);
         /// Ticks from one snapshot (samples and checkpoint) to the next.
         snap: u64 = 5, Rule::Whole(1, RAREST);
-        /// Newest checkpoints that are kept; 0 keeps all.
+        /// Newest checkpoints that are kept, beside the last healthy one; 0 keeps all.
         keep: usize = 3, Rule::COUNT;
+        /// Whether the training's health is measured, once a tick.
+        health: bool = true, Rule::Flag;
+        /// What an unhealthy training leads to: `warn` says so and goes on, `stop` saves and ends with exit code 3, `rollback` goes back to the last healthy checkpoint with other learning rates, three times at most. One that is not finite ends under `warn` too.
+        on_collapse: OnCollapse = OnCollapse::Warn, Rule::Choice(&["warn", "stop", "rollback"]);
     }
 }
 
@@ -437,6 +441,18 @@ words! {
         Alternating,
         /// The same discriminator, latents and dropout as the discriminator step.
         Simultaneous,
+    }
+}
+
+words! {
+    /// What an unhealthy training leads to.
+    OnCollapse {
+        /// A warning.
+        Warn,
+        /// The end of the run.
+        Stop,
+        /// The last healthy checkpoint again, with other learning rates.
+        Rollback,
     }
 }
 

@@ -1,6 +1,8 @@
 //! Which values of a configuration go together.
 
-use super::{Architecture, Config, Loss, LossKind, Norm, Penalty, Size, Stem, Train, Update};
+use super::{
+    Architecture, Config, Loss, LossKind, Norm, OnCollapse, Penalty, Size, Stem, Train, Update,
+};
 use crate::error::{Error, Result};
 
 impl Config {
@@ -82,6 +84,15 @@ impl Config {
 
     /// The order and the rates of updates.
     fn validate_updates(&self) -> Result<()> {
+        if self.train.on_collapse != OnCollapse::Warn && !self.train.health {
+            return Err(Error::usage(
+                format!(
+                    "train.on_collapse = {} needs train.health = true, which measures what it acts on",
+                    self.train.on_collapse.word()
+                ),
+                "use train.on_collapse = warn, or leave train.health out",
+            ));
+        }
         if self.train.update == Update::Simultaneous && self.train.d_steps != 1 {
             return Err(Error::usage(
                 format!(

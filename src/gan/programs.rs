@@ -181,11 +181,11 @@ pub fn programs(config: &Config, model: &Model) -> Result<Vec<(&'static str, Pro
 }
 
 /// A step while it is built.
-struct Step<'a> {
+pub(super) struct Step<'a> {
     config: &'a Config,
     model: &'a Model,
-    program: Program,
-    net_g: Net,
+    pub(super) program: Program,
+    pub(super) net_g: Net,
     net_d: Net,
     metrics: Vec<(Metric, NodeId)>,
     /// New values of the augmentation's strength.
@@ -194,16 +194,7 @@ struct Step<'a> {
 
 /// The gradients that `roles` need from one pass, with their metrics.
 fn step(config: &Config, model: &Model, roles: &[Role], penalised: bool) -> Result<Program> {
-    let [net_g, net_d] = model.nets(Mode::Train);
-    let mut step = Step {
-        config,
-        model,
-        program: Program::default(),
-        net_g,
-        net_d,
-        metrics: Vec::new(),
-        strength: Vec::new(),
-    };
+    let mut step = Step::new(config, model);
     let z = input(&mut step.program.graph, "z", [config.batch, model.latent()])?;
     let fake = model.generator(&mut step.program.graph, &mut step.net_g, z)?;
     let mut losses: Vec<(Role, NodeId)> = Vec::new();
@@ -236,9 +227,22 @@ fn step(config: &Config, model: &Model, roles: &[Role], penalised: bool) -> Resu
     step.finish(losses)
 }
 
-impl Step<'_> {
+impl<'a> Step<'a> {
+    pub(super) fn new(config: &'a Config, model: &'a Model) -> Self {
+        let [net_g, net_d] = model.nets(Mode::Train);
+        Self {
+            config,
+            model,
+            program: Program::default(),
+            net_g,
+            net_d,
+            metrics: Vec::new(),
+            strength: Vec::new(),
+        }
+    }
+
     /// The real batch as the discriminator takes it.
-    fn real(&mut self) -> Result<NodeId> {
+    pub(super) fn real(&mut self) -> Result<NodeId> {
         let [c, h, w] = self.model.image();
         let graph = &mut self.program.graph;
         let real = input(graph, "real", [self.config.batch, c, h, w])?;
@@ -247,7 +251,7 @@ impl Step<'_> {
 
     /// What the discriminator says of packed images, noisy and augmented as the
     /// configuration says.
-    fn judge(&mut self, images: NodeId) -> Result<Judgement> {
+    pub(super) fn judge(&mut self, images: NodeId) -> Result<Judgement> {
         let graph = &mut self.program.graph;
         let loss = &self.config.loss;
         let probability = augment::probability(graph, loss)?;
@@ -278,7 +282,11 @@ impl Step<'_> {
     /// The generator's loss; `real` where the pass has judged the real batch
     /// already, else that of the last discriminator update is judged for losses
     /// that need it.
-    fn generator_loss(&mut self, fake: Judgement, real: Option<Judgement>) -> Result<NodeId> {
+    pub(super) fn generator_loss(
+        &mut self,
+        fake: Judgement,
+        real: Option<Judgement>,
+    ) -> Result<NodeId> {
         let kind = self.config.loss.kind;
         let real = match real {
             Some(real) => Some(real),
@@ -373,7 +381,7 @@ impl Step<'_> {
 }
 
 /// An input, declared at its first use.
-fn input(graph: &mut Graph, name: &str, shape: impl Into<Shape>) -> Result<NodeId> {
+pub(super) fn input(graph: &mut Graph, name: &str, shape: impl Into<Shape>) -> Result<NodeId> {
     let id = match graph.find_state(name) {
         Some(id) => id,
         None => graph.declare(name, shape, StateRole::Input)?,

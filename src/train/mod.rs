@@ -4,6 +4,7 @@
 mod capacity;
 pub mod checkpoint;
 pub mod figures;
+pub mod health_plot;
 pub mod memory;
 pub mod plot;
 mod progress;
@@ -13,5 +14,6 @@ pub mod session;
 pub mod state;
 pub mod stats;
 mod trace;
+mod watch;
 
 pub use run::run;

@@ -84,7 +84,7 @@ impl Progress {
         let left = tick.sec_per_step * steps.saturating_sub(tick.step) as f64;
         let strength = tick.augment_p;
         let strength = strength.map_or_else(String::new, |p| format!("  augment p {p:.3}"));
-        let text = format!(
+        let mut text = format!(
             "step {}/{steps}  kimg {:.1}  {:.0} img/s  {:.3} s/step  left {}  loss D {:.3}  loss G {:.3}  D(x) {:.3}  D(G(z)) {:.3}{strength}",
             tick.step,
             tick.kimg,
@@ -96,6 +96,15 @@ impl Progress {
             tick.d_real,
             tick.d_fake,
         );
+        if let Some(health) = &tick.health {
+            text += &format!(
+                "  accuracy {:.2}/{:.2}  diversity {:.2}",
+                health.accuracy_real, health.accuracy_fake, health.diversity_ratio
+            );
+            for verdict in health.verdicts.iter() {
+                text += &format!("  {}!", verdict.name());
+            }
+        }
         if !self.quiet && self.bar.is_hidden() {
             crate::cli::print(&format!("{text}\n"))?;
         }

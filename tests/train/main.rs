@@ -1,6 +1,7 @@
 //! Whole runs through the command line, on the adapter of this machine.
 
 mod errors;
+mod health;
 mod run;
 
 use std::collections::BTreeMap;
