@@ -3,6 +3,7 @@
 
 pub mod bench;
 pub mod check;
+pub mod classify;
 pub mod cli;
 pub mod config;
 pub mod data;

@@ -69,6 +69,35 @@ pub enum SampleForm {
     },
 }
 
+/// What `gpugan classify` is asked to do.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClassifyOptions {
+    /// Labelled data, as `--data` names it.
+    pub data: String,
+    /// Test images; the data's own, or a held-out part, where not given.
+    pub test: Option<String>,
+    /// Height and width of the images.
+    pub size: usize,
+    /// Their channels; the data's where not given.
+    pub channels: Option<usize>,
+    /// How often each image is seen; above 0.
+    pub epochs: f64,
+    /// Images in a step, at least 2.
+    pub batch: usize,
+    /// First learning rate, above 0.
+    pub lr: f64,
+    /// Seed of every random choice.
+    pub seed: u64,
+    /// Whether images are mirrored by chance.
+    pub mirror: bool,
+    /// The file to write; in the user's cache folder where not given.
+    pub out: Option<PathBuf>,
+    /// Which adapter, as `--adapter` names it; the best where not given.
+    pub adapter: Option<String>,
+    /// Print nothing but errors.
+    pub quiet: bool,
+}
+
 /// What `gpugan check` is asked to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckOptions {

@@ -6,12 +6,13 @@ pub mod checkpoint;
 pub mod figures;
 pub mod memory;
 pub mod plot;
-mod progress;
+pub(crate) mod progress;
 mod run;
 pub mod run_folder;
 pub mod session;
 pub mod state;
 pub mod stats;
+pub(crate) mod stop;
 mod trace;
 
 pub use run::run;
