@@ -78,7 +78,12 @@ impl Progress {
 
     /// One step is done; the bar says this.
     pub(crate) fn advance(&self, message: String) {
-        self.bar.inc(1);
+        self.advance_by(1, message);
+    }
+
+    /// Several are.
+    pub(crate) fn advance_by(&self, count: usize, message: String) {
+        self.bar.inc(count as u64);
         self.bar.set_message(message);
     }
 
