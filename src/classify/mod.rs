@@ -38,15 +38,6 @@ pub fn run(options: &ClassifyOptions) -> Result<()> {
     let mut progress = Progress::new(options.quiet);
     let (train_set, test_set, tested_on) = sets(options)?;
     let classes = train_set.class_names().len();
-    if classes < 2 || train_set.label(0).is_none() {
-        return Err(Error::usage(
-            format!(
-                "--data {} has {classes} classes, a classifier needs 2",
-                options.data
-            ),
-            "give IDX files with labels, or a folder with a folder for each class",
-        ));
-    }
     let out = match &options.out {
         Some(path) => path.clone(),
         None => kept_at(&Dataset::open(
@@ -138,6 +129,16 @@ fn sets(options: &ClassifyOptions) -> Result<(Dataset, Dataset, &'static str)> {
     let (size, channels) = (options.size, options.channels);
     let data = Dataset::open(&options.data, size, size, channels)?;
     let channels = Some(data.shape()[0]);
+    let classes = data.class_names().len();
+    if classes < 2 || data.label(0).is_none() {
+        return Err(Error::usage(
+            format!(
+                "--data {} has {classes} classes, a classifier needs 2",
+                options.data
+            ),
+            "give IDX files with labels, or a folder with a folder for each class",
+        ));
+    }
     let given = match &options.test {
         Some(test) => Some((
             Dataset::open(test, size, size, channels)?,

@@ -95,7 +95,7 @@ impl Report {
 /// Four digits behind the first that counts, but no exponent for usual sizes.
 fn number(x: f64) -> String {
     match x.abs() {
-        0.0 => "0".to_owned(),
+        size if size.fract() == 0.0 && size < 1e9 => format!("{x:.0}"),
         size if size >= 100.0 => format!("{x:.1}"),
         size if size >= 1.0 => format!("{x:.3}"),
         size if size >= 1e-3 => format!("{x:.4}"),
