@@ -7,8 +7,10 @@
 //! ConvTranspose2d `[in, out, KH, KW]`, BatchNorm `weight`, `bias`,
 //! `running_mean`, `running_var`.
 
+mod cross_entropy;
 mod init;
 
+pub use cross_entropy::{accuracy, cross_entropy};
 pub use init::Init;
 
 use crate::error::{Error, Result};

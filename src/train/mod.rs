@@ -7,12 +7,13 @@ pub mod figures;
 pub mod health_plot;
 pub mod memory;
 pub mod plot;
-mod progress;
+pub(crate) mod progress;
 mod run;
 pub mod run_folder;
 pub mod session;
 pub mod state;
 pub mod stats;
+pub(crate) mod stop;
 mod trace;
 mod watch;
 
