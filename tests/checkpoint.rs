@@ -321,7 +321,7 @@ fn tick(step: u64) -> Tick {
         d_fake: 0.25,
         sec_per_step: 0.01,
         memory_bytes: 1 << 33,
-        augment_p: step.is_multiple_of(2).then_some(0.125),
+        augment_p: Some(0.125),
         health: None,
     }
 }
@@ -345,6 +345,7 @@ fn statistics_round_trip_with_null_for_nan() {
     let odd = Tick {
         loss_d: f64::NAN,
         loss_g: f64::INFINITY,
+        augment_p: None,
         ..tick(2)
     };
     write_ticks(&path, [1]);
@@ -352,7 +353,7 @@ fn statistics_round_trip_with_null_for_nan() {
     let ticks = stats::read(&path).unwrap();
     assert_eq!(ticks[0], tick(1));
     assert!(ticks[1].loss_d.is_nan() && ticks[1].loss_g.is_nan());
-    assert_eq!(ticks[1].d_real, 0.75);
+    assert_eq!((ticks[1].d_real, ticks[1].augment_p), (0.75, None));
     for line in fs::read_to_string(&path).unwrap().lines() {
         serde_json::from_str::<serde_json::Value>(line).unwrap();
     }
