@@ -4,6 +4,8 @@
 pub mod adapters;
 pub mod bench;
 pub mod check;
+pub mod classify;
+pub mod eval;
 pub mod presets;
 pub mod sample;
 pub mod train;
@@ -28,6 +30,10 @@ pub enum Verb {
     Train(Box<train::TrainArgs>),
     /// Make images with a trained generator
     Sample(sample::SampleArgs),
+    /// Score the samples of a trained generator
+    Eval(eval::EvalArgs),
+    /// Train a classifier, whose features score samples
+    Classify(classify::ClassifyArgs),
     /// List the adapters that can be trained on
     Adapters(adapters::AdaptersArgs),
     /// Compare what an adapter computes with plain loops, operation by operation
@@ -46,6 +52,8 @@ pub fn run(cli: Cli) -> Result<()> {
     match cli.verb {
         Verb::Train(args) => crate::train::run(args.options()?),
         Verb::Sample(args) => crate::sample::run(&args.options()?),
+        Verb::Eval(args) => crate::eval::run(&args.options()?),
+        Verb::Classify(args) => crate::classify::run(&args.options()?),
         Verb::Adapters(args) => adapters::run(&args),
         Verb::Check(args) => crate::check::run(&args.options()),
         Verb::Bench(args) => crate::bench::run(&args.options()?),

@@ -4,14 +4,17 @@
 mod capacity;
 pub mod checkpoint;
 pub mod figures;
+pub mod health_plot;
 pub mod memory;
 pub mod plot;
-mod progress;
+pub(crate) mod progress;
 mod run;
 pub mod run_folder;
 pub mod session;
 pub mod state;
 pub mod stats;
+pub(crate) mod stop;
 mod trace;
+mod watch;
 
 pub use run::run;

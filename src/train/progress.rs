@@ -10,7 +10,7 @@ use super::stats::Tick;
 use crate::error::Result;
 
 /// The bar and the log of a run.
-pub(super) struct Progress {
+pub(crate) struct Progress {
     bar: ProgressBar,
     log: Option<Log>,
     quiet: bool,
@@ -18,7 +18,7 @@ pub(super) struct Progress {
 
 impl Progress {
     /// Shows nothing if `quiet`; no bar where standard error is no terminal.
-    pub(super) fn new(quiet: bool) -> Self {
+    pub(crate) fn new(quiet: bool) -> Self {
         Self {
             bar: ProgressBar::hidden(),
             log: None,
@@ -27,12 +27,12 @@ impl Progress {
     }
 
     /// Lines go to this log too from here on.
-    pub(super) fn log_to(&mut self, log: Log) {
+    pub(crate) fn log_to(&mut self, log: Log) {
         self.log = Some(log);
     }
 
     /// Starts the bar at `done` of `steps`.
-    pub(super) fn start(&mut self, done: u64, steps: u64) {
+    pub(crate) fn start(&mut self, done: u64, steps: u64) {
         if self.quiet || !std::io::stderr().is_terminal() {
             return;
         }
@@ -51,7 +51,7 @@ impl Progress {
     ///
     /// # Errors
     /// Where the log cannot be written.
-    pub(super) fn line(&mut self, text: &str) -> Result<()> {
+    pub(crate) fn line(&mut self, text: &str) -> Result<()> {
         if !self.quiet {
             if self.bar.is_hidden() {
                 crate::cli::print(&format!("{text}\n"))?;
@@ -67,7 +67,7 @@ impl Progress {
 
     /// One step is done; `latest` are the last losses and D's means, in the
     /// order of the metrics.
-    pub(super) fn step(&self, batch: usize, seconds: f64, latest: [f64; 4]) {
+    pub(crate) fn step(&self, batch: usize, seconds: f64, latest: [f64; 4]) {
         let [loss_d, loss_g, d_real, d_fake] = latest;
         self.bar.inc(1);
         self.bar.set_message(format!(
@@ -76,14 +76,32 @@ impl Progress {
         ));
     }
 
+    /// One step is done; the bar says this.
+    pub(crate) fn advance(&self, message: String) {
+        self.advance_by(1, message);
+    }
+
+    /// Several are.
+    pub(crate) fn advance_by(&self, count: usize, message: String) {
+        self.bar.inc(count as u64);
+        self.bar.set_message(message);
+    }
+
+    /// Whether the steps are shown by a bar.
+    pub(crate) fn has_bar(&self) -> bool {
+        !self.bar.is_hidden()
+    }
+
     /// The line of a tick: on the screen only where there is no bar.
     ///
     /// # Errors
     /// Where the log cannot be written.
-    pub(super) fn tick(&mut self, tick: &Tick, steps: u64, batch: usize) -> Result<()> {
+    pub(crate) fn tick(&mut self, tick: &Tick, steps: u64, batch: usize) -> Result<()> {
         let left = tick.sec_per_step * steps.saturating_sub(tick.step) as f64;
-        let text = format!(
-            "step {}/{steps}  kimg {:.1}  {:.0} img/s  {:.3} s/step  left {}  loss D {:.3}  loss G {:.3}  D(x) {:.3}  D(G(z)) {:.3}",
+        let strength = tick.augment_p;
+        let strength = strength.map_or_else(String::new, |p| format!("  augment p {p:.3}"));
+        let mut text = format!(
+            "step {}/{steps}  kimg {:.1}  {:.0} img/s  {:.3} s/step  left {}  loss D {:.3}  loss G {:.3}  D(x) {:.3}  D(G(z)) {:.3}{strength}",
             tick.step,
             tick.kimg,
             batch as f64 / tick.sec_per_step,
@@ -94,6 +112,15 @@ impl Progress {
             tick.d_real,
             tick.d_fake,
         );
+        if let Some(health) = &tick.health {
+            text += &format!(
+                "  accuracy {:.2}/{:.2}  diversity {:.2}",
+                health.accuracy_real, health.accuracy_fake, health.diversity_ratio
+            );
+            for verdict in health.verdicts.iter() {
+                text += &format!("  {}!", verdict.name());
+            }
+        }
         if !self.quiet && self.bar.is_hidden() {
             crate::cli::print(&format!("{text}\n"))?;
         }
@@ -104,7 +131,7 @@ impl Progress {
     }
 
     /// Takes the bar away.
-    pub(super) fn end(&self) {
+    pub(crate) fn end(&self) {
         self.bar.finish_and_clear();
     }
 }

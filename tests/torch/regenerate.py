@@ -72,6 +72,17 @@ CASES = {
         --set loss.kind=hinge --set train.update=simultaneous --set model.norm_d=instance""",
     "r2": """--preset dcgan28 --batch 8 --set model.width=4 --set loss.penalty=r2
         --set loss.kind=least-squares --set model.norm_d=none --set loss.real_label=0.9""",
+    # Minibatch discrimination, a fixed probability of augmentation, and more
+    # critic steps at first.
+    "resnet": """--preset lsgan --batch 8 --set model.architecture=resnet --set data.size=16
+        --set model.width=4 --set model.norm_d=layer --set model.minibatch_features=3
+        --set model.minibatch_dims=2 --set loss.augment=cutout --set loss.augment_p=0.5
+        --set train.d_steps_first=2 --set train.d_steps_every=8 --set train.d_steps_boost=3""",
+    # A probability that follows the discriminator.
+    "resnet-adaptive": """--preset sngan --batch 8 --set model.architecture=resnet
+        --set data.size=16 --set model.width=4 --set model.minibatch_std=4
+        --set loss.augment=color --set loss.augment_target=0.6 --set loss.augment_every=2
+        --set loss.augment_images=160 --set optimizer.d.lr=2e-3""",
     "unrolled": """--preset dcgan28 --batch 8 --set model.width=4 --set train.unroll=3
         --set train.unroll_lr=0.02 --set model.norm_d=layer""",
 }
