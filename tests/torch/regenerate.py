@@ -107,11 +107,11 @@ def traced(gpugan, arguments, steps):
         return replay.Trace(path)
 
 
-def evenly_spaced(tensor):
-    """Up to ELEMENTS elements; element i of n is i * numel // n, as the test
+def evenly_spaced(tensor, most=ELEMENTS):
+    """Up to `most` elements; element i of n is i * numel // n, as the test
     takes them."""
     flat = tensor.flatten()
-    count = min(ELEMENTS, flat.numel())
+    count = min(most, flat.numel())
     return [flat[i * flat.numel() // count].item() for i in range(count)]
 
 
