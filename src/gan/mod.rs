@@ -8,4 +8,4 @@ pub mod loss;
 pub mod penalty;
 mod programs;
 
-pub use programs::{Layout, METRICS, Metric, Role, programs, sampling};
+pub use programs::{Layout, METRICS, Metric, Role, probe, programs, sampling};

@@ -10,7 +10,7 @@ use super::stats::Tick;
 use crate::error::Result;
 
 /// The bar and the log of a run.
-pub(super) struct Progress {
+pub(crate) struct Progress {
     bar: ProgressBar,
     log: Option<Log>,
     quiet: bool,
@@ -18,7 +18,7 @@ pub(super) struct Progress {
 
 impl Progress {
     /// Shows nothing if `quiet`; no bar where standard error is no terminal.
-    pub(super) fn new(quiet: bool) -> Self {
+    pub(crate) fn new(quiet: bool) -> Self {
         Self {
             bar: ProgressBar::hidden(),
             log: None,
@@ -27,12 +27,12 @@ impl Progress {
     }
 
     /// Lines go to this log too from here on.
-    pub(super) fn log_to(&mut self, log: Log) {
+    pub(crate) fn log_to(&mut self, log: Log) {
         self.log = Some(log);
     }
 
     /// Starts the bar at `done` of `steps`.
-    pub(super) fn start(&mut self, done: u64, steps: u64) {
+    pub(crate) fn start(&mut self, done: u64, steps: u64) {
         if self.quiet || !std::io::stderr().is_terminal() {
             return;
         }
@@ -51,7 +51,7 @@ impl Progress {
     ///
     /// # Errors
     /// Where the log cannot be written.
-    pub(super) fn line(&mut self, text: &str) -> Result<()> {
+    pub(crate) fn line(&mut self, text: &str) -> Result<()> {
         if !self.quiet {
             if self.bar.is_hidden() {
                 crate::cli::print(&format!("{text}\n"))?;
@@ -67,7 +67,7 @@ impl Progress {
 
     /// One step is done; `latest` are the last losses and D's means, in the
     /// order of the metrics.
-    pub(super) fn step(&self, batch: usize, seconds: f64, latest: [f64; 4]) {
+    pub(crate) fn step(&self, batch: usize, seconds: f64, latest: [f64; 4]) {
         let [loss_d, loss_g, d_real, d_fake] = latest;
         self.bar.inc(1);
         self.bar.set_message(format!(
@@ -80,7 +80,7 @@ impl Progress {
     ///
     /// # Errors
     /// Where the log cannot be written.
-    pub(super) fn tick(&mut self, tick: &Tick, steps: u64, batch: usize) -> Result<()> {
+    pub(crate) fn tick(&mut self, tick: &Tick, steps: u64, batch: usize) -> Result<()> {
         let left = tick.sec_per_step * steps.saturating_sub(tick.step) as f64;
         let text = format!(
             "step {}/{steps}  kimg {:.1}  {:.0} img/s  {:.3} s/step  left {}  loss D {:.3}  loss G {:.3}  D(x) {:.3}  D(G(z)) {:.3}",
@@ -104,7 +104,7 @@ impl Progress {
     }
 
     /// Takes the bar away.
-    pub(super) fn end(&self) {
+    pub(crate) fn end(&self) {
         self.bar.finish_and_clear();
     }
 }

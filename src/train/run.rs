@@ -206,10 +206,10 @@ struct Run {
 
 /// Sums over the steps of a tick.
 #[derive(Default)]
-struct TickSums {
+pub(crate) struct TickSums {
     count: u64,
     sums: [f64; 4],
-    latest: [f64; 4],
+    pub(crate) latest: [f64; 4],
 }
 
 impl Run {
@@ -303,18 +303,7 @@ impl Run {
         if sums.count == 0 {
             return Ok(());
         }
-        let count = sums.count as f64;
-        let [loss_d, loss_g, d_real, d_fake] = sums.sums.map(|sum| sum / count);
-        let tick = Tick {
-            step: self.session.counters.step,
-            kimg: self.session.counters.d_updates as f64 * self.config.batch as f64 / 1000.0,
-            loss_d,
-            loss_g,
-            d_real,
-            d_fake,
-            sec_per_step: seconds / count,
-            memory_bytes: self.session.memory_plan().total(),
-        };
+        let tick = sums.tick(&self.session, &self.config, seconds);
         self.stats.write(&tick)?;
         self.ticks.push(tick);
         self.progress
@@ -357,7 +346,11 @@ impl Run {
 }
 
 impl TickSums {
-    fn add(&mut self, step: u64, metrics: [f32; 4]) -> Result<()> {
+    /// Adds the metrics of a step.
+    ///
+    /// # Errors
+    /// Where one of them is not finite.
+    pub(crate) fn add(&mut self, step: u64, metrics: [f32; 4]) -> Result<()> {
         if metrics.iter().any(|x| !x.is_finite()) {
             return Err(Error::gpu(
                 format!(
@@ -373,6 +366,22 @@ impl TickSums {
             *sum += value;
         }
         Ok(())
+    }
+
+    /// The means, of steps that took `seconds` together; NaN where there was none.
+    pub(crate) fn tick(&self, session: &Session, config: &Config, seconds: f64) -> Tick {
+        let count = self.count as f64;
+        let [loss_d, loss_g, d_real, d_fake] = self.sums.map(|sum| sum / count);
+        Tick {
+            step: session.counters.step,
+            kimg: session.counters.d_updates as f64 * config.batch as f64 / 1000.0,
+            loss_d,
+            loss_g,
+            d_real,
+            d_fake,
+            sec_per_step: seconds / count,
+            memory_bytes: session.memory_plan().total(),
+        }
     }
 }
 
