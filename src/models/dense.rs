@@ -41,8 +41,14 @@ fn layers(
     out: usize,
 ) -> Result<(NodeId, NodeId)> {
     let mut h = x;
+    // Biases as the weights: with zeros, every unit of the first layer would
+    // bend on a line through the origin.
     let start = |inputs: usize, gain: f32| {
-        Inits::zero_bias(Init::Uniform((3.0 * gain / inputs as f32).sqrt()))
+        let uniform = Init::Uniform((3.0 * gain / inputs as f32).sqrt());
+        Inits {
+            weight: uniform.clone(),
+            bias: Some(uniform),
+        }
     };
     // Layers are numbered as in an nn.Sequential with the activations counted.
     for (index, &units) in hidden.iter().enumerate() {
