@@ -6,6 +6,7 @@ pub mod bench;
 pub mod check;
 pub mod presets;
 pub mod sample;
+pub mod toy;
 pub mod train;
 
 use std::io::{ErrorKind, Write};
@@ -28,6 +29,8 @@ pub enum Verb {
     Train(Box<train::TrainArgs>),
     /// Make images with a trained generator
     Sample(sample::SampleArgs),
+    /// Train on a line or a plane and draw what both networks do
+    Toy(Box<toy::ToyArgs>),
     /// List the adapters that can be trained on
     Adapters(adapters::AdaptersArgs),
     /// Compare what an adapter computes with plain loops, operation by operation
@@ -46,6 +49,7 @@ pub fn run(cli: Cli) -> Result<()> {
     match cli.verb {
         Verb::Train(args) => crate::train::run(args.options()?),
         Verb::Sample(args) => crate::sample::run(&args.options()?),
+        Verb::Toy(args) => crate::toy::run(&args.options()?),
         Verb::Adapters(args) => adapters::run(&args),
         Verb::Check(args) => crate::check::run(&args.options()),
         Verb::Bench(args) => crate::bench::run(&args.options()?),
