@@ -35,6 +35,10 @@ train: setup ## train a GAN; options in ARGS="..."
 .PHONY: test
 test: setup-lint data fmt clippy doc full-sets unit ## everything that CI checks
 
+.PHONY: test-long
+test-long: setup ## the tests that take minutes: whole toy trainings
+	@cargo test --release $(ARGS) -- --ignored --nocapture
+
 .PHONY: lint
 lint: setup-lint fmt clippy doc ## format, clippy and documentation, without running tests
 

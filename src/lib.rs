@@ -20,6 +20,7 @@ pub mod optim;
 pub mod recording;
 pub mod reference;
 pub mod sample;
+pub mod toy;
 pub mod train;
 
 pub use error::{Error, Result};

@@ -8,6 +8,7 @@ pub mod classify;
 pub mod eval;
 pub mod presets;
 pub mod sample;
+pub mod toy;
 pub mod train;
 
 use std::io::{ErrorKind, Write};
@@ -34,6 +35,8 @@ pub enum Verb {
     Eval(eval::EvalArgs),
     /// Train a classifier, whose features score samples
     Classify(classify::ClassifyArgs),
+    /// Train on a line or a plane and draw what both networks do
+    Toy(Box<toy::ToyArgs>),
     /// List the adapters that can be trained on
     Adapters(adapters::AdaptersArgs),
     /// Compare what an adapter computes with plain loops, operation by operation
@@ -54,6 +57,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Verb::Sample(args) => crate::sample::run(&args.options()?),
         Verb::Eval(args) => crate::eval::run(&args.options()?),
         Verb::Classify(args) => crate::classify::run(&args.options()?),
+        Verb::Toy(args) => crate::toy::run(&args.options()?),
         Verb::Adapters(args) => adapters::run(&args),
         Verb::Check(args) => crate::check::run(&args.options()),
         Verb::Bench(args) => crate::bench::run(&args.options()?),

@@ -135,6 +135,23 @@ pub struct CheckOptions {
     pub filter: Option<String>,
 }
 
+/// What `gpugan toy` is asked to do.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ToyOptions {
+    /// Networks, loss and loop.
+    pub config: Config,
+    /// Name of a distribution, or path of a picture.
+    pub data: String,
+    /// Folder of runs.
+    pub outdir: PathBuf,
+    /// Frames of the animation; at least 2.
+    pub frames: u64,
+    /// Which adapter, as `--adapter` names it; the best where not given.
+    pub adapter: Option<String>,
+    /// Print nothing but errors.
+    pub quiet: bool,
+}
+
 /// What `gpugan bench` is asked to do.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BenchOptions {

@@ -45,6 +45,10 @@ pub const PRESETS: &[Preset] = &[
         text: include_str!("../../assets/presets/sngan.toml"),
     },
     Preset {
+        name: "toy",
+        text: include_str!("../../assets/presets/toy.toml"),
+    },
+    Preset {
         name: "wgan",
         text: include_str!("../../assets/presets/wgan.toml"),
     },

@@ -10,4 +10,4 @@ pub mod monitor;
 pub mod penalty;
 mod programs;
 
-pub use programs::{Layout, METRICS, Metric, Role, programs, sampling};
+pub use programs::{Layout, METRICS, Metric, Role, probe, programs, sampling};

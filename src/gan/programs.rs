@@ -408,3 +408,27 @@ pub fn sampling(model: &Model, prefix: &str, count: usize) -> Result<Program> {
     program.assign(state, images)?;
     Ok(program)
 }
+
+/// The discriminator seen from outside: `probe.scores [count, 1]` of images
+/// `probe.images [count, C, H, W]` and the gradient of their scores,
+/// `probe.gradient`. One that judges packs sees each image `pack` times.
+///
+/// # Errors
+/// Where the model's sizes do not fit together.
+pub fn probe(config: &Config, model: &Model, count: usize) -> Result<Program> {
+    let mut program = Program::default();
+    let graph = &mut program.graph;
+    let [_, mut net] = model.nets(Mode::Eval);
+    let [c, h, w] = model.image();
+    let images = input(graph, "probe.images", [count, c, h, w])?;
+    let pack = graph.concat(&vec![images; config.loss.pack], 1)?;
+    let scores = model.discriminator(graph, &mut net, pack)?.logits;
+    let sum = graph.sum_all(scores)?;
+    let gradient = graph.gradient(sum, &[images])?[0];
+    for (name, node) in [("probe.scores", scores), ("probe.gradient", gradient)] {
+        let shape = program.graph.shape(node).clone();
+        let state = program.graph.declare(name, shape, StateRole::Output)?;
+        program.assign(state, node)?;
+    }
+    Ok(program)
+}

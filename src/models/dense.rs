@@ -47,7 +47,7 @@ pub(super) fn discriminator(
 fn layers(graph: &mut Graph, net: &mut Net, x: NodeId, hidden: &[usize]) -> Result<NodeId> {
     let mut h = x;
     for (index, &units) in hidden.iter().enumerate() {
-        let inits = Inits::zero_bias(uniform(graph.shape(h)[1], 2.0));
+        let inits = start(graph.shape(h)[1], 2.0);
         h = net.linear(graph, &format!("main.{}", 2 * index), h, units, inits)?;
         h = leaky_relu(graph, h, 0.0);
     }
@@ -56,6 +56,16 @@ fn layers(graph: &mut Graph, net: &mut Net, x: NodeId, hidden: &[usize]) -> Resu
 
 /// The output `[N, out]` after so many hidden layers.
 fn last(graph: &mut Graph, net: &mut Net, h: NodeId, hidden: usize, out: usize) -> Result<NodeId> {
-    let inits = Inits::zero_bias(uniform(graph.shape(h)[1], 1.0));
+    let inits = start(graph.shape(h)[1], 1.0);
     net.linear(graph, &format!("main.{}", 2 * hidden), h, out, inits)
+}
+
+/// Biases start as the weights: with zeros, every unit of the first layer would
+/// bend on a line through the origin.
+fn start(inputs: usize, gain: f32) -> Inits {
+    let uniform = uniform(inputs, gain);
+    Inits {
+        weight: uniform.clone(),
+        bias: Some(uniform),
+    }
 }

@@ -233,7 +233,7 @@ pub fn save_png(picture: impl Into<DynamicImage>, path: &Path) -> Result<()> {
 /// Writes pictures of one size as an endless GIF animation. An existing file is
 /// replaced whole. GIF counts time in hundredths of a second, so `fps` (frames
 /// a second) is rounded to the nearest such pause and limited to [0.1, 50],
-/// the fastest that viewers show.
+/// the fastest that viewers show. Neighbours that are equal become one frame.
 ///
 /// # Errors
 /// [`Error::Usage`] without frames, for frames of different sizes or above
@@ -263,9 +263,10 @@ pub fn save_gif(frames: &[RgbImage], path: &Path, fps: f64) -> Result<()> {
     encoder
         .set_repeat(Repeat::Infinite)
         .map_err(encoding(path))?;
-    for frame in frames {
-        let rgba = DynamicImage::ImageRgb8(frame.clone()).into_rgba8();
-        let delay = Delay::from_numer_denom_ms(hundredths * 10, 1);
+    // A picture that stays is one frame shown longer.
+    for still in frames.chunk_by(|a, b| a == b) {
+        let rgba = DynamicImage::ImageRgb8(still[0].clone()).into_rgba8();
+        let delay = Delay::from_numer_denom_ms(hundredths * 10 * still.len() as u32, 1);
         encoder
             .encode_frame(Frame::from_parts(rgba, 0, 0, delay))
             .map_err(encoding(path))?;

@@ -8,7 +8,7 @@ pub mod health_plot;
 pub mod memory;
 pub mod plot;
 pub(crate) mod progress;
-mod run;
+pub(crate) mod run;
 pub mod run_folder;
 pub mod session;
 pub mod state;

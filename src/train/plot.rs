@@ -42,12 +42,12 @@ const BOUND: f64 = 1e38;
 
 const FONT: &[u8] = include_bytes!("../../assets/font/DejaVuSans-ascii.ttf");
 const FAMILY: &str = "DejaVu Sans";
-const INK: RGBColor = RGBColor(51, 56, 64);
+pub(crate) const INK: RGBColor = RGBColor(51, 56, 64);
 pub(crate) const FRAME: RGBColor = RGBColor(176, 182, 190);
 pub(crate) const GRID: RGBColor = RGBColor(232, 235, 239);
 
-type Area<'a> = DrawingArea<BitMapBackend<'a>, Shift>;
-type Chart<'a, 'b> =
+pub(crate) type Area<'a> = DrawingArea<BitMapBackend<'a>, Shift>;
+pub(crate) type Chart<'a, 'b> =
     ChartContext<'a, BitMapBackend<'b>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
 pub(crate) type Drawn<T = ()> = std::result::Result<
     T,
@@ -325,17 +325,26 @@ fn draw_smoothed(chart: &Chart<'_, '_>, steps: &[f64], series: &Series) -> Drawn
     let area = chart.plotting_area();
     let style = series.colour.filled().stroke_width(px(2) as u32 + 1);
     for run in runs(&smoothed(steps, &series.values, &chart.y_range())) {
-        // Thick lines of the backend have no joints, so each has a round one; a
-        // lone point shows as a larger dot.
-        let radius = if run.len() == 1 { 3 * SCALE } else { SCALE };
-        for point in run {
-            area.draw(&Circle::new(inside(chart, *point), radius, style))?;
-        }
-        for pair in run.windows(2) {
-            let ends = [inside(chart, pair[0]), inside(chart, pair[1])];
-            if area.map_coordinate(&ends[0]) != area.map_coordinate(&ends[1]) {
-                area.draw(&PathElement::new(ends, style))?;
-            }
+        let run: Vec<_> = run.iter().map(|p| inside(chart, *p)).collect();
+        thick_line(area, &run, style)?;
+    }
+    Ok(())
+}
+
+/// A line through points. Thick lines of the backend have no joints, so each
+/// has a round one; a lone point shows as a larger dot.
+pub(crate) fn thick_line(
+    area: &DrawingArea<BitMapBackend<'_>, Cartesian2d<RangedCoordf64, RangedCoordf64>>,
+    points: &[(f64, f64)],
+    style: ShapeStyle,
+) -> Drawn {
+    let radius = if points.len() == 1 { 3 * SCALE } else { SCALE };
+    for point in points {
+        area.draw(&Circle::new(*point, radius, style))?;
+    }
+    for ends in points.windows(2) {
+        if area.map_coordinate(&ends[0]) != area.map_coordinate(&ends[1]) {
+            area.draw(&PathElement::new(ends.to_vec(), style))?;
         }
     }
     Ok(())
@@ -453,7 +462,7 @@ pub(super) fn y_range(series: &[Series]) -> Range<f64> {
 /// A number for a label: at most four significant digits, none of the rounding
 /// noise that is tiny beside `span`, thousands as `k` on an axis that reaches
 /// ten of them.
-fn short(value: f64, span: f64) -> String {
+pub(crate) fn short(value: f64, span: f64) -> String {
     if value.abs() <= span * 1e-9 {
         return "0".into();
     }

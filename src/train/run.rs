@@ -220,11 +220,11 @@ pub(super) struct Run {
 
 /// Sums over the steps of a tick.
 #[derive(Default)]
-pub(super) struct TickSums {
+pub(crate) struct TickSums {
     count: u64,
     sums: [f64; 4],
     squares: [f64; 4],
-    latest: [f64; 4],
+    pub(crate) latest: [f64; 4],
     /// The first step whose metrics are not finite, and those.
     broken: Option<(u64, [f32; 4])>,
 }
@@ -340,30 +340,18 @@ impl Run {
         if sums.count == 0 {
             return Ok(Vec::new());
         }
-        let count = sums.count as f64;
-        let [loss_d, loss_g, d_real, d_fake] = sums.sums.map(|sum| sum / count);
-        let [oscillation_d, oscillation_g, ..] = sums.deviations();
         let measures = if measured {
             self.session.measures()?
         } else {
             None
         };
-        let mut tick = Tick {
-            step: self.session.counters.step,
-            kimg: self.session.counters.d_updates as f64 * self.config.batch as f64 / 1000.0,
-            loss_d,
-            loss_g,
-            d_real,
-            d_fake,
-            sec_per_step: seconds / count,
-            memory_bytes: self.session.memory_plan().total(),
-            augment_p: self.session.augment_p()?,
-            health: measures.map(|measures| Measures {
-                oscillation_d,
-                oscillation_g,
-                ..measures
-            }),
-        };
+        let mut tick = sums.tick(&self.session, &self.config, seconds)?;
+        let [oscillation_d, oscillation_g, ..] = sums.deviations();
+        tick.health = measures.map(|measures| Measures {
+            oscillation_d,
+            oscillation_g,
+            ..measures
+        });
         let findings = watch::judge(&self.rules, &self.ticks, &mut tick);
         self.stats.write(&tick)?;
         self.ticks.push(tick);
@@ -418,7 +406,8 @@ impl Run {
 }
 
 impl TickSums {
-    fn add(&mut self, step: u64, metrics: [f32; 4]) {
+    /// Adds the metrics of a step.
+    pub(crate) fn add(&mut self, step: u64, metrics: [f32; 4]) {
         if metrics.iter().any(|x| !x.is_finite()) {
             self.broken.get_or_insert((step, metrics));
             return;
@@ -431,12 +420,48 @@ impl TickSums {
         }
     }
 
+    /// Nothing where all metrics were finite.
+    ///
+    /// # Errors
+    /// With the first step whose metrics are not.
+    pub(crate) fn finite(&self) -> Result<()> {
+        match self.broken {
+            None => Ok(()),
+            Some((step, [loss_d, loss_g, ..])) => Err(Error::gpu(
+                format!("training diverged: at step {step} loss D is {loss_d} and loss G {loss_g}"),
+                "lower the learning rates (--set optimizer.d.lr=...)",
+            )),
+        }
+    }
+
     /// Standard deviations over the steps.
     fn deviations(&self) -> [f64; 4] {
         let count = self.count as f64;
         std::array::from_fn(|index| {
             let mean = self.sums[index] / count;
             (self.squares[index] / count - mean * mean).max(0.0).sqrt()
+        })
+    }
+
+    /// The means, of steps that took `seconds` together, without their health;
+    /// NaN where there was no step.
+    ///
+    /// # Errors
+    /// Where the device failed.
+    pub(crate) fn tick(&self, session: &Session, config: &Config, seconds: f64) -> Result<Tick> {
+        let count = self.count as f64;
+        let [loss_d, loss_g, d_real, d_fake] = self.sums.map(|sum| sum / count);
+        Ok(Tick {
+            step: session.counters.step,
+            kimg: session.counters.d_updates as f64 * config.batch as f64 / 1000.0,
+            loss_d,
+            loss_g,
+            d_real,
+            d_fake,
+            sec_per_step: seconds / count,
+            memory_bytes: session.memory_plan().total(),
+            augment_p: session.augment_p()?,
+            health: None,
         })
     }
 }

@@ -40,8 +40,8 @@ pub struct Blueprint {
     /// Persistent tensors.
     pub layout: Layout,
     /// Recordings by name: those of [`gan::programs`], `update D`, `update G`,
-    /// and what is no part of a step ([`is_step`]): `sample`, and where health is
-    /// measured `health` and `health before`.
+    /// and what is no part of a step ([`is_step`]): `sample`, `probe`, and where
+    /// health is measured `health` and `health before`.
     pub recordings: Vec<(&'static str, Recording)>,
     /// Bytes by use.
     pub memory: MemoryPlan,
@@ -53,7 +53,7 @@ pub struct Blueprint {
 
 /// Whether a recording is part of training steps.
 pub fn is_step(name: &str) -> bool {
-    !matches!(name, "sample" | "health" | "health before")
+    !matches!(name, "sample" | "probe" | "health" | "health before")
 }
 
 impl Blueprint {
@@ -62,9 +62,23 @@ impl Blueprint {
     /// # Errors
     /// Where sizes do not fit together or a tensor is too long for a binding.
     pub fn new(config: &Config, model: &Model, facts: &crate::ops::Facts) -> Result<Self> {
+        Self::with_probe(config, model, facts, 0)
+    }
+
+    /// As [`Blueprint::new`], for [`Session::probe`] of `probed` images at a time
+    /// and sampling passes of as many.
+    ///
+    /// # Errors
+    /// As [`Blueprint::new`].
+    pub fn with_probe(
+        config: &Config,
+        model: &Model,
+        facts: &crate::ops::Facts,
+        probed: usize,
+    ) -> Result<Self> {
         // No more than a batch, so that sampling takes no more memory than
-        // training.
-        let samples = config.batch.min(64);
+        // training; probes are of points, which are small.
+        let samples = config.batch.min(64).max(probed);
         let mut layout = Layout::new(config, model)?;
         let [c, h, w] = model.image();
         layout.places.add_group(
@@ -78,6 +92,16 @@ impl Blueprint {
             true => Some(Monitor::new(&mut layout.places, config, model)?),
             false => None,
         };
+        if probed > 0 {
+            layout.places.add_group(
+                "probe",
+                &[
+                    ("probe.images".to_owned(), [probed, c, h, w].into()),
+                    ("probe.scores".to_owned(), [probed, 1].into()),
+                    ("probe.gradient".to_owned(), [probed, c, h, w].into()),
+                ],
+            )?;
+        }
         let plan = |program: &Program| Plan::new(program, &layout.places, facts);
         let mut plans = Vec::new();
         for (name, program) in gan::programs(config, model)? {
@@ -91,6 +115,9 @@ impl Blueprint {
         plans.push(("sample", plan(&gan::sampling(model, prefix, samples)?)?));
         if let Some(monitor) = &monitor {
             plans.push(("health", plan(&monitor.program(config, model)?)?));
+        }
+        if probed > 0 {
+            plans.push(("probe", plan(&gan::probe(config, model, probed)?)?));
         }
         let memory = MemoryPlan::new(&layout.places, plans.iter().map(|(_, plan)| plan));
         let mut contractions: Vec<Contraction> = Vec::new();
@@ -564,6 +591,17 @@ impl Session {
             self.run("sample", StepValues::default())?;
             self.read("sample.images")
         })
+    }
+
+    /// The discriminator's scores `[count]` of images `[count, C, H, W]`, and
+    /// their gradients, `count` being what [`Blueprint::with_probe`] was told.
+    ///
+    /// # Errors
+    /// Where there is no probe, the count differs or the device failed.
+    pub fn probe(&mut self, images: &[f32]) -> Result<[Vec<f32>; 2]> {
+        self.write("probe.images", images)?;
+        self.run("probe", StepValues::default())?;
+        Ok([self.read("probe.scores")?, self.read("probe.gradient")?])
     }
 
     /// The device.

@@ -77,11 +77,11 @@ impl Writer {
         Ok(Self { path, file })
     }
 
-    /// Appends one tick.
+    /// Appends one tick, or more that begins with one.
     ///
     /// # Errors
     /// [`Error::Io`] if the file cannot be written.
-    pub fn write(&mut self, tick: &Tick) -> Result<()> {
+    pub fn write(&mut self, tick: &impl Serialize) -> Result<()> {
         let failed = Error::io("write", &self.path);
         match serde_json::to_string(tick) {
             // One call writes the line and its end, so they are torn apart

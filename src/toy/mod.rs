@@ -1,0 +1,230 @@
+//! `gpugan toy`: GANs on a line or a plane, where everything can be seen.
+
+pub mod density;
+mod distribution;
+mod line;
+pub mod picture;
+mod plane;
+pub mod score;
+pub mod watch;
+
+use std::io::Write;
+use std::path::Path;
+use std::time::Instant;
+
+use image::RgbImage;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+
+pub use distribution::{Distribution, NAMES};
+
+use crate::config::options::ToyOptions;
+use crate::config::{Augment, Config, Output, Override, Update};
+use crate::error::{Error, Result};
+use crate::gpu::{Gpu, Selector};
+use crate::models::Model;
+use crate::train::figures::{self, shrink};
+use crate::train::plot;
+use crate::train::progress::Progress;
+use crate::train::run::TickSums;
+use crate::train::run_folder::{self, Log, RunFolder};
+use crate::train::session::{Blueprint, Session};
+use crate::train::stats::Writer;
+use picture::Scene;
+use watch::{PASS, Record, Watcher};
+
+/// Points of each kind that are drawn.
+const DRAWN: usize = 700;
+
+/// Of the animation.
+const FRAME_RATE: f64 = 6.0;
+/// Pictures are shrunk by this for the animation.
+const ANIMATED: u32 = 3;
+/// Times that the animation's last frame is repeated.
+const PAUSE: usize = 12;
+
+/// Trains as asked and draws it. Bad input ends before anything is written.
+///
+/// # Errors
+/// [`Error::Usage`] for data that there are not and settings that points have no
+/// use for; errors of the device and of writing.
+pub fn run(options: &ToyOptions) -> Result<()> {
+    let start = Instant::now();
+    let data = Distribution::open(&options.data)?;
+    let name = Path::new(&options.data).file_stem();
+    let name = name.unwrap_or_default().to_string_lossy();
+    check(&options.config)?;
+    let config = options.config.with([
+        Override::new("data.source", options.data.as_str()),
+        // The pictures show it.
+        Override::new("train.health", false),
+    ])?;
+    let mut progress = Progress::new(options.quiet);
+    let gpu = Gpu::open(&Selector::named(options.adapter.as_deref()))?;
+    progress.line(&format!("adapter: {}", gpu.facts))?;
+    let model = Model::of_images(&config, [data.dimensions(), 1, 1]);
+    let blueprint = Blueprint::with_probe(&config, &model, &gpu.facts.kernel_facts(), PASS)?;
+    let session = Session::new(&gpu, &config, &model, blueprint)?;
+
+    let folder = RunFolder::create(&options.outdir, &config.preset, &name)?;
+    run_folder::replace(&folder.config(), |out| {
+        out.write_all(config.to_toml().as_bytes())
+    })?;
+    progress.log_to(Log::open(folder.log(), false)?);
+    progress.line(&format!("run: {}", folder.path().display()))?;
+    let mut run = Run {
+        name: name.into_owned(),
+        watcher: Watcher::new(&config, &data),
+        rng: StdRng::seed_from_u64(config.seed),
+        stats: Writer::append(folder.stats())?,
+        records: Vec::new(),
+        data,
+        config,
+        session,
+        progress,
+    };
+    run.train(options.frames, &folder)?;
+    run.session.gpu().save_pipeline_cache()?;
+    run.progress.line(&format!(
+        "done in {:.0} s: {}",
+        start.elapsed().as_secs_f64(),
+        folder.path().display()
+    ))
+}
+
+/// Settings that points have no use for.
+fn check(config: &Config) -> Result<()> {
+    if config.model.output != Output::Linear {
+        return Err(Error::usage(
+            format!(
+                "model.output = {} keeps points within 1, and toy data reach 1.6",
+                config.model.output.word()
+            ),
+            "use --set model.output=linear",
+        ));
+    }
+    if config.loss.augment != Augment::None {
+        return Err(Error::usage(
+            "loss.augment changes images, not points",
+            "use --set loss.augment=none",
+        ));
+    }
+    Ok(())
+}
+
+struct Run {
+    name: String,
+    config: Config,
+    data: Distribution,
+    session: Session,
+    watcher: Watcher,
+    rng: StdRng,
+    records: Vec<Record>,
+    stats: Writer,
+    progress: Progress,
+}
+
+impl Run {
+    fn train(&mut self, frames: u64, folder: &RunFolder) -> Result<()> {
+        let steps = self.config.steps;
+        self.progress.start(0, steps);
+        while self.session.counters.d_updates < self.config.train.d_pretrain {
+            let real = self.data.batch(self.config.batch, &mut self.rng);
+            self.session.discriminator_step(&real)?;
+        }
+        let mut sums = TickSums::default();
+        let mut pictures = vec![shrink(&self.look(&sums, 0.0)?, ANIMATED)];
+        let mut since = Instant::now();
+        for frame in 1..frames {
+            let until = steps * frame / (frames - 1);
+            while self.session.counters.step < until {
+                let start = Instant::now();
+                self.step()?;
+                for (step, metrics) in self.session.arrived()? {
+                    sums.add(step, metrics);
+                }
+                self.progress.step(
+                    self.config.batch,
+                    start.elapsed().as_secs_f64(),
+                    sums.latest,
+                );
+            }
+            for (step, metrics) in self.session.finish()? {
+                sums.add(step, metrics);
+            }
+            let seconds = since.elapsed().as_secs_f64();
+            let picture = self.look(&std::mem::take(&mut sums), seconds)?;
+            pictures.push(shrink(&picture, ANIMATED));
+            if frame + 1 == frames {
+                let path = folder.path().join("toy.png");
+                figures::save_png(shrink(&picture, plot::SCALE), &path)?;
+            }
+            // Looking is no part of the next steps.
+            since = Instant::now();
+        }
+        self.progress.end();
+        // The last moment stays for a while.
+        let last = pictures.last().cloned();
+        pictures.extend(last.into_iter().cycle().take(PAUSE));
+        figures::save_gif(&pictures, &folder.path().join("toy.gif"), FRAME_RATE)
+    }
+
+    /// One generator step with its discriminator steps.
+    fn step(&mut self) -> Result<()> {
+        let batch = self.config.batch;
+        match self.config.train.update {
+            Update::Alternating => {
+                for _ in 0..self.config.train.d_steps_at(self.session.counters.step) {
+                    let real = self.data.batch(batch, &mut self.rng);
+                    self.session.discriminator_step(&real)?;
+                }
+                self.session.generator_step(None)?;
+            }
+            Update::Simultaneous => {
+                let real = self.data.batch(batch, &mut self.rng);
+                self.session.generator_step(Some(&real))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Records and draws the moment.
+    fn look(&mut self, sums: &TickSums, seconds: f64) -> Result<RgbImage> {
+        sums.finite()?;
+        let tick = sums.tick(&self.session, &self.config, seconds)?;
+        let (record, view) = self.watcher.look(&mut self.session, tick)?;
+        self.stats.write(&record)?;
+        self.progress.line(&words(&record))?;
+        self.records.push(record);
+        picture::draw(&Scene {
+            config: &self.config,
+            data: &self.name,
+            modes: self.data.modes(),
+            watcher: &self.watcher,
+            records: &self.records,
+            view: &view,
+        })
+    }
+}
+
+/// A record for the log.
+fn words(record: &Record) -> String {
+    let tick = &record.tick;
+    let mut text = format!(
+        "step {}  {:.2} ms/step  loss D {:.3}  loss G {:.3}  JSD {:.3}",
+        tick.step,
+        1e3 * tick.sec_per_step,
+        tick.loss_d,
+        tick.loss_g,
+        record.jsd
+    );
+    if let Some(score) = record.score {
+        text += &format!(
+            "  modes {}  high quality {:.1} %  reverse KL {:.3}",
+            score.modes,
+            100.0 * score.quality,
+            score.reverse_kl
+        );
+    }
+    text
+}
