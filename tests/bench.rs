@@ -150,6 +150,23 @@ fn a_step_is_counted_as_it_is_planned() {
         figures.host.as_secs_f64() < figures.times.median(),
         "{figures:?}"
     );
+
+    let parts: Vec<&str> = figures.recordings.iter().map(|(name, _)| *name).collect();
+    assert_eq!(parts, ["d", "g", "update D", "update G"]);
+    let sum: f64 = figures
+        .recordings
+        .iter()
+        .map(|(_, times)| times.min())
+        .sum();
+    let whole = figures.times.median();
+    assert!(sum > 0.2 * whole && sum < 2.0 * whole, "{figures:?}");
+    let rows = figures.rows().into_iter().map(|row| row.case);
+    let rows: Vec<String> = rows.filter(|case| case.starts_with("step ")).collect();
+    assert_eq!(rows.len(), 5);
+    assert!(
+        rows[1].ends_with(": d") && rows[2].ends_with(": g"),
+        "{rows:?}"
+    );
 }
 
 /// The plan of a small run, with what this cache folder holds.

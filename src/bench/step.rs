@@ -30,6 +30,8 @@ pub struct StepFigures {
     name: String,
     /// Of whole steps, from the upload of a batch to the end of all work.
     pub times: Times,
+    /// Of each recording of a step by name: gradients of `d` and `g`, updates.
+    pub recordings: Vec<(&'static str, Times)>,
     /// To record and submit a step in which no kernel works.
     pub host: Duration,
     /// Kernel launches of a step.
@@ -49,13 +51,17 @@ impl StepFigures {
         1e6 * self.host.as_secs_f64() / self.dispatches as f64
     }
 
-    /// One row for the step, one a kernel family.
+    /// One row for the step, one a recording, one a kernel family.
     pub fn rows(&self) -> Vec<Row> {
         let mut rows = vec![Row::new(
             format!("step {}", self.name),
             &self.times,
             String::new(),
         )];
+        for (recording, times) in &self.recordings {
+            let case = format!("step {}: {recording}", self.name);
+            rows.push(Row::new(case, times, String::new()));
+        }
         for (family, seconds, launches) in &self.families {
             if let Some(times) = Times::new(vec![*seconds]) {
                 let variant = format!("{launches} launches");
@@ -124,6 +130,7 @@ pub fn measure_step(gpu: &Gpu, config: &Config) -> Result<StepFigures> {
     while seconds.len() < LEAST || (seconds.len() < MOST && begin.elapsed() < BUDGET) {
         seconds.push(step(&mut session)?);
     }
+    let recordings = recordings(&mut session)?;
     let mut hosts = Vec::new();
     for _ in 0..LEAST {
         hosts.push(session.host_time()?);
@@ -136,12 +143,33 @@ pub fn measure_step(gpu: &Gpu, config: &Config) -> Result<StepFigures> {
             config.preset, config.model.width, config.batch
         ),
         times: Times::new(seconds).expect("steps were timed"),
+        recordings,
         host: hosts[hosts.len() / 2],
         dispatches: families.iter().map(|(_, _, launches)| launches).sum(),
         bytes,
         families,
         first,
     })
+}
+
+/// Times of each recording of a step by name, a round of all after another.
+fn recordings(session: &mut Session) -> Result<Vec<(&'static str, Times)>> {
+    let mut seconds: Vec<(&'static str, Vec<f64>)> = Vec::new();
+    let begin = Instant::now();
+    let mut rounds = 0;
+    while rounds < LEAST || (rounds < MOST && begin.elapsed() < BUDGET) {
+        for (place, (name, time)) in session.recording_times()?.into_iter().enumerate() {
+            if rounds == 0 {
+                seconds.push((name, Vec::new()));
+            }
+            seconds[place].1.push(time.as_secs_f64());
+        }
+        rounds += 1;
+    }
+    let times = seconds.into_iter();
+    Ok(times
+        .filter_map(|(name, seconds)| Some((name, Times::new(seconds)?)))
+        .collect())
 }
 
 /// Seconds and launches by kernel family, the longest first.

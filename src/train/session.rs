@@ -1,7 +1,7 @@
 //! A run on the GPU: its memory, its executables and its counters. A step
 //! writes a batch and latents, replays recordings, and asks for the losses.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::config::{Config, Optimizers, Penalty, Update};
 use crate::error::{Error, Result};
@@ -246,6 +246,24 @@ impl Session {
                 .dispatches()
                 .map(|dispatch| dispatch.kernel.clone());
             times.extend(kernels.zip(measured.into_iter().map(|(_, time)| time)));
+        }
+        Ok(times)
+    }
+
+    /// Time of each recording of a step from its submission to the end of its
+    /// work, by name. Alternating updates have the gradients of `d` and of `g` in
+    /// recordings of their own.
+    ///
+    /// # Errors
+    /// Where the device failed.
+    pub fn recording_times(&mut self) -> Result<Vec<(&'static str, Duration)>> {
+        let mut times = Vec::new();
+        let steps = self.executables.iter_mut();
+        for (name, executable) in steps.filter(|(name, _)| is_step(name)) {
+            let start = Instant::now();
+            executable.run(&self.gpu, &StepValues::default())?;
+            self.gpu.wait()?;
+            times.push((*name, start.elapsed()));
         }
         Ok(times)
     }
