@@ -6,6 +6,7 @@ use super::AdapterArg;
 use crate::config::options::{RunFolder, TrainOptions};
 use crate::config::{Config, Override, assignment, presets};
 use crate::error::{Error, Result};
+use crate::metrics::Kind;
 
 /// Arguments of `gpugan train`. Flags that stand for a key are read as TOML,
 /// so that a wrong value is reported as the key's.
@@ -59,6 +60,14 @@ pub struct TrainArgs {
     /// Start from the tensors in a safetensors file, by name
     #[arg(long, value_name = "FILE")]
     init: Option<PathBuf>,
+    /// Scores of each snapshot (see `gpugan eval`), the first of which decides what best.safetensors
+    /// is
+    #[arg(long, value_name = "LIST")]
+    metrics: Option<String>,
+    /// Classifier whose features the scores are of [default: the one that `gpugan classify` made for
+    /// the data]
+    #[arg(long, value_name = "FILE", requires = "metrics")]
+    features: Option<PathBuf>,
     #[command(flatten)]
     adapter: AdapterArg,
     /// Write weights, batches, latents and losses of the first N steps to trace.safetensors, for
@@ -109,11 +118,17 @@ impl TrainArgs {
                 (config, RunFolder::Resume(run))
             }
         };
+        let metrics = match &self.metrics {
+            Some(list) => Kind::list(list)?,
+            None => Vec::new(),
+        };
         Ok(TrainOptions {
             config: self.lengthened(config)?,
             folder,
             adapter: self.adapter.chosen(),
             init: self.init,
+            metrics,
+            features: self.features,
             trace: self.trace,
             dry_run: self.dry_run,
             dump_plan: self.dump_plan,

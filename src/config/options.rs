@@ -17,6 +17,11 @@ pub struct TrainOptions {
     /// A safetensors file whose tensors replace the initial weights of the
     /// same names.
     pub init: Option<PathBuf>,
+    /// What is measured at each snapshot; the first decides which is the best.
+    pub metrics: Vec<Kind>,
+    /// A classifier's file for that; the one that is kept for the data where not
+    /// given.
+    pub features: Option<PathBuf>,
     /// Steps, from the first of this session, that each write their losses; 0 is none.
     pub trace: u64,
     /// Build and report everything, but take no step and write nothing.

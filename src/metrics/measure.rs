@@ -1,6 +1,6 @@
 //! All scores of one set of samples, with their names and warnings.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::memory::{self, Unseen};
 use super::{Rows, frechet, inception, kernel, modes, neighbours, ssim, wasserstein};
@@ -94,7 +94,7 @@ impl Kind {
 }
 
 /// One number about samples.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Score {
     /// What it is, with the name of the features in parentheses where it is of
     /// features: `frechet(mnist-classifier)`.
@@ -102,11 +102,34 @@ pub struct Score {
     /// `None` where there are too few samples; never NaN.
     pub value: Option<f64>,
     /// Standard error, or deviation over splits.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spread: Option<f64>,
     /// What else to know: protocol, or a warning.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub note: String,
+}
+
+impl Score {
+    /// The value so that less is better: the negative of shares and of scores
+    /// that count classes. `None` without a value.
+    pub fn loss(&self) -> Option<f64> {
+        const MORE_IS_BETTER: [&str; 7] = [
+            "precision",
+            "recall",
+            "density",
+            "coverage",
+            "inception-style",
+            "modes",
+            "memorisation",
+        ];
+        let kind = self.name.split('(').next().unwrap_or_default();
+        let sign = if MORE_IS_BETTER.contains(&kind) {
+            -1.0
+        } else {
+            1.0
+        };
+        self.value.map(|value| sign * value)
+    }
 }
 
 /// A set of images with what a classifier says of them.

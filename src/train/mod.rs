@@ -10,6 +10,7 @@ pub mod plot;
 pub(crate) mod progress;
 pub(crate) mod run;
 pub mod run_folder;
+mod scores;
 pub mod session;
 pub mod state;
 pub mod stats;

@@ -2,17 +2,17 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Instant;
 
 use super::checkpoint::{self, Checkpoint};
 use super::progress::Progress;
 use super::run_folder::{self, Log, RunFolder};
+use super::scores::Scores;
 use super::session::{Blueprint, Session};
 use super::stats::{self, Tick, Writer};
 use super::trace::Trace;
 use super::watch::{self, Next};
-use super::{capacity, figures, health_plot, plot, state};
+use super::{capacity, figures, health_plot, plot, state, stop};
 use crate::config::options::{self, TrainOptions};
 use crate::config::{Config, OnCollapse, OutputBias, Update};
 use crate::data::{Dataset, Loader, Position, normalized};
@@ -28,9 +28,6 @@ const GRID_COLUMNS: usize = 8;
 
 /// Images that the mean image is taken over.
 const MEAN_OVER: usize = 2000;
-
-/// How often the user asked to stop.
-static STOPS: AtomicU8 = AtomicU8::new(0);
 
 /// Trains as asked. Bad input ends before anything is written.
 ///
@@ -79,6 +76,16 @@ pub fn run(options: TrainOptions) -> Result<()> {
         return progress.line("dry run: everything fits, nothing was written");
     }
 
+    let mut scores = match &options.metrics[..] {
+        [] => None,
+        kinds => Some(Scores::new(
+            &gpu,
+            &dataset,
+            &config.data.source,
+            kinds,
+            options.features.as_deref(),
+        )?),
+    };
     let mut session = Session::new(&gpu, config, &model, blueprint)?;
     if let Some(count) = session.references() {
         let images: Vec<f32> = readable(&dataset, count)
@@ -104,6 +111,9 @@ pub fn run(options: TrainOptions) -> Result<()> {
     {
         position = state::restore(&mut session, file, path)?;
         stats::truncate_after(&folder.stats(), session.counters.step)?;
+        if let Some(scores) = &mut scores {
+            scores.go_on(&folder, session.counters.step)?;
+        }
     }
     run_folder::replace(&folder.config(), |out| {
         std::io::Write::write_all(out, config.to_toml().as_bytes())
@@ -143,6 +153,7 @@ pub fn run(options: TrainOptions) -> Result<()> {
         stats: Writer::append(folder.stats())?,
         ticks: stats::read(&folder.stats())?,
         config: options.config,
+        scores,
         dataset,
         folder,
         loader,
@@ -203,6 +214,8 @@ pub(super) struct Run {
     pub(super) config: Config,
     channels: usize,
     pub(super) session: Session,
+    /// What snapshots are scored with, if they are.
+    pub(super) scores: Option<Scores>,
     pub(super) dataset: Arc<Dataset>,
     pub(super) loader: Loader,
     pub(super) folder: RunFolder,
@@ -231,13 +244,7 @@ pub(crate) struct TickSums {
 
 impl Run {
     fn train(&mut self) -> Result<()> {
-        // A second handler cannot be set, as in tests that train twice in one
-        // process; the first goes on counting.
-        let _ = ctrlc::set_handler(|| {
-            if STOPS.fetch_add(1, Ordering::SeqCst) > 0 {
-                std::process::exit(130);
-            }
-        });
+        stop::listen();
         let steps = self.config.steps;
         let first = self.session.counters.step;
         if first == 0 {
@@ -273,7 +280,7 @@ impl Run {
                 start.elapsed().as_secs_f64(),
                 self.tick.latest,
             );
-            let stopped = STOPS.load(Ordering::SeqCst) > 0;
+            let stopped = stop::asked();
             let end = step == steps || stopped;
             if measured || end || self.tick.broken.is_some() {
                 let findings = self.end_tick(tick_start.elapsed().as_secs_f64(), measured)?;
@@ -367,7 +374,8 @@ impl Run {
         if self.ticks.iter().any(|tick| tick.health.is_some()) {
             health_plot::save(&self.ticks, &self.folder.health())?;
         }
-        self.save_checkpoint()
+        self.save_checkpoint()?;
+        self.score()
     }
 
     fn save_checkpoint(&self) -> Result<()> {

@@ -115,6 +115,16 @@ impl RunFolder {
         self.path.join("health.png")
     }
 
+    /// One JSON object a scored snapshot.
+    pub fn metrics(&self) -> PathBuf {
+        self.path.join("metrics.jsonl")
+    }
+
+    /// A copy of the checkpoint with the best score.
+    pub fn best(&self) -> PathBuf {
+        self.path.join("best.safetensors")
+    }
+
     /// The recorded tensors of a traced step.
     pub fn trace(&self) -> PathBuf {
         self.path.join("trace.safetensors")

@@ -36,25 +36,26 @@ fn refused(output: &Output, parts: &[&str]) {
     }
 }
 
-/// Trains three steps of the smallest generator; returns its folder.
+/// The smallest generator.
+const SMALL: [&str; 10] = [
+    "--data",
+    "digits",
+    "--batch",
+    "8",
+    "--set",
+    "data.size=8",
+    "--set",
+    "model.width=4",
+    "--set",
+    "model.latent=8",
+];
+
+/// Trains three steps of it; returns its folder.
 fn small_run(home: &Path) -> PathBuf {
-    let arguments = [
-        "train",
-        "--data",
-        "digits",
-        "--batch",
-        "8",
-        "--steps",
-        "3",
-        "--quiet",
-        "--set",
-        "data.size=8",
-        "--set",
-        "model.width=4",
-        "--set",
-        "model.latent=8",
-    ];
-    success(gpugan(home, &arguments));
+    success(gpugan(
+        home,
+        &[&["train", "--steps", "3", "--quiet"], &SMALL[..]].concat(),
+    ));
     home.join("runs/00000-dcgan28-digits")
 }
 
@@ -88,6 +89,7 @@ fn a_classifier_learns_digits_and_scores_samples() {
         .iter()
         .find(|path| path.extension().is_some_and(|e| e == "safetensors"));
     let kept = kept.unwrap_or_else(|| panic!("{files:?}"));
+    scored_training(home, kept);
     assert!(
         files
             .iter()
@@ -149,6 +151,37 @@ fn a_classifier_learns_digits_and_scores_samples() {
         scores[0]["value"].is_null() && scores[1]["value"].is_f64(),
         "{report}"
     );
+}
+
+/// A run that scores its snapshots keeps the best one, also when it goes on.
+fn scored_training(home: &Path, classifier: &Path) {
+    let scored = |more: &[&str]| {
+        let features = classifier.to_str().unwrap();
+        let arguments = ["train", "--tick", "1", "--snap", "1", "--outdir", "scored"];
+        let metrics = ["--metrics", "frechet,modes", "--features", features];
+        success(gpugan(home, &[&arguments[..], &metrics, more].concat()))
+    };
+    let said = scored(&[&SMALL[..], &["--steps", "2"]].concat());
+    assert!(said.contains("frechet(digits-classifier)"), "{said}");
+    let run = home.join("scored/00000-dcgan28-digits");
+    scored(&["--steps", "4", "--resume", run.to_str().unwrap()]);
+    let text = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+    let lines: Vec<serde_json::Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let steps: Vec<_> = lines
+        .iter()
+        .map(|line| line["step"].as_u64().unwrap())
+        .collect();
+    assert_eq!(steps, [1, 2, 3, 4]);
+    let value = |line: &serde_json::Value| line["scores"][0]["value"].as_f64().unwrap();
+    let best = lines
+        .iter()
+        .min_by(|a, b| value(a).total_cmp(&value(b)))
+        .unwrap();
+    let kept = Checkpoint::load(&run.join("best.safetensors")).unwrap();
+    assert_eq!(kept.metadata["step"], best["step"].to_string());
 }
 
 #[test]
