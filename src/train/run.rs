@@ -9,7 +9,7 @@ use super::checkpoint::{self, Checkpoint};
 use super::progress::Progress;
 use super::run_folder::{self, Log, RunFolder};
 use super::session::{Blueprint, Session};
-use super::stats::{self, Tick, Writer};
+use super::stats::{self, Tick, TickSums, Writer};
 use super::trace::Trace;
 use super::watch::{self, Next};
 use super::{capacity, figures, health_plot, plot, state};
@@ -218,17 +218,6 @@ pub(super) struct Run {
     pub(super) known: Verdicts,
 }
 
-/// Sums over the steps of a tick.
-#[derive(Default)]
-pub(super) struct TickSums {
-    count: u64,
-    sums: [f64; 4],
-    squares: [f64; 4],
-    latest: [f64; 4],
-    /// The first step whose metrics are not finite, and those.
-    broken: Option<(u64, [f32; 4])>,
-}
-
 impl Run {
     fn train(&mut self) -> Result<()> {
         // A second handler cannot be set, as in tests that train twice in one
@@ -412,30 +401,6 @@ impl Run {
         let count = images.len() / (c * h * w);
         let grid = figures::grid(&images, [count, c, h, w], GRID_COLUMNS)?;
         figures::save_png(grid, &self.folder.reals())
-    }
-}
-
-impl TickSums {
-    fn add(&mut self, step: u64, metrics: [f32; 4]) {
-        if metrics.iter().any(|x| !x.is_finite()) {
-            self.broken.get_or_insert((step, metrics));
-            return;
-        }
-        self.count += 1;
-        self.latest = metrics.map(f64::from);
-        for (index, value) in self.latest.into_iter().enumerate() {
-            self.sums[index] += value;
-            self.squares[index] += value * value;
-        }
-    }
-
-    /// Standard deviations over the steps.
-    fn deviations(&self) -> [f64; 4] {
-        let count = self.count as f64;
-        std::array::from_fn(|index| {
-            let mean = self.sums[index] / count;
-            (self.squares[index] / count - mean * mean).max(0.0).sqrt()
-        })
     }
 }
 

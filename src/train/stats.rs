@@ -45,6 +45,42 @@ pub struct Tick {
     pub health: Option<Measures>,
 }
 
+/// Sums over the steps of a tick.
+#[derive(Default)]
+pub(super) struct TickSums {
+    pub(super) count: u64,
+    pub(super) sums: [f64; 4],
+    squares: [f64; 4],
+    pub(super) latest: [f64; 4],
+    /// The first step whose metrics are not finite, and those.
+    pub(super) broken: Option<(u64, [f32; 4])>,
+}
+
+impl TickSums {
+    /// Adds a step; one whose metrics are not finite is only noted.
+    pub(super) fn add(&mut self, step: u64, metrics: [f32; 4]) {
+        if metrics.iter().any(|x| !x.is_finite()) {
+            self.broken.get_or_insert((step, metrics));
+            return;
+        }
+        self.count += 1;
+        self.latest = metrics.map(f64::from);
+        for (index, value) in self.latest.into_iter().enumerate() {
+            self.sums[index] += value;
+            self.squares[index] += value * value;
+        }
+    }
+
+    /// Standard deviations over the steps.
+    pub(super) fn deviations(&self) -> [f64; 4] {
+        let count = self.count as f64;
+        std::array::from_fn(|index| {
+            let mean = self.sums[index] / count;
+            (self.squares[index] / count - mean * mean).max(0.0).sqrt()
+        })
+    }
+}
+
 /// Appends ticks to a file, each at once, so that a killed run loses at most
 /// the line being written.
 #[derive(Debug)]
