@@ -2,6 +2,10 @@
 //! their evidence and what to do. Plain numbers; nothing here touches a GPU.
 //! `docs/health.md` explains each measurement, threshold and verdict.
 
+mod verdict;
+
+pub use verdict::{VERDICTS, Verdict, Verdicts};
+
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::monitor::{FAR, PROBES, Probe};
@@ -153,123 +157,6 @@ impl Measures {
             non_finite: of(Probe::NonFinite) / sizes.elements as f64,
             ..Self::default()
         }
-    }
-}
-
-/// What can be wrong with a training, the gravest first.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
-pub enum Verdict {
-    /// Losses, weights or gradients are infinite or NaN.
-    #[serde(rename = "non-finite")]
-    NonFinite,
-    /// Steps or losses grow without bound.
-    #[serde(rename = "diverging")]
-    Diverging,
-    /// D is right about everything.
-    #[serde(rename = "discriminator overpowered")]
-    DiscriminatorOverpowered,
-    /// Nothing tells G where to go.
-    #[serde(rename = "vanishing generator gradient")]
-    VanishingGeneratorGradient,
-    /// Samples are nearly all alike.
-    #[serde(rename = "mode collapse")]
-    ModeCollapse,
-    /// Samples are training images.
-    #[serde(rename = "memorising")]
-    Memorising,
-}
-
-/// All verdicts, the gravest first.
-pub const VERDICTS: [Verdict; 6] = [
-    Verdict::NonFinite,
-    Verdict::Diverging,
-    Verdict::DiscriminatorOverpowered,
-    Verdict::VanishingGeneratorGradient,
-    Verdict::ModeCollapse,
-    Verdict::Memorising,
-];
-
-impl Verdict {
-    /// Its name.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::NonFinite => "non-finite",
-            Self::Diverging => "diverging",
-            Self::ModeCollapse => "mode collapse",
-            Self::DiscriminatorOverpowered => "discriminator overpowered",
-            Self::VanishingGeneratorGradient => "vanishing generator gradient",
-            Self::Memorising => "memorising",
-        }
-    }
-
-    /// What to do about it.
-    pub const fn suggestion(self) -> &'static str {
-        match self {
-            Self::NonFinite | Self::Diverging => {
-                "lower both learning rates (optimizer.g.lr, optimizer.d.lr)"
-            }
-            Self::ModeCollapse => {
-                "lower optimizer.g.lr, or let D see several images at once (loss.pack=2, model.minibatch_std=4)"
-            }
-            Self::DiscriminatorOverpowered => {
-                "lower optimizer.d.lr, or make its task harder (loss.instance_noise=0.1, loss.real_label=0.9)"
-            }
-            Self::VanishingGeneratorGradient => {
-                "lower optimizer.d.lr, or use a loss that does not saturate (loss.kind=non-saturating)"
-            }
-            Self::Memorising => "end here, or give more images or loss.augment=all",
-        }
-    }
-
-    /// What a rollback changes: factors of the learning rates of G and D. Where
-    /// fewer steps are the remedy there is nothing to change.
-    pub const fn remedy(self) -> [f64; 2] {
-        match self {
-            Self::NonFinite | Self::Diverging => [0.1, 0.1],
-            Self::ModeCollapse => [0.5, 1.0],
-            Self::DiscriminatorOverpowered | Self::VanishingGeneratorGradient => [1.0, 0.25],
-            Self::Memorising => [1.0, 1.0],
-        }
-    }
-}
-
-/// A set of verdicts; in files a list of names.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "Vec<Verdict>", into = "Vec<Verdict>")]
-pub struct Verdicts(u8);
-
-impl Verdicts {
-    /// Whether there is none.
-    pub const fn is_empty(&self) -> bool {
-        self.0 == 0
-    }
-
-    /// Whether this one is there.
-    pub const fn contains(self, verdict: Verdict) -> bool {
-        self.0 & (1 << verdict as u8) != 0
-    }
-
-    /// Those there are, the gravest first.
-    pub fn iter(self) -> impl Iterator<Item = Verdict> {
-        VERDICTS.into_iter().filter(move |v| self.contains(*v))
-    }
-}
-
-impl FromIterator<Verdict> for Verdicts {
-    fn from_iter<I: IntoIterator<Item = Verdict>>(verdicts: I) -> Self {
-        Self(verdicts.into_iter().fold(0, |set, v| set | 1 << v as u8))
-    }
-}
-
-impl From<Vec<Verdict>> for Verdicts {
-    fn from(verdicts: Vec<Verdict>) -> Self {
-        verdicts.into_iter().collect()
-    }
-}
-
-impl From<Verdicts> for Vec<Verdict> {
-    fn from(verdicts: Verdicts) -> Self {
-        verdicts.iter().collect()
     }
 }
 

@@ -26,10 +26,9 @@ use crate::models::Model;
 use crate::train::figures::{self, shrink};
 use crate::train::plot;
 use crate::train::progress::Progress;
-use crate::train::run::TickSums;
 use crate::train::run_folder::{self, Log, RunFolder};
 use crate::train::session::{Blueprint, Session};
-use crate::train::stats::Writer;
+use crate::train::stats::{TickSums, Writer};
 use picture::Scene;
 use watch::{PASS, Record, Watcher};
 
@@ -191,7 +190,7 @@ impl Run {
     /// Records and draws the moment.
     fn look(&mut self, sums: &TickSums, seconds: f64) -> Result<RgbImage> {
         sums.finite()?;
-        let tick = sums.tick(&self.session, &self.config, seconds)?;
+        let tick = self.session.tick(sums, seconds)?;
         let (record, view) = self.watcher.look(&mut self.session, tick)?;
         self.stats.write(&record)?;
         self.progress.line(&words(&record))?;

@@ -8,7 +8,7 @@ pub mod health_plot;
 pub mod memory;
 pub mod plot;
 pub(crate) mod progress;
-pub(crate) mod run;
+mod run;
 pub mod run_folder;
 mod scores;
 pub mod session;

@@ -9,7 +9,7 @@ use super::progress::Progress;
 use super::run_folder::{self, Log, RunFolder};
 use super::scores::Scores;
 use super::session::{Blueprint, Session};
-use super::stats::{self, Tick, Writer};
+use super::stats::{self, Tick, TickSums, Writer};
 use super::trace::Trace;
 use super::watch::{self, Next};
 use super::{capacity, figures, health_plot, plot, state, stop};
@@ -231,17 +231,6 @@ pub(super) struct Run {
     pub(super) known: Verdicts,
 }
 
-/// Sums over the steps of a tick.
-#[derive(Default)]
-pub(crate) struct TickSums {
-    count: u64,
-    sums: [f64; 4],
-    squares: [f64; 4],
-    pub(crate) latest: [f64; 4],
-    /// The first step whose metrics are not finite, and those.
-    broken: Option<(u64, [f32; 4])>,
-}
-
 impl Run {
     fn train(&mut self) -> Result<()> {
         stop::listen();
@@ -352,7 +341,7 @@ impl Run {
         } else {
             None
         };
-        let mut tick = sums.tick(&self.session, &self.config, seconds)?;
+        let mut tick = self.session.tick(&sums, seconds)?;
         let [oscillation_d, oscillation_g, ..] = sums.deviations();
         tick.health = measures.map(|measures| Measures {
             oscillation_d,
@@ -410,67 +399,6 @@ impl Run {
         let count = images.len() / (c * h * w);
         let grid = figures::grid(&images, [count, c, h, w], GRID_COLUMNS)?;
         figures::save_png(grid, &self.folder.reals())
-    }
-}
-
-impl TickSums {
-    /// Adds the metrics of a step.
-    pub(crate) fn add(&mut self, step: u64, metrics: [f32; 4]) {
-        if metrics.iter().any(|x| !x.is_finite()) {
-            self.broken.get_or_insert((step, metrics));
-            return;
-        }
-        self.count += 1;
-        self.latest = metrics.map(f64::from);
-        for (index, value) in self.latest.into_iter().enumerate() {
-            self.sums[index] += value;
-            self.squares[index] += value * value;
-        }
-    }
-
-    /// Nothing where all metrics were finite.
-    ///
-    /// # Errors
-    /// With the first step whose metrics are not.
-    pub(crate) fn finite(&self) -> Result<()> {
-        match self.broken {
-            None => Ok(()),
-            Some((step, [loss_d, loss_g, ..])) => Err(Error::gpu(
-                format!("training diverged: at step {step} loss D is {loss_d} and loss G {loss_g}"),
-                "lower the learning rates (--set optimizer.d.lr=...)",
-            )),
-        }
-    }
-
-    /// Standard deviations over the steps.
-    fn deviations(&self) -> [f64; 4] {
-        let count = self.count as f64;
-        std::array::from_fn(|index| {
-            let mean = self.sums[index] / count;
-            (self.squares[index] / count - mean * mean).max(0.0).sqrt()
-        })
-    }
-
-    /// The means, of steps that took `seconds` together, without their health;
-    /// NaN where there was no step.
-    ///
-    /// # Errors
-    /// Where the device failed.
-    pub(crate) fn tick(&self, session: &Session, config: &Config, seconds: f64) -> Result<Tick> {
-        let count = self.count as f64;
-        let [loss_d, loss_g, d_real, d_fake] = self.sums.map(|sum| sum / count);
-        Ok(Tick {
-            step: session.counters.step,
-            kimg: session.counters.d_updates as f64 * config.batch as f64 / 1000.0,
-            loss_d,
-            loss_g,
-            d_real,
-            d_fake,
-            sec_per_step: seconds / count,
-            memory_bytes: session.memory_plan().total(),
-            augment_p: session.augment_p()?,
-            health: None,
-        })
     }
 }
 

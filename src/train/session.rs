@@ -1,12 +1,13 @@
 //! A run on the GPU: its memory, its executables and its counters. A step
 //! writes a batch and latents, replays recordings, and asks for the losses.
 
+mod health;
+
 use std::time::{Duration, Instant};
 
-use crate::config::{Config, Optimizers, Penalty, Update};
+use crate::config::{Config, Penalty, Update};
 use crate::error::{Error, Result};
-use crate::gan::health::{Measures, Sizes};
-use crate::gan::monitor::{Monitor, PROBES, REFERENCE_IMAGES, probes_slice};
+use crate::gan::monitor::Monitor;
 use crate::gan::{self, Layout, METRICS, Metric, augment, latent};
 use crate::gpu::{Executable, Gpu, Memory, Readback};
 use crate::graph::{Plan, Program, Shape};
@@ -17,6 +18,7 @@ use crate::recording::{Kernel, Recording, Slice, StepValues};
 use crate::sample::in_passes;
 
 use super::memory::MemoryPlan;
+use super::stats::{Tick, TickSums};
 
 /// What a run has done; saved in checkpoints.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -390,92 +392,6 @@ impl Session {
         self.write(name, &scaled)
     }
 
-    /// Real images in [-1, 1] that the health monitor compares samples with;
-    /// how many it takes, `None` where health is not measured. Fewer are
-    /// repeated.
-    pub fn references(&self) -> Option<usize> {
-        let (shape, _) = self.blueprint.layout.places.get(REFERENCE_IMAGES)?;
-        Some(shape[0])
-    }
-
-    /// Sets them, `[n, C, H, W]` of at least one image.
-    ///
-    /// # Errors
-    /// Where health is not measured or the device failed.
-    pub fn set_references(&self, images: &[f32]) -> Result<()> {
-        let (shape, _) = self
-            .blueprint
-            .layout
-            .places
-            .get(REFERENCE_IMAGES)
-            .ok_or_else(|| Error::usage("health is not measured", "set train.health = true"))?;
-        let all: Vec<f32> = images.iter().copied().cycle().take(shape.numel()).collect();
-        self.write_images(REFERENCE_IMAGES, &all)
-    }
-
-    /// Keeps the weights as they are, for [`Session::measures`] after the next
-    /// step. Nothing where health is not measured.
-    ///
-    /// # Errors
-    /// Where the device failed.
-    pub fn before_measured_step(&mut self) -> Result<()> {
-        if self.config.train.health {
-            self.run("health before", StepValues::default())?;
-        }
-        Ok(())
-    }
-
-    /// The health of the training after a step, waiting for it; `None` where
-    /// health is not measured. Changes nothing that training reads.
-    ///
-    /// # Errors
-    /// Where the device failed.
-    pub fn measures(&mut self) -> Result<Option<Measures>> {
-        let places = &self.blueprint.layout.places;
-        let Some((slice, offsets)) = probes_slice(places) else {
-            return Ok(None);
-        };
-        let elements = ["G", "D"]
-            .iter()
-            .flat_map(|net| places.group(net))
-            .map(|slice| 2 * slice.len)
-            .sum();
-        let sizes = Sizes {
-            logits: self.config.batch / self.config.loss.pack,
-            pixels: self.model.image().iter().product(),
-            elements,
-        };
-        // The random numbers of the last step again, so that none is spent.
-        let counter = self.counters.draws;
-        self.run(
-            "health",
-            StepValues {
-                counter,
-                ..StepValues::default()
-            },
-        )?;
-        let values = self.memory.read(slice)?;
-        let mut probes = [0.0; PROBES.len()];
-        for (probe, offset) in probes.iter_mut().zip(offsets) {
-            *probe = values[offset];
-        }
-        Ok(Some(Measures::new(&probes, sizes)))
-    }
-
-    /// How the weights move.
-    pub fn optimizers(&self) -> &Optimizers {
-        &self.config.optimizer
-    }
-
-    /// Multiplies the learning rates of G and D from here on.
-    pub fn scale_learning_rates(&mut self, [g, d]: [f64; 2]) {
-        let optimizers = &mut self.config.optimizer;
-        for (optimizer, factor) in [(&mut optimizers.g, g), (&mut optimizers.d, d)] {
-            optimizer.lr *= factor;
-            optimizer.lr_min *= factor;
-        }
-    }
-
     /// One discriminator update on real images in [-1, 1].
     ///
     /// # Errors
@@ -620,6 +536,28 @@ impl Session {
         self.write("probe.images", images)?;
         self.run("probe", StepValues::default())?;
         Ok([self.read("probe.scores")?, self.read("probe.gradient")?])
+    }
+
+    /// The means of the steps of a tick, which took `seconds` together, without
+    /// their health; NaN where there was no step.
+    ///
+    /// # Errors
+    /// Where the device failed.
+    pub(crate) fn tick(&self, sums: &TickSums, seconds: f64) -> Result<Tick> {
+        let count = sums.count as f64;
+        let [loss_d, loss_g, d_real, d_fake] = sums.sums.map(|sum| sum / count);
+        Ok(Tick {
+            step: self.counters.step,
+            kimg: self.counters.d_updates as f64 * self.config.batch as f64 / 1000.0,
+            loss_d,
+            loss_g,
+            d_real,
+            d_fake,
+            sec_per_step: seconds / count,
+            memory_bytes: self.memory_plan().total(),
+            augment_p: self.augment_p()?,
+            health: None,
+        })
     }
 
     /// The device.

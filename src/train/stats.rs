@@ -48,6 +48,56 @@ pub struct Tick {
     pub health: Option<Measures>,
 }
 
+/// Sums over the steps of a tick.
+#[derive(Default)]
+pub(crate) struct TickSums {
+    pub(crate) count: u64,
+    pub(crate) sums: [f64; 4],
+    squares: [f64; 4],
+    pub(crate) latest: [f64; 4],
+    /// The first step whose metrics are not finite, and those.
+    pub(crate) broken: Option<(u64, [f32; 4])>,
+}
+
+impl TickSums {
+    /// Adds a step; one whose metrics are not finite is only noted.
+    pub(crate) fn add(&mut self, step: u64, metrics: [f32; 4]) {
+        if metrics.iter().any(|x| !x.is_finite()) {
+            self.broken.get_or_insert((step, metrics));
+            return;
+        }
+        self.count += 1;
+        self.latest = metrics.map(f64::from);
+        for (index, value) in self.latest.into_iter().enumerate() {
+            self.sums[index] += value;
+            self.squares[index] += value * value;
+        }
+    }
+
+    /// Nothing where all metrics were finite.
+    ///
+    /// # Errors
+    /// With the first step whose metrics are not.
+    pub(crate) fn finite(&self) -> Result<()> {
+        match self.broken {
+            None => Ok(()),
+            Some((step, [loss_d, loss_g, ..])) => Err(Error::gpu(
+                format!("training diverged: at step {step} loss D is {loss_d} and loss G {loss_g}"),
+                "lower the learning rates (--set optimizer.d.lr=...)",
+            )),
+        }
+    }
+
+    /// Standard deviations over the steps.
+    pub(crate) fn deviations(&self) -> [f64; 4] {
+        let count = self.count as f64;
+        std::array::from_fn(|index| {
+            let mean = self.sums[index] / count;
+            (self.squares[index] / count - mean * mean).max(0.0).sqrt()
+        })
+    }
+}
+
 /// Appends ticks to a file, each at once, so that a killed run loses at most
 /// the line being written.
 #[derive(Debug)]

@@ -2,8 +2,8 @@
 //! checkpoint again.
 
 use super::checkpoint::{self, Checkpoint};
-use super::run::{Run, TickSums};
-use super::stats::{self, Tick, Writer};
+use super::run::Run;
+use super::stats::{self, Tick, TickSums, Writer};
 use super::{run_folder, state};
 use crate::config::OnCollapse;
 use crate::data::Loader;
