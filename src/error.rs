@@ -47,6 +47,15 @@ pub enum Error {
         op: String,
     },
 
+    /// A training that is not healthy was ended; exit code 3.
+    #[error("{what}; {mend}")]
+    Unhealthy {
+        /// The verdict, with its evidence.
+        what: String,
+        /// What is left and what to change.
+        mend: String,
+    },
+
     /// The GPU or its driver refused or failed.
     #[error("{what}; {mend}")]
     Gpu {
@@ -93,10 +102,11 @@ impl Error {
     }
 
     /// The exit code of the command line: 2 where the user can mend it by
-    /// asking differently, 1 otherwise.
+    /// asking differently, 3 where a training was not healthy, 1 otherwise.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Usage { .. } | Self::Io { .. } | Self::Shape { .. } => 2,
+            Self::Unhealthy { .. } => 3,
             Self::MissingGradient { .. } | Self::Gpu { .. } => 1,
         }
     }

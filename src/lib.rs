@@ -3,13 +3,16 @@
 
 pub mod bench;
 pub mod check;
+pub mod classify;
 pub mod cli;
 pub mod config;
 pub mod data;
 pub mod error;
+pub mod eval;
 pub mod gan;
 pub mod gpu;
 pub mod graph;
+pub mod metrics;
 pub mod models;
 pub mod nn;
 pub mod ops;

@@ -28,15 +28,7 @@ const FRAME_RATE: f64 = 12.0;
 pub fn run(options: &SampleOptions) -> Result<()> {
     let (path, checkpoint) = load(&options.checkpoint)?;
     let (config, channels) = state::description(&checkpoint, &path)?;
-    let averaged = checkpoint
-        .tensors
-        .keys()
-        .any(|name| name.starts_with("G_ema."));
-    let prefix = if averaged && !options.raw {
-        "G_ema"
-    } else {
-        "G"
-    };
+    let prefix = prefix(&checkpoint, options.raw);
     let gpu = Gpu::open(&Selector::named(options.adapter.as_deref()))?;
     let model = Model::new(&config, channels);
     let [c, h, w] = model.image();
@@ -86,7 +78,7 @@ pub fn run(options: &SampleOptions) -> Result<()> {
 }
 
 /// A checkpoint file, or the newest readable one of a run folder.
-fn load(path: &Path) -> Result<(PathBuf, Checkpoint)> {
+pub(crate) fn load(path: &Path) -> Result<(PathBuf, Checkpoint)> {
     if !path.is_dir() {
         return Ok((path.to_owned(), Checkpoint::load(path)?));
     }
@@ -96,6 +88,17 @@ fn load(path: &Path) -> Result<(PathBuf, Checkpoint)> {
             "give a checkpoint-*.safetensors or a run folder",
         )
     })
+}
+
+/// The generator to sample: the averaged one, unless there is none or the `raw`
+/// one is asked for.
+pub(crate) fn prefix(checkpoint: &Checkpoint, raw: bool) -> &'static str {
+    let mut names = checkpoint.tensors.keys();
+    if !raw && names.any(|name| name.starts_with("G_ema.")) {
+        "G_ema"
+    } else {
+        "G"
+    }
 }
 
 /// Latents from each of `ends` to the next and back to the first, `frames`
@@ -125,7 +128,7 @@ fn walk(ends: &[Vec<f32>], frames: usize) -> Vec<Vec<f32>> {
 }
 
 /// A generator in evaluation, ready to run.
-struct Sampler {
+pub(crate) struct Sampler {
     gpu: Gpu,
     memory: Memory,
     places: Places,
@@ -136,7 +139,7 @@ struct Sampler {
 
 impl Sampler {
     /// Loads the weights named `<prefix>.` of a checkpoint.
-    fn new(
+    pub(crate) fn new(
         gpu: &Gpu,
         config: &Config,
         model: &Model,
@@ -181,7 +184,7 @@ impl Sampler {
     }
 
     /// Images in [-1, 1], row-major, of latents `[count, latent]`.
-    fn sample(&mut self, z: &[f32]) -> Result<Vec<f32>> {
+    pub(crate) fn sample(&mut self, z: &[f32]) -> Result<Vec<f32>> {
         let place = |name: &str| self.places.get(name).map(|(_, slice)| slice);
         let (Some(input), Some(output)) = (place("sample.z"), place("sample.images")) else {
             unreachable!("the sampling program declares both");

@@ -321,6 +321,8 @@ fn tick(step: u64) -> Tick {
         d_fake: 0.25,
         sec_per_step: 0.01,
         memory_bytes: 1 << 33,
+        augment_p: step.is_multiple_of(2).then_some(0.125),
+        health: None,
     }
 }
 

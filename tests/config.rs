@@ -102,7 +102,7 @@ fn every_word_that_a_rule_allows_is_one_that_its_type_knows() {
             }
         }
     }
-    assert_eq!(words, 47);
+    assert_eq!(words, 51);
 }
 
 #[test]
@@ -456,6 +456,205 @@ fn stabilisers_that_exclude_each_other_are_refused() {
         let result = presets::load(preset).unwrap().with(changes);
         refused(result, parts);
     }
+}
+
+/// Each combination without meaning that a single key of a preset makes.
+#[test]
+fn keys_without_effect_or_meaning_are_refused() {
+    let cases: [(&str, &[&str], &[&str]); 24] = [
+        (
+            "dcgan28",
+            &["loss.penalty_every=16"],
+            &["loss.penalty_every = 16", "loss.penalty = r1"],
+        ),
+        (
+            "wgan-gp",
+            &["loss.penalty_weight=0"],
+            &["loss.penalty_weight = 0.0", "loss.penalty = none"],
+        ),
+        (
+            "dcgan28",
+            &["loss.instance_noise_steps=9"],
+            &["loss.instance_noise_steps = 9", "loss.instance_noise = 0.1"],
+        ),
+        (
+            "wgan",
+            &["train.d_steps_boost=4", "train.d_steps_first=25"],
+            &["train.d_steps_boost = 4", "train.d_steps = 5"],
+        ),
+        (
+            "mlp",
+            &["train.d_steps_first=25"],
+            &["train.d_steps_first", "simultaneous", "alternating"],
+        ),
+        (
+            "mlp",
+            &["train.d_steps_every=500"],
+            &["train.d_steps_every", "simultaneous", "alternating"],
+        ),
+        (
+            "dcgan28",
+            &["loss.augment_p=0.5"],
+            &["loss.augment_p = 0.5", "loss.augment = all"],
+        ),
+        (
+            "dcgan28",
+            &["loss.augment_target=0.6"],
+            &["loss.augment_target = 0.6", "loss.augment = all"],
+        ),
+        (
+            "wgan-gp",
+            &["loss.augment_target=0.6", "loss.augment=all"],
+            &["loss.augment_target", "wasserstein", "loss.augment_p = 0.3"],
+        ),
+        (
+            "dcgan28",
+            &[
+                "loss.augment_target=0.6",
+                "loss.augment=all",
+                "loss.kind=relativistic",
+            ],
+            &["loss.augment_target", "relativistic", "hinge"],
+        ),
+        (
+            "dcgan28",
+            &["loss.augment=color", "model.architecture=dense"],
+            &["loss.augment = color", "dense", "loss.instance_noise"],
+        ),
+        (
+            "dcgan28",
+            &["loss.augment=translation", "data.size=4"],
+            &["loss.augment = translation", "data.size = 4", "cutout"],
+        ),
+        (
+            "dcgan28",
+            &["model.minibatch_std=1"],
+            &["model.minibatch_std = 1", "model.minibatch_std = 4"],
+        ),
+        (
+            "dcgan28",
+            &["model.minibatch_features=8", "batch=4", "loss.pack=4"],
+            &["model.minibatch_features = 8", "batch = 4", "loss.pack = 4"],
+        ),
+        (
+            "wgan-gp",
+            &["model.minibatch_features=8"],
+            &[
+                "model.minibatch_features",
+                "loss.penalty = gradient",
+                "model.minibatch_std",
+                "loss.penalty = r1",
+            ],
+        ),
+        (
+            "mlp",
+            &["model.minibatch_features=8"],
+            &["mlp", "model.minibatch_features", "resnet or dense"],
+        ),
+        (
+            "dcgan28",
+            &["model.architecture=dense", "model.norm_d=layer"],
+            &["dense", "model.norm_d", "dcgan or resnet"],
+        ),
+        (
+            "dcgan28",
+            &["loss.kind=feature-matching", "model.minibatch_std=4"],
+            &["feature-matching", "model.minibatch_std", "non-saturating"],
+        ),
+        (
+            "lsgan",
+            &["loss.weight_clip=0.01"],
+            &[
+                "loss.weight_clip = 0.01",
+                "least-squares",
+                "model.spectral_norm = true",
+            ],
+        ),
+        (
+            "sngan",
+            &["model.norm_d=layer"],
+            &["model.spectral_norm", "norm_d = layer", "norm_d = none"],
+        ),
+        (
+            "dcgan28",
+            &["model.norm_d=instance", "data.size=4"],
+            &["model.norm_d = instance", "data.size = 4", "layer"],
+        ),
+        (
+            "wgan-gp",
+            &["train.unroll=2"],
+            &["train.unroll = 2", "gradient", "model.spectral_norm = true"],
+        ),
+        (
+            "wgan",
+            &["train.unroll=2"],
+            &["train.unroll = 2", "loss.weight_clip = 0.01"],
+        ),
+        (
+            "wgan-gp",
+            &["model.architecture=resnet", "data.size=[14, 32]"],
+            &["data.size = [14, 32]", "resnet", "data.size = [16, 32]"],
+        ),
+    ];
+    for (preset, sets, parts) in cases {
+        let changes = sets.iter().map(|set| assignment(set).unwrap());
+        let result = presets::load(preset).unwrap().with(changes);
+        refused(result, parts);
+    }
+}
+
+/// What only adds up is allowed.
+#[test]
+fn stabilisers_that_go_together_are_taken() {
+    let cases: [(&str, &[&str]); 7] = [
+        ("wgan-gp", &["model.minibatch_std=4", "loss.pack=2"]),
+        (
+            "wgan-gp",
+            &["loss.penalty=r1", "model.minibatch_features=8"],
+        ),
+        ("wgan-gp", &["model.spectral_norm=true"]),
+        (
+            "wgan-gp",
+            &[
+                "loss.kind=relativistic",
+                "loss.augment=all",
+                "loss.augment_p=0.2",
+            ],
+        ),
+        (
+            "sngan",
+            &[
+                "train.unroll=2",
+                "loss.pack=2",
+                "loss.augment=color",
+                "loss.augment_target=0.6",
+            ],
+        ),
+        (
+            "lsgan",
+            &["model.minibatch_features=8", "model.minibatch_std=4"],
+        ),
+        (
+            "dcgan28",
+            &["model.architecture=dense", "model.minibatch_std=4"],
+        ),
+    ];
+    for (preset, sets) in cases {
+        let changes = sets.iter().map(|set| assignment(set).unwrap());
+        presets::load(preset).unwrap().with(changes).unwrap();
+    }
+}
+
+/// 100 critic steps in the first 25 and in every 500th, else 5.
+#[test]
+fn discriminator_steps_follow_their_schedule() {
+    let sets = ["train.d_steps_first=25", "train.d_steps_every=500"];
+    let changes = sets.map(|set| assignment(set).unwrap());
+    let train = presets::load("wgan").unwrap().with(changes).unwrap().train;
+    let at = [0, 24, 25, 499, 500, 501, 1000].map(|step| train.d_steps_at(step));
+    assert_eq!(at, [100, 100, 5, 5, 100, 5, 100]);
+    let train = presets::load("wgan").unwrap().train;
+    assert_eq!([0, 500].map(|step| train.d_steps_at(step)), [5, 5]);
 }
 
 #[test]

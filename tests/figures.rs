@@ -164,6 +164,8 @@ fn run(n: u64) -> Vec<Tick> {
                 d_fake: 0.5 - 0.25 * (1.0 - (-5.0 * t).exp()) + 0.15 * noise(),
                 sec_per_step: 0.01,
                 memory_bytes: 0,
+                augment_p: None,
+                health: None,
             }
         })
         .collect()

@@ -231,6 +231,7 @@ fn fetched(name: &str) -> PathBuf {
 }
 
 #[test]
+#[ignore = "reads a full set: make data, then cargo test --test idx -- --ignored"]
 fn all_of_mnist_is_read() {
     let set = open(&fetched("mnist"), 28, 28, None);
     let counts = census(&set);
@@ -253,6 +254,7 @@ fn all_of_mnist_is_read() {
 }
 
 #[test]
+#[ignore = "reads a full set: make data, then cargo test --test idx -- --ignored"]
 fn all_of_fashion_mnist_is_read_and_begins_like_the_built_in_part() {
     let set = open(&fetched("fashion"), 28, 28, None);
     assert_eq!(census(&set), [6000; 10]);

@@ -32,6 +32,29 @@ fn runs() -> Vec<(Config, usize)> {
             ),
             4,
         ),
+        (
+            config(
+                "wgan-gp",
+                &[
+                    "model.architecture=resnet",
+                    "loss.augment=all",
+                    "loss.augment_p=0.5",
+                ],
+            ),
+            1,
+        ),
+        (
+            config(
+                "sngan",
+                &[
+                    "model.architecture=resnet",
+                    "model.minibatch_features=8",
+                    "loss.augment=color",
+                    "loss.augment_target=0.6",
+                ],
+            ),
+            3,
+        ),
     ]
 }
 
@@ -91,6 +114,29 @@ fn every_temporary_is_written_before_it_is_read() {
                             );
                         }
                     }
+                }
+            }
+        }
+    }
+}
+
+/// As the comments in the presets say.
+#[test]
+fn the_critics_presets_fit_all_sizes_and_bodies() {
+    for preset in ["wgan", "wgan-gp", "sngan", "lsgan"] {
+        for size in [28, 32, 64] {
+            let size_is = format!("data.size={size}");
+            let stem = if size == 28 {
+                "model.stem=linear"
+            } else {
+                "model.stem=conv"
+            };
+            for body in [stem, "model.architecture=resnet"] {
+                let config = config(preset, &[&size_is, body]);
+                for (channels, software) in [(1, true), (3, false)] {
+                    let plan = blueprint(&config, channels, software);
+                    let count = |network: usize| plan.layout.parameters[network].len();
+                    assert!(count(0) > 4 && count(1) > 4, "{preset} {size} {body}");
                 }
             }
         }

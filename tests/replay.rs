@@ -81,7 +81,7 @@ fn agrees_with_pytorch(name: &str) {
         }
     }
 
-    let networks = ["after.G.", "after.D.", "after.G_ema."];
+    let networks = ["after.G.", "after.D.", "after.G_ema.", "after.augment."];
     let ours = trace.tensors.keys();
     let ours: Vec<_> = ours
         .filter(|name| networks.iter().any(|prefix| name.starts_with(prefix)))
@@ -182,6 +182,20 @@ fn twenty_steps_with_r2_are_those_of_pytorch() {
 #[test]
 fn twenty_unrolled_steps_are_those_of_pytorch() {
     agrees_with_pytorch("unrolled");
+}
+
+/// Residual blocks, minibatch discrimination, augmentation of every second image,
+/// a schedule of discriminator steps.
+#[test]
+fn twenty_steps_of_the_resnet_are_those_of_pytorch() {
+    agrees_with_pytorch("resnet");
+}
+
+/// Residual blocks under spectral normalisation, augmentation whose probability
+/// follows the discriminator.
+#[test]
+fn twenty_steps_with_adaptive_augmentation_are_those_of_pytorch() {
+    agrees_with_pytorch("resnet-adaptive");
 }
 
 const SMALL: [&str; 6] = [

@@ -66,6 +66,10 @@ fn op_equal(a: f32, b: f32) -> f32 {
     return select(0.0, 1.0, a == b);
 }
 
+fn op_finite(x: f32) -> f32 {
+    return select(1.0, 0.0, (bitcast<u32>(x) & 0x7f800000u) == 0x7f800000u);
+}
+
 fn op_select(condition: f32, a: f32, b: f32) -> f32 {
     return select(b, a, condition != 0.0);
 }

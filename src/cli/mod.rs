@@ -4,6 +4,8 @@
 pub mod adapters;
 pub mod bench;
 pub mod check;
+pub mod classify;
+pub mod eval;
 pub mod presets;
 pub mod sample;
 pub mod toy;
@@ -29,6 +31,10 @@ pub enum Verb {
     Train(Box<train::TrainArgs>),
     /// Make images with a trained generator
     Sample(sample::SampleArgs),
+    /// Score the samples of a trained generator
+    Eval(eval::EvalArgs),
+    /// Train a classifier, whose features score samples
+    Classify(classify::ClassifyArgs),
     /// Train on a line or a plane and draw what both networks do
     Toy(Box<toy::ToyArgs>),
     /// List the adapters that can be trained on
@@ -49,6 +55,8 @@ pub fn run(cli: Cli) -> Result<()> {
     match cli.verb {
         Verb::Train(args) => crate::train::run(args.options()?),
         Verb::Sample(args) => crate::sample::run(&args.options()?),
+        Verb::Eval(args) => crate::eval::run(&args.options()?),
+        Verb::Classify(args) => crate::classify::run(&args.options()?),
         Verb::Toy(args) => crate::toy::run(&args.options()?),
         Verb::Adapters(args) => adapters::run(&args),
         Verb::Check(args) => crate::check::run(&args.options()),

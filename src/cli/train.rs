@@ -52,6 +52,10 @@ pub struct TrainArgs {
     /// Go on with the run in DIR [default: the newest run in --outdir]
     #[arg(long, value_name = "DIR")]
     resume: Option<Option<PathBuf>>,
+    /// What an unhealthy training leads to: warn, stop or rollback to the last healthy checkpoint
+    /// with other learning rates [default: the preset's]
+    #[arg(long, value_name = "WHAT")]
+    on_collapse: Option<String>,
     /// Start from the tensors in a safetensors file, by name
     #[arg(long, value_name = "FILE")]
     init: Option<PathBuf>,
@@ -124,6 +128,7 @@ impl TrainArgs {
             ("steps", &self.steps),
             ("train.tick", &self.tick),
             ("train.snap", &self.snap),
+            ("train.on_collapse", &self.on_collapse),
         ];
         more.iter()
             .chain(&always)
@@ -146,7 +151,7 @@ impl TrainArgs {
         if let Some((flag, _)) = fixed.iter().find(|(_, given)| *given) {
             return Err(Error::usage(
                 format!("{flag} cannot change a run that goes on"),
-                "leave it out, or leave --resume out to start a new run; --steps, --kimg, --tick, --snap and --adapter may change",
+                "leave it out, or leave --resume out to start a new run; --steps, --kimg, --tick, --snap, --on-collapse and --adapter may change",
             ));
         }
         let file = run.join("config.toml");

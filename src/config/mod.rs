@@ -2,6 +2,7 @@
 //! means, in one place. A preset or `--set` overrides keys; nothing else
 //! configures a run.
 
+mod compose;
 pub mod options;
 mod overrides;
 pub mod presets;
@@ -13,7 +14,8 @@ pub use overrides::{Override, assignment, parse_file};
 pub use rule::{Key, Rule};
 pub use sections::{
     Architecture, Augment, Config, Data, Latent, Loss, LossKind, Model, MomentumForm, Norm,
-    Optimizer, OptimizerKind, Optimizers, Output, OutputBias, Penalty, Size, Stem, Train, Update,
+    OnCollapse, Optimizer, OptimizerKind, Optimizers, Output, OutputBias, Penalty, Size, Stem,
+    Train, Update,
 };
 
 use toml::{Table, Value};

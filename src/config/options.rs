@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::Config;
+use crate::metrics::Kind;
 
 /// What `gpugan train` is asked to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -67,6 +68,60 @@ pub enum SampleForm {
         /// Frames from one seed to the next; at least 1.
         frames: usize,
     },
+}
+
+/// What `gpugan classify` is asked to do.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClassifyOptions {
+    /// Labelled data, as `--data` names it.
+    pub data: String,
+    /// Test images; the data's own, or a held-out part, where not given.
+    pub test: Option<String>,
+    /// Height and width of the images.
+    pub size: usize,
+    /// Their channels; the data's where not given.
+    pub channels: Option<usize>,
+    /// How often each image is seen; above 0.
+    pub epochs: f64,
+    /// Images in a step, at least 2.
+    pub batch: usize,
+    /// First learning rate, above 0.
+    pub lr: f64,
+    /// Seed of every random choice.
+    pub seed: u64,
+    /// Whether images are mirrored by chance.
+    pub mirror: bool,
+    /// The file to write; in the user's cache folder where not given.
+    pub out: Option<PathBuf>,
+    /// Which adapter, as `--adapter` names it; the best where not given.
+    pub adapter: Option<String>,
+    /// Print nothing but errors.
+    pub quiet: bool,
+}
+
+/// What `gpugan eval` is asked to do.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EvalOptions {
+    /// A checkpoint file, or a run folder, whose newest checkpoint is taken.
+    pub checkpoint: PathBuf,
+    /// Real images, as `--data` names them; those of the training where not given.
+    pub data: Option<String>,
+    /// A classifier's file; the one that is kept for the data where not given.
+    pub features: Option<PathBuf>,
+    /// How many images are generated, of the seeds from 0 on; at least 1.
+    pub samples: usize,
+    /// What is measured.
+    pub metrics: Vec<Kind>,
+    /// Print the report as JSON instead of a table.
+    pub json: bool,
+    /// Train classifiers on generated images too.
+    pub synthetic: bool,
+    /// Which adapter, as `--adapter` names it; the best where not given.
+    pub adapter: Option<String>,
+    /// Sample the weights themselves, not their moving average.
+    pub raw: bool,
+    /// Print nothing but the report and errors.
+    pub quiet: bool,
 }
 
 /// What `gpugan check` is asked to do.

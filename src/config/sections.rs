@@ -59,26 +59,30 @@ section! {
 section! {
     /// The two networks.
     Model {
-        /// `mlp`: dense generator and maxout discriminator (Goodfellow et al. 2014); `dcgan`: convolutional (Radford et al. 2015); `dense`: dense ReLU networks for points of the plane (`gpugan toy`).
-        architecture: Architecture = Architecture::Dcgan, Rule::Choice(&["mlp", "dcgan", "dense"]);
+        /// `mlp`: dense generator and maxout discriminator (Goodfellow et al. 2014); `dcgan`: convolutional (Radford et al. 2015); `resnet`: residual blocks (Gulrajani et al. 2017, Miyato et al. 2018); `dense`: dense ReLU networks for points of the plane (`gpugan toy`).
+        architecture: Architecture = Architecture::Dcgan, Rule::Choice(&["mlp", "dcgan", "resnet", "dense"]);
         /// Length of the latent vector z.
         latent: usize = 100, Rule::Whole(1, WIDEST);
         /// Distribution of each element of z: `normal` N(0, 1), or `uniform` between -sqrt(3) and sqrt(3), which has variance 1 too.
         latent_distribution: Latent = Latent::Normal, Rule::Choice(&["normal", "uniform"]);
-        /// dcgan: channels of the layer next to the image, in both networks; each halving of the image doubles them.
+        /// dcgan: channels of the layer next to the image, in both networks; each halving of the image doubles them. resnet: channels of every block.
         width: usize = 64, Rule::Whole(1, 4096);
         /// dcgan: `linear` makes a quarter of the image by a dense layer and doubles it twice, with biases next to the image; `conv` makes 4x4 by a convolution and doubles it up to a square of 16, 32, 64, ... without biases.
         stem: Stem = Stem::Linear, Rule::Choice(&["linear", "conv"]);
         /// dcgan: standard deviation of the initial weights, around 0 for convolutions and around 1 for the gains of batch normalisation.
         init_std: f64 = 0.02, Rule::POSITIVE;
-        /// dcgan: normalisation of the discriminator's hidden layers but the first: `batch`, `layer` (all channels of an image), `instance` (each channel of an image), `group`, or `none`, where they have biases instead. Gradient penalties are per image and need one of the last four.
+        /// dcgan and resnet: normalisation of the discriminator's hidden layers but the first (resnet: the first block): `batch`, `layer` (all channels of an image), `instance` (each channel of an image), `group`, or `none`, where they have biases instead. Gradient penalties are per image and need one of the last four.
         norm_d: Norm = Norm::Batch, Rule::Choice(&["batch", "layer", "instance", "group", "none"]);
-        /// dcgan: groups of channels of `group` normalisation; divides `width`.
+        /// dcgan and resnet: groups of channels of `group` normalisation; divides `width`.
         norm_groups: usize = 8, Rule::Whole(1, 4096);
         /// Whether every weight of the discriminator is divided by its largest singular value, one power iteration an update (Miyato et al. 2018).
         spectral_norm: bool = false, Rule::Flag;
-        /// dcgan: images of a group whose mean standard deviation the discriminator sees as one more channel of its last features (Karras et al. 2018); divides the batch, 0 is off.
+        /// dcgan, resnet and dense: images of a group whose mean standard deviation the discriminator sees as one more channel of its last features (Karras et al. 2018); divides the batch, 0 is off.
         minibatch_std: usize = 0, Rule::Whole(0, WIDEST);
+        /// dcgan, resnet and dense: minibatch discrimination (Salimans et al. 2016, section 3.2): as many more channels of the discriminator's last features say how near an image is to the others of its batch; 0 is off.
+        minibatch_features: usize = 0, Rule::Whole(0, 4096);
+        /// Numbers that `minibatch_features` compares for each of its channels.
+        minibatch_dims: usize = 5, Rule::Whole(1, 4096);
         /// Last function of the generator: `tanh` with images in [-1, 1], `sigmoid` with images in [0, 1], or `linear`.
         output: Output = Output::Tanh, Rule::Choice(&["tanh", "sigmoid", "linear"]);
         /// mlp and dense: units of the generator's hidden layers (ReLU).
@@ -121,6 +125,14 @@ section! {
         instance_noise_steps: u64 = 0, Rule::Whole(0, LONGEST);
         /// Differentiable augmentation of every image that the discriminator sees (Zhao et al. 2020).
         augment: Augment = Augment::None, Rule::Choice(&["none", "color", "translation", "cutout", "all"]);
+        /// Probability with which each kind of `augment` changes an image; the largest with `augment_target`.
+        augment_p: f64 = 1.0, Rule::Number(std::ops::Bound::Excluded(0.0), std::ops::Bound::Included(1.0));
+        /// Adaptive strength (Karras et al. 2020): the probability starts at 0 and follows the mean sign of D on real images, up while it is above this and down while it is below; 0.6 is usual, 0 keeps the probability at `augment_p`.
+        augment_target: f64 = 0.0, Rule::BELOW_ONE;
+        /// Real images in which an adaptive probability goes from 0 to 1 at the fastest.
+        augment_images: u64 = 500_000, Rule::Whole(1, LONGEST);
+        /// Discriminator updates from one change of an adaptive probability to the next.
+        augment_every: u64 = 4, Rule::Whole(1, 1_000_000);
         /// Images that the discriminator judges together, stacked along the channels (PacGAN); divides the batch.
         pack: usize = 1, Rule::Whole(1, 64);
         /// Target of the discriminator on real images; 0.9 is one-sided label smoothing.
@@ -135,6 +147,12 @@ section! {
     Train {
         /// Discriminator steps for each generator step.
         d_steps: usize = 1, Rule::Whole(1, 1000);
+        /// Discriminator steps for each of the generator steps that `d_steps_first` and `d_steps_every` name.
+        d_steps_boost: usize = 100, Rule::Whole(1, 1000);
+        /// Generator steps at the start of a run that take `d_steps_boost`; WGAN has 25.
+        d_steps_first: u64 = 0, Rule::Whole(0, LONGEST);
+        /// Every such generator step takes `d_steps_boost` too, the first included; WGAN has 500, 0 is never.
+        d_steps_every: u64 = 0, Rule::Whole(0, LONGEST);
         /// `alternating`: the generator steps against the discriminator just updated, with new latents; `simultaneous`: both step from one batch, its latents and its dropout.
         update: Update = Update::Alternating, Rule::Choice(&["alternating", "simultaneous"]);
         /// Updates of the discriminator, by gradient descent with `unroll_lr`, that each generator step looks ahead and learns through (Metz et al. 2017); 0 is off.
@@ -149,8 +167,12 @@ section! {
         tick: u64 = 100, Rule::Whole(1, RAREST);
         /// Ticks from one snapshot (samples and checkpoint) to the next.
         snap: u64 = 5, Rule::Whole(1, RAREST);
-        /// Newest checkpoints that are kept; 0 keeps all.
+        /// Newest checkpoints that are kept, beside the last healthy one; 0 keeps all.
         keep: usize = 3, Rule::COUNT;
+        /// Whether the training's health is measured, once a tick.
+        health: bool = true, Rule::Flag;
+        /// What an unhealthy training leads to: `warn` says so and goes on, `stop` saves and ends with exit code 3, `rollback` goes back to the last healthy checkpoint with other learning rates, three times at most. One that is not finite ends under `warn` too.
+        on_collapse: OnCollapse = OnCollapse::Warn, Rule::Choice(&["warn", "stop", "rollback"]);
     }
 }
 
@@ -169,7 +191,7 @@ section! {
     Optimizer {
         /// `adam`, `sgd` (with momentum) or `rmsprop`.
         kind: OptimizerKind = OptimizerKind::Adam, Rule::Choice(&["adam", "sgd", "rmsprop"]);
-        /// Learning rate of the first update.
+        /// Learning rate of the first update. The two networks may have their own (TTUR, Heusel et al. 2017: such as 1e-4 for g and 4e-4 for d).
         lr: f64 = 2e-4, Rule::NOT_NEGATIVE;
         /// adam: decay of the mean of the gradient.
         beta1: f64 = 0.5, Rule::BELOW_ONE;
@@ -283,6 +305,8 @@ words! {
         Mlp,
         /// Convolutional networks with batch normalisation (Radford et al. 2015).
         Dcgan,
+        /// Residual blocks (Gulrajani et al. 2017, Miyato et al. 2018).
+        Resnet,
         /// Dense networks with ReLU, for points of the plane.
         Dense,
     }
@@ -417,6 +441,18 @@ words! {
         Alternating,
         /// The same discriminator, latents and dropout as the discriminator step.
         Simultaneous,
+    }
+}
+
+words! {
+    /// What an unhealthy training leads to.
+    OnCollapse {
+        /// A warning.
+        Warn,
+        /// The end of the run.
+        Stop,
+        /// The last healthy checkpoint again, with other learning rates.
+        Rollback,
     }
 }
 

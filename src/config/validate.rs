@@ -1,6 +1,8 @@
 //! Which values of a configuration go together.
 
-use super::{Architecture, Config, Loss, LossKind, Norm, Penalty, Size, Stem, Update};
+use super::{
+    Architecture, Config, Loss, LossKind, Norm, OnCollapse, Penalty, Size, Stem, Train, Update,
+};
 use crate::error::{Error, Result};
 
 impl Config {
@@ -13,7 +15,8 @@ impl Config {
         self.validate_updates()?;
         self.validate_groups()?;
         self.validate_bounds()?;
-        self.validate_loss()
+        self.validate_loss()?;
+        self.validate_composition()
     }
 
     /// Largest weight of the discriminator, where it is bounded.
@@ -57,11 +60,39 @@ impl Config {
                 _ => {}
             }
         }
+        let halved_twice = |side: usize| side >= 16 && side.is_multiple_of(4);
+        if self.model.architecture == Architecture::Resnet
+            && !(halved_twice(height) && halved_twice(width))
+        {
+            let up = |side: usize| side.max(16).next_multiple_of(4);
+            return Err(Error::usage(
+                format!(
+                    "data.size = {} does not fit model.architecture = resnet, which halves it at least twice",
+                    self.data.size
+                ),
+                format!(
+                    "use multiples of 4 from 16, as data.size = {}",
+                    Size {
+                        height: up(height),
+                        width: up(width)
+                    }
+                ),
+            ));
+        }
         Ok(())
     }
 
     /// The order and the rates of updates.
     fn validate_updates(&self) -> Result<()> {
+        if self.train.on_collapse != OnCollapse::Warn && !self.train.health {
+            return Err(Error::usage(
+                format!(
+                    "train.on_collapse = {} needs train.health = true, which measures what it acts on",
+                    self.train.on_collapse.word()
+                ),
+                "use train.on_collapse = warn, or leave train.health out",
+            ));
+        }
         if self.train.update == Update::Simultaneous && self.train.d_steps != 1 {
             return Err(Error::usage(
                 format!(
@@ -86,6 +117,8 @@ impl Config {
             let alone = [
                 ("train.unroll", self.train.unroll > 0, "0"),
                 ("loss.penalty_every", self.loss.penalty_every > 1, "1"),
+                ("train.d_steps_first", self.train.d_steps_first > 0, "0"),
+                ("train.d_steps_every", self.train.d_steps_every > 0, "0"),
             ];
             if let Some((key, _, value)) = alone.iter().find(|(_, set, _)| *set) {
                 return Err(Error::usage(
@@ -125,19 +158,36 @@ impl Config {
                 ),
             ));
         }
-        if model.architecture != Architecture::Dcgan {
-            let only = [
-                ("model.minibatch_std", model.minibatch_std > 0),
-                ("model.norm_d", model.norm_d != Norm::Batch),
-            ];
-            if let Some((key, _)) = only.iter().find(|(_, set)| *set) {
-                return Err(Error::usage(
-                    format!(
-                        "{key} is for model.architecture = dcgan; the other networks have no place for it"
-                    ),
-                    format!("leave {key} out"),
-                ));
-            }
+        let place = match model.architecture {
+            Architecture::Dcgan | Architecture::Resnet => [true, true],
+            Architecture::Dense => [true, false],
+            Architecture::Mlp => [false, false],
+        };
+        let misplaced = [
+            (
+                "model.minibatch_std",
+                model.minibatch_std > 0 && !place[0],
+                "dcgan, resnet or dense",
+            ),
+            (
+                "model.minibatch_features",
+                model.minibatch_features > 0 && !place[0],
+                "dcgan, resnet or dense",
+            ),
+            (
+                "model.norm_d",
+                model.norm_d != Norm::Batch && !place[1],
+                "dcgan or resnet",
+            ),
+        ];
+        if let Some((key, _, architectures)) = misplaced.iter().find(|(_, set, _)| *set) {
+            return Err(Error::usage(
+                format!(
+                    "model.architecture = {} has no place for {key}",
+                    model.architecture.word()
+                ),
+                format!("leave {key} out or use model.architecture = {architectures}"),
+            ));
         }
         if model.norm_d == Norm::Group && !model.width.is_multiple_of(model.norm_groups) {
             return Err(Error::usage(
@@ -153,8 +203,11 @@ impl Config {
 
     /// What bounds the slope of the discriminator: one way, and one that works.
     fn validate_bounds(&self) -> Result<()> {
-        let batch_norm =
-            self.model.architecture == Architecture::Dcgan && self.model.norm_d == Norm::Batch;
+        let convolutional = matches!(
+            self.model.architecture,
+            Architecture::Dcgan | Architecture::Resnet
+        );
+        let batch_norm = convolutional && self.model.norm_d == Norm::Batch;
         let Loss { kind, penalty, .. } = self.loss;
         let clipped = self.loss.weight_clip > 0.0;
         let spectral = self.model.spectral_norm;
@@ -164,17 +217,16 @@ impl Config {
                 "use model.norm_d = layer, instance, group or none",
             ));
         }
-        if spectral && batch_norm {
+        if spectral && convolutional && self.model.norm_d != Norm::None {
             return Err(Error::usage(
-                "model.spectral_norm does not fit model.norm_d = batch: its division by the deviation undoes the bound on the weights",
+                format!(
+                    "model.spectral_norm does not fit model.norm_d = {}: a division by the deviation undoes the bound on the weights",
+                    self.model.norm_d.word()
+                ),
                 "use model.norm_d = none",
             ));
         }
-        let slope = matches!(
-            penalty,
-            Penalty::Gradient | Penalty::GradientOneSided | Penalty::Dragan
-        );
-        if clipped && (slope || spectral) {
+        if clipped && (self.loss.bounds_slope() || spectral) {
             let other = if spectral {
                 "model.spectral_norm"
             } else {
@@ -227,6 +279,21 @@ impl Loss {
         match self.instance_noise_steps {
             0 => self.instance_noise,
             steps => self.instance_noise * (1.0 - (step as f64 / steps as f64).min(1.0)),
+        }
+    }
+}
+
+impl Train {
+    /// Discriminator steps of a generator step (from 0). With a first 25, an
+    /// every 500 and a boost of 100 this is the rule of the program that comes
+    /// with Arjovsky et al. 2017: a critic near its optimum from the start.
+    pub fn d_steps_at(&self, step: u64) -> usize {
+        let boosted = step < self.d_steps_first
+            || (self.d_steps_every > 0 && step.is_multiple_of(self.d_steps_every));
+        if boosted {
+            self.d_steps_boost
+        } else {
+            self.d_steps
         }
     }
 }

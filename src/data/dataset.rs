@@ -35,16 +35,16 @@ type Listener = Arc<dyn Fn(&Report) + Send + Sync>;
 /// IDX files lie in memory whole. Pictures are decoded when asked for, and the
 /// first 512 MiB of decoded pixels are kept.
 pub struct Dataset {
-    name: String,
-    source: Source,
+    pub(super) name: String,
+    pub(super) source: Source,
     shape: [usize; 3],
-    classes: Vec<String>,
+    pub(super) classes: Vec<String>,
     /// One for each item, or empty.
-    labels: Vec<u32>,
+    pub(super) labels: Vec<u32>,
     /// What is known of each item: its pixels, or why it cannot be read. There
     /// is no eviction: every epoch asks for every item once, so that whatever
     /// is kept serves equally often.
-    known: Vec<OnceLock<Result<Box<[u8]>, String>>>,
+    pub(super) known: Vec<OnceLock<Result<Box<[u8]>, String>>>,
     /// Bytes that may still be kept.
     room: AtomicUsize,
     /// Items known to be unreadable.
@@ -52,9 +52,14 @@ pub struct Dataset {
     journal: Mutex<Journal>,
 }
 
-enum Source {
+pub(super) enum Source {
     Idx(Idx),
-    Files { root: PathBuf, files: Vec<PathBuf> },
+    Files {
+        root: PathBuf,
+        files: Vec<PathBuf>,
+    },
+    /// Nothing to read: all pixels are known.
+    Memory,
 }
 
 #[derive(Default)]
@@ -166,7 +171,7 @@ impl Dataset {
                 MEND,
             ));
         }
-        if let Some(images) = idx::images_file_in(path)? {
+        if let Some(images) = idx::images_file_in(path, idx::Split::Train)? {
             let idx = idx::read(&images, &mut reports)?;
             return Ok(Self::from_idx(name, idx, size, channels, reports));
         }
@@ -196,7 +201,7 @@ impl Dataset {
         Ok(set)
     }
 
-    fn from_idx(
+    pub(super) fn from_idx(
         name: String,
         idx: Idx,
         [height, width]: [usize; 2],
@@ -218,10 +223,11 @@ impl Dataset {
         set
     }
 
-    fn new(name: String, source: Source, shape: [usize; 3]) -> Self {
+    pub(super) fn new(name: String, source: Source, shape: [usize; 3]) -> Self {
         let count = match &source {
             Source::Idx(idx) => idx.count,
             Source::Files { files, .. } => files.len(),
+            Source::Memory => 0,
         };
         Self {
             name,
@@ -320,6 +326,7 @@ impl Dataset {
     fn load(&self, item: usize) -> Result<DynamicImage, String> {
         match &self.source {
             Source::Files { files, .. } => picture::read(&files[item]),
+            Source::Memory => Err("it is not in memory".to_owned()),
             Source::Idx(idx) => {
                 let area = idx.height * idx.width;
                 let values = idx.values[item * area..][..area].to_vec();
@@ -340,6 +347,7 @@ impl Dataset {
         match &self.source {
             Source::Idx(idx) => &idx.path,
             Source::Files { files, .. } => &files[item],
+            Source::Memory => Path::new(&self.name),
         }
     }
 
@@ -355,6 +363,7 @@ impl Dataset {
         let root = match &self.source {
             Source::Idx(idx) => &idx.path,
             Source::Files { root, .. } => root,
+            Source::Memory => Path::new(&self.name),
         };
         let first = self.known.iter().enumerate().find_map(|(item, known)| {
             let reason = known.get()?.as_ref().err()?;
@@ -400,7 +409,7 @@ impl Dataset {
         }
     }
 
-    fn note_all(&self, reports: Vec<Report>) {
+    pub(super) fn note_all(&self, reports: Vec<Report>) {
         reports.into_iter().for_each(|report| self.note(report));
     }
 

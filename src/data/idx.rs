@@ -40,9 +40,17 @@ impl Array {
     }
 }
 
-/// The images file of a folder, should it hold one: training images before
-/// others, raw before gzipped.
-pub(super) fn images_file_in(folder: &Path) -> Result<Option<PathBuf>> {
+/// Which of a folder's images files is wanted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Split {
+    /// Training images before others.
+    Train,
+    /// Only those that are named as test images: `t10k` or `test`.
+    Test,
+}
+
+/// The images file of a folder, should it hold one; raw before gzipped.
+pub(super) fn images_file_in(folder: &Path, split: Split) -> Result<Option<PathBuf>> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(Error::io("read", folder))? {
         let name = entry.map_err(Error::io("read", folder))?.file_name();
@@ -50,7 +58,8 @@ pub(super) fn images_file_in(folder: &Path) -> Result<Option<PathBuf>> {
         let plain = lower.strip_suffix(".gz").unwrap_or(&lower);
         let path = folder.join(&name);
         // Some archives unpack to folders of these names.
-        if plain.ends_with("idx3-ubyte") && !plain.starts_with('.') && path.is_file() {
+        let wanted = split == Split::Train || ["t10k", "test"].iter().any(|t| plain.contains(t));
+        if wanted && plain.ends_with("idx3-ubyte") && !plain.starts_with('.') && path.is_file() {
             found.push((!lower.contains("train"), lower, path));
         }
     }

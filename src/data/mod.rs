@@ -14,12 +14,14 @@ mod folder;
 mod idx;
 mod loader;
 mod picture;
+mod split;
 
 use std::fmt;
 use std::path::PathBuf;
 
 pub use dataset::Dataset;
 pub use loader::{Batch, Loader, Position};
+pub use split::{to_floats, to_pixels};
 
 /// Something in the data that was left out, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]

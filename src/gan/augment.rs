@@ -1,32 +1,125 @@
 //! What happens to every image before the discriminator sees it: differentiable
-//! augmentation (Zhao et al. 2020, 2006.10738) and instance noise. Generated
+//! augmentation (Zhao et al. 2020, 2006.10738), at a fixed or an adaptive
+//! probability (Karras et al. 2020, 2006.06676), and instance noise. Generated
 //! images get their gradient through it.
 
-use crate::config::Augment;
+use crate::config::{Augment, Loss, LossKind};
 use crate::error::Result;
-use crate::graph::{Binary, Distribution, Graph, NodeId, Unary};
+use crate::graph::{Binary, Distribution, Graph, NodeId, Role, Shape, StateId, Unary};
 
 /// Largest shift, and the side of the rectangle that is cut out, as parts of the
 /// image's side (1 / 8 and 1 / 2 in the paper's policies).
 const SHIFT_PART: usize = 8;
 const CUTOUT_PART: usize = 2;
 
-/// `x [N, C, H, W]` augmented, each image by its own draw.
+/// What an adaptive strength keeps from update to update, each a scalar that
+/// starts at 0: the probability, and since its last change the sum of mean signs
+/// and the number of discriminator updates.
+pub const STATE: [&str; 3] = [PROBABILITY, "augment.signs", "augment.updates"];
+
+/// The probability of an adaptive strength.
+pub const PROBABILITY: &str = "augment.p";
+
+/// `x [N, C, H, W]` augmented, each image by its own draws. With a probability, a
+/// scalar, each kind of change happens to as large a part of the images.
 ///
 /// # Errors
 /// None for well-formed graphs; shape errors are passed on.
-pub fn augment(graph: &mut Graph, kind: Augment, x: NodeId) -> Result<NodeId> {
-    Ok(match kind {
-        Augment::None => x,
-        Augment::Color => color(graph, x)?,
-        Augment::Translation => translation(graph, x)?,
-        Augment::Cutout => cutout(graph, x)?,
-        Augment::All => {
-            let x = color(graph, x)?;
-            let x = translation(graph, x)?;
-            cutout(graph, x)?
-        }
-    })
+pub fn augment(
+    graph: &mut Graph,
+    kind: Augment,
+    probability: Option<NodeId>,
+    x: NodeId,
+) -> Result<NodeId> {
+    let changes: &[fn(&mut Graph, NodeId) -> Result<NodeId>] = match kind {
+        Augment::None => &[],
+        Augment::Color => &[color],
+        Augment::Translation => &[translation],
+        Augment::Cutout => &[cutout],
+        Augment::All => &[color, translation, cutout],
+    };
+    let mut x = x;
+    for change in changes {
+        let changed = change(graph, x)?;
+        x = match probability {
+            None => changed,
+            Some(p) => {
+                let by = draw(graph, x);
+                let chosen = graph.binary(Binary::Greater, p, by)?;
+                graph.select(chosen, changed, x)?
+            }
+        };
+    }
+    Ok(x)
+}
+
+/// The probability of a change, where it is not 1.
+///
+/// # Errors
+/// As [`augment`].
+pub fn probability(graph: &mut Graph, config: &Loss) -> Result<Option<NodeId>> {
+    if config.adapts_augment() {
+        let id = state(graph, PROBABILITY)?;
+        return Ok(Some(graph.state(id)));
+    }
+    let fixed = config.augment != Augment::None && config.augment_p < 1.0;
+    Ok(fixed.then(|| graph.constant(config.augment_p as f32, Shape::scalar())))
+}
+
+/// New values of [`STATE`] after a discriminator update on `batch` real images
+/// with these logits: every so many updates the probability takes a step towards
+/// where the mean sign of D(real) is the target. All of it is arithmetic of the
+/// device, so no step waits for a number.
+///
+/// # Errors
+/// As [`augment`].
+pub fn adapt(
+    graph: &mut Graph,
+    config: &Loss,
+    batch: usize,
+    logits: NodeId,
+) -> Result<Vec<(StateId, NodeId)>> {
+    let every = config.augment_every as f32;
+    // Halfway between the targets of real and generated images.
+    let boundary = match config.kind {
+        LossKind::LeastSquares => config.real_label as f32 / 2.0,
+        _ => 0.0,
+    };
+    let centred = graph.binary_scalar(Binary::Sub, logits, boundary);
+    let signs = graph.unary(Unary::Sign, centred);
+    let signs = graph.mean_all(signs)?;
+    let mut ids = Vec::with_capacity(STATE.len());
+    for name in STATE {
+        ids.push(state(graph, name)?);
+    }
+    let [p, sum, updates] = [0, 1, 2].map(|index| graph.state(ids[index]));
+    let sum = graph.add(sum, signs)?;
+    let updates = graph.binary_scalar(Binary::Add, updates, 1.0);
+    let due = graph.binary_scalar(Binary::GreaterEqual, updates, every);
+
+    let mean = graph.scale(sum, 1.0 / every);
+    let above = graph.binary_scalar(Binary::Sub, mean, config.augment_target as f32);
+    let way = graph.unary(Unary::Sign, above);
+    let step = batch as f64 * config.augment_every as f64 / config.augment_images as f64;
+    let change = graph.scale(way, step as f32);
+    let change = graph.mul(change, due)?;
+    let p = graph.add(p, change)?;
+    let p = graph.binary_scalar(Binary::Max, p, 0.0);
+    let p = graph.binary_scalar(Binary::Min, p, config.augment_p as f32);
+
+    let over = graph.neg(due);
+    let goes_on = graph.binary_scalar(Binary::Add, over, 1.0);
+    let sum = graph.mul(sum, goes_on)?;
+    let updates = graph.mul(updates, goes_on)?;
+    Ok(ids.into_iter().zip([p, sum, updates]).collect())
+}
+
+/// A tensor of [`STATE`], declared at its first use.
+fn state(graph: &mut Graph, name: &str) -> Result<StateId> {
+    match graph.find_state(name) {
+        Some(id) => Ok(id),
+        None => graph.declare(name, Shape::scalar(), Role::Buffer),
+    }
 }
 
 /// `x` plus normal noise of standard deviation `std`, a scalar.

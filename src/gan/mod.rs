@@ -3,8 +3,10 @@
 //! nothing here touches a GPU.
 
 pub mod augment;
+pub mod health;
 pub mod latent;
 pub mod loss;
+pub mod monitor;
 pub mod penalty;
 mod programs;
 

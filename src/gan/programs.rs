@@ -57,7 +57,8 @@ impl Role {
 /// Where every persistent tensor of a run lies. Groups, each with the offsets
 /// of the network's own: `G` (trained), `G.buffers` (running statistics),
 /// `G.gradient`, `G.moment1`, `G.moment2`, `G.ema`, `G.ema.buffers`, the same
-/// for `D` without the average, then `input` and `metrics`.
+/// for `D` without the average, `augment` where its strength adapts, then `input`
+/// and `metrics`.
 #[derive(Clone, Debug)]
 pub struct Layout {
     /// Names, shapes and places.
@@ -104,6 +105,10 @@ impl Layout {
                 places.add_group("G.ema", &averaged(&trained))?;
                 places.add_group("G.ema.buffers", &averaged(&buffers))?;
             }
+        }
+        if config.loss.adapts_augment() {
+            let state = augment::STATE.map(|name| (name.to_owned(), Shape::scalar()));
+            places.add_group("augment", &state)?;
         }
         let [c, h, w] = model.image();
         places.add_group(
@@ -176,26 +181,20 @@ pub fn programs(config: &Config, model: &Model) -> Result<Vec<(&'static str, Pro
 }
 
 /// A step while it is built.
-struct Step<'a> {
+pub(super) struct Step<'a> {
     config: &'a Config,
     model: &'a Model,
-    program: Program,
-    net_g: Net,
+    pub(super) program: Program,
+    pub(super) net_g: Net,
     net_d: Net,
     metrics: Vec<(Metric, NodeId)>,
+    /// New values of the augmentation's strength.
+    strength: Vec<(StateId, NodeId)>,
 }
 
 /// The gradients that `roles` need from one pass, with their metrics.
 fn step(config: &Config, model: &Model, roles: &[Role], penalised: bool) -> Result<Program> {
-    let [net_g, net_d] = model.nets(Mode::Train);
-    let mut step = Step {
-        config,
-        model,
-        program: Program::default(),
-        net_g,
-        net_d,
-        metrics: Vec::new(),
-    };
+    let mut step = Step::new(config, model);
     let z = input(&mut step.program.graph, "z", [config.batch, model.latent()])?;
     let fake = model.generator(&mut step.program.graph, &mut step.net_g, z)?;
     let mut losses: Vec<(Role, NodeId)> = Vec::new();
@@ -206,6 +205,10 @@ fn step(config: &Config, model: &Model, roles: &[Role], penalised: bool) -> Resu
         let on_real = step.judge(real)?;
         let on_fake = step.judge(fake)?;
         let mut loss = step.discriminator_loss(on_real.logits, on_fake.logits)?;
+        if config.loss.adapts_augment() {
+            let graph = &mut step.program.graph;
+            step.strength = augment::adapt(graph, &config.loss, config.batch, on_real.logits)?;
+        }
         if penalised {
             loss = step.penalised(loss, real, fake)?;
         }
@@ -224,9 +227,22 @@ fn step(config: &Config, model: &Model, roles: &[Role], penalised: bool) -> Resu
     step.finish(losses)
 }
 
-impl Step<'_> {
+impl<'a> Step<'a> {
+    pub(super) fn new(config: &'a Config, model: &'a Model) -> Self {
+        let [net_g, net_d] = model.nets(Mode::Train);
+        Self {
+            config,
+            model,
+            program: Program::default(),
+            net_g,
+            net_d,
+            metrics: Vec::new(),
+            strength: Vec::new(),
+        }
+    }
+
     /// The real batch as the discriminator takes it.
-    fn real(&mut self) -> Result<NodeId> {
+    pub(super) fn real(&mut self) -> Result<NodeId> {
         let [c, h, w] = self.model.image();
         let graph = &mut self.program.graph;
         let real = input(graph, "real", [self.config.batch, c, h, w])?;
@@ -235,10 +251,11 @@ impl Step<'_> {
 
     /// What the discriminator says of packed images, noisy and augmented as the
     /// configuration says.
-    fn judge(&mut self, images: NodeId) -> Result<Judgement> {
+    pub(super) fn judge(&mut self, images: NodeId) -> Result<Judgement> {
         let graph = &mut self.program.graph;
         let loss = &self.config.loss;
-        let mut x = augment::augment(graph, loss.augment, images)?;
+        let probability = augment::probability(graph, loss)?;
+        let mut x = augment::augment(graph, loss.augment, probability, images)?;
         if loss.instance_noise > 0.0 {
             let std = input(graph, "noise", [1, 1, 1, 1])?;
             x = augment::noise(graph, x, std)?;
@@ -265,7 +282,11 @@ impl Step<'_> {
     /// The generator's loss; `real` where the pass has judged the real batch
     /// already, else that of the last discriminator update is judged for losses
     /// that need it.
-    fn generator_loss(&mut self, fake: Judgement, real: Option<Judgement>) -> Result<NodeId> {
+    pub(super) fn generator_loss(
+        &mut self,
+        fake: Judgement,
+        real: Option<Judgement>,
+    ) -> Result<NodeId> {
         let kind = self.config.loss.kind;
         let real = match real {
             Some(real) => Some(real),
@@ -351,6 +372,7 @@ impl Step<'_> {
         }
         assigns.extend_from_slice(self.net_g.running());
         assigns.extend_from_slice(self.net_d.running());
+        assigns.extend(self.strength);
         for (state, node) in assigns {
             self.program.assign(state, node)?;
         }
@@ -359,7 +381,7 @@ impl Step<'_> {
 }
 
 /// An input, declared at its first use.
-fn input(graph: &mut Graph, name: &str, shape: impl Into<Shape>) -> Result<NodeId> {
+pub(super) fn input(graph: &mut Graph, name: &str, shape: impl Into<Shape>) -> Result<NodeId> {
     let id = match graph.find_state(name) {
         Some(id) => id,
         None => graph.declare(name, shape, StateRole::Input)?,

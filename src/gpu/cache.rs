@@ -99,9 +99,19 @@ pub(super) fn folder() -> Option<PathBuf> {
     Some(base.join("gpugan"))
 }
 
-/// Where the winners of an adapter lie; another driver or program version may
+/// The same, or what to do where the system names none.
+pub(crate) fn user_folder() -> Result<PathBuf> {
+    folder().ok_or_else(|| {
+        Error::usage(
+            "this system names no cache folder for the user",
+            "set XDG_CACHE_HOME, or LOCALAPPDATA on Windows",
+        )
+    })
+}
+
+/// The file with the winners of an adapter; another driver or program version may
 /// have others.
-fn tuned_path(facts: &AdapterFacts) -> Option<PathBuf> {
+fn tuned_name(facts: &AdapterFacts) -> String {
     let key = [
         &facts.backend,
         &facts.name,
@@ -110,13 +120,13 @@ fn tuned_path(facts: &AdapterFacts) -> Option<PathBuf> {
     ]
     .map(|part| part.replace(|c: char| !c.is_ascii_alphanumeric(), "-"));
     let version = env!("CARGO_PKG_VERSION");
-    Some(folder()?.join(format!("tuned-{version}-{}.json", key.join("-"))))
+    format!("tuned-{version}-{}.json", key.join("-"))
 }
 
 /// What won on this adapter. A file that is missing, damaged or of another
 /// program is as good as none.
 pub(super) fn load_tuned(facts: &AdapterFacts) -> Option<&'static Tuned> {
-    let bytes = fs::read(tuned_path(facts)?).ok()?;
+    let bytes = fs::read(folder()?.join(tuned_name(facts))).ok()?;
     let tuned = serde_json::from_slice(&bytes).ok()?;
     // Chosen by for as long as the program runs, by copies of the facts.
     Some(Box::leak(Box::new(tuned)))
@@ -124,12 +134,7 @@ pub(super) fn load_tuned(facts: &AdapterFacts) -> Option<&'static Tuned> {
 
 /// Keeps what won on this adapter; returns where.
 pub(super) fn save_tuned(facts: &AdapterFacts, tuned: &Tuned) -> Result<PathBuf> {
-    let path = tuned_path(facts).ok_or_else(|| {
-        Error::usage(
-            "this system names no cache folder for the user",
-            "set XDG_CACHE_HOME, or LOCALAPPDATA on Windows",
-        )
-    })?;
+    let path = user_folder()?.join(tuned_name(facts));
     let text = serde_json::json!(tuned).to_string();
     write_whole(&path, text.as_bytes())?;
     Ok(path)

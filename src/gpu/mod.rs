@@ -15,6 +15,7 @@ mod source;
 mod translate;
 
 pub use adapter::{AdapterFacts, DeviceType, Features, Limits, Selector, list};
+pub(crate) use cache::user_folder as cache_folder;
 pub use device::Gpu;
 pub use executable::Executable;
 pub use memory::{Memory, POISON_BITS};

@@ -66,6 +66,9 @@ pub enum Unary {
     Floor,
     /// nearest whole number, ties to even
     Round,
+    /// 1 where x is neither infinite nor NaN, else 0; told by its bits, as
+    /// compilers may assume that comparisons meet no NaN
+    Finite,
     /// `x` where positive, else `slope * x`; `slope >= 0`, 0 is ReLU. The
     /// gradient is read off the sign of the output.
     LeakyRelu(Scalar),

@@ -156,6 +156,27 @@ impl Places {
         Ok(())
     }
 
+    /// Names every whole arena of a group `<name>.<number>`, as a vector that a
+    /// program can read, gaps between its tensors included. Returns the names.
+    ///
+    /// # Errors
+    /// Where a name is taken.
+    pub fn name_arenas(&mut self, group: &str, name: &str) -> Result<Vec<(String, Shape)>> {
+        let mut names = Vec::new();
+        for (index, slice) in self.group(group).into_iter().enumerate() {
+            let (name, shape) = (format!("{name}.{index}"), Shape::from([slice.len]));
+            let taken = self.by_name.insert(name.clone(), (shape.clone(), slice));
+            if taken.is_some() {
+                return Err(Error::shape(
+                    "name_arenas",
+                    format!("a tensor named {name} exists already"),
+                ));
+            }
+            names.push((name, shape));
+        }
+        Ok(names)
+    }
+
     /// All arenas; `Storage::Arena` counts into this list.
     pub fn arenas(&self) -> &[Arena] {
         &self.arenas

@@ -132,7 +132,7 @@ impl Graph {
             }
 
             // Their derivative is zero wherever it exists.
-            Op::Unary(Unary::Sign | Unary::Floor | Unary::Round)
+            Op::Unary(Unary::Sign | Unary::Floor | Unary::Round | Unary::Finite)
             | Op::Binary(Binary::Greater | Binary::GreaterEqual | Binary::Equal)
             | Op::ArgMax(_)
             | Op::MaxPoolIndex(_) => {}
@@ -349,7 +349,7 @@ impl Graph {
                 let damped = self.scale(g, slope.0);
                 return self.select(positive, g, damped);
             }
-            Unary::Sign | Unary::Floor | Unary::Round => {
+            Unary::Sign | Unary::Floor | Unary::Round | Unary::Finite => {
                 return Err(Error::MissingGradient {
                     op: format!("{f:?}"),
                 });

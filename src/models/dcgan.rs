@@ -11,7 +11,7 @@ use super::{Judgement, Model, output};
 use crate::config::{Norm, Stem};
 use crate::error::Result;
 use crate::graph::{Graph, NodeId};
-use crate::nn::{Init, Inits, Net, Square, flatten, leaky_relu, minibatch_std};
+use crate::nn::{Init, Inits, Net, Square, flatten, leaky_relu};
 
 /// Halves or doubles an image.
 const HALVE: Square = Square {
@@ -125,15 +125,13 @@ pub(super) fn discriminator(
                 Inits::weight(weight.clone()),
             )?;
             let name = format!("main.{}", layer + 1);
-            h = normalised(model, graph, net, &name, h, gain.clone())?;
+            h = model.normalised(graph, net, &name, h, gain.clone())?;
             layer += 3;
         }
         h = leaky_relu(graph, h, SLOPE);
     }
     let features = h;
-    if config.minibatch_std > 0 {
-        h = minibatch_std(graph, h, config.minibatch_std)?;
-    }
+    h = model.compared(graph, net, h, weight.clone())?;
     let logits = match config.stem {
         Stem::Conv => {
             let name = format!("main.{layer}");
@@ -148,26 +146,6 @@ pub(super) fn discriminator(
         }
     };
     Ok(Judgement { logits, features })
-}
-
-/// The normalisation that the configuration asks for.
-fn normalised(
-    model: &Model,
-    graph: &mut Graph,
-    net: &mut Net,
-    layer: &str,
-    x: NodeId,
-    gain: Init,
-) -> Result<NodeId> {
-    let channels = graph.shape(x)[1];
-    let groups = match model.config.norm_d {
-        Norm::Batch => return net.batch_norm(graph, layer, x, gain),
-        Norm::None => return Ok(x),
-        Norm::Layer => 1,
-        Norm::Instance => channels,
-        Norm::Group => model.config.norm_groups,
-    };
-    net.group_norm(graph, layer, x, groups, gain)
 }
 
 /// How often the generator doubles its first image.

@@ -2,10 +2,10 @@
 //! Gulrajani et al. 2017 (512 units there), with their uniform initialisation
 //! after He et al. 2015.
 
-use super::{Judgement, Model, output};
+use super::{Judgement, Model, output, uniform};
 use crate::error::Result;
 use crate::graph::{Graph, NodeId};
-use crate::nn::{Init, Inits, Net, flatten, leaky_relu};
+use crate::nn::{Inits, Net, flatten, leaky_relu};
 
 pub(super) fn generator(
     model: &Model,
@@ -15,7 +15,9 @@ pub(super) fn generator(
 ) -> Result<NodeId> {
     let [channels, height, width] = model.image;
     let features = channels * height * width;
-    let (_, y) = layers(graph, net, z, &model.config.hidden_g, features)?;
+    let hidden = &model.config.hidden_g;
+    let h = layers(graph, net, z, hidden)?;
+    let y = last(graph, net, h, hidden.len(), features)?;
     let y = output(graph, model.config.output, y);
     let batch = graph.shape(z)[0];
     graph.reshape(y, [batch, channels, height, width])
@@ -27,36 +29,43 @@ pub(super) fn discriminator(
     net: &mut Net,
     x: NodeId,
 ) -> Result<Judgement> {
+    let hidden = &model.config.hidden_d;
     let x = flatten(graph, x)?;
-    let (features, logits) = layers(graph, net, x, &model.config.hidden_d, 1)?;
+    let features = layers(graph, net, x, hidden)?;
+    let [batch, units] = graph.shape(features)[..] else {
+        unreachable!("a dense layer gives [N, units]");
+    };
+    let h = graph.reshape(features, [batch, units, 1, 1])?;
+    let h = model.compared(graph, net, h, uniform(units, 1.0))?;
+    let h = flatten(graph, h)?;
+    let logits = last(graph, net, h, hidden.len(), 1)?;
     Ok(Judgement { logits, features })
 }
 
-/// The last hidden layer and the output `[N, out]` of `x [N, features]`.
-fn layers(
-    graph: &mut Graph,
-    net: &mut Net,
-    x: NodeId,
-    hidden: &[usize],
-    out: usize,
-) -> Result<(NodeId, NodeId)> {
+/// The last hidden layer of `x [N, features]`. Layers are numbered as in an
+/// nn.Sequential with the activations counted.
+fn layers(graph: &mut Graph, net: &mut Net, x: NodeId, hidden: &[usize]) -> Result<NodeId> {
     let mut h = x;
-    // Biases as the weights: with zeros, every unit of the first layer would
-    // bend on a line through the origin.
-    let start = |inputs: usize, gain: f32| {
-        let uniform = Init::Uniform((3.0 * gain / inputs as f32).sqrt());
-        Inits {
-            weight: uniform.clone(),
-            bias: Some(uniform),
-        }
-    };
-    // Layers are numbered as in an nn.Sequential with the activations counted.
     for (index, &units) in hidden.iter().enumerate() {
         let inits = start(graph.shape(h)[1], 2.0);
         h = net.linear(graph, &format!("main.{}", 2 * index), h, units, inits)?;
         h = leaky_relu(graph, h, 0.0);
     }
+    Ok(h)
+}
+
+/// The output `[N, out]` after so many hidden layers.
+fn last(graph: &mut Graph, net: &mut Net, h: NodeId, hidden: usize, out: usize) -> Result<NodeId> {
     let inits = start(graph.shape(h)[1], 1.0);
-    let y = net.linear(graph, &format!("main.{}", 2 * hidden.len()), h, out, inits)?;
-    Ok((h, y))
+    net.linear(graph, &format!("main.{}", 2 * hidden), h, out, inits)
+}
+
+/// Biases start as the weights do: with zeros, every unit of the first layer
+/// would bend on a line through the origin.
+fn start(inputs: usize, gain: f32) -> Inits {
+    let weight = uniform(inputs, gain);
+    Inits {
+        bias: Some(weight.clone()),
+        weight,
+    }
 }

@@ -4,11 +4,12 @@
 mod dcgan;
 mod dense;
 mod goodfellow;
+mod resnet;
 
-use crate::config::{Architecture, Config, Output};
-use crate::error::Result;
+use crate::config::{Architecture, Config, Norm, Output};
+use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId, Unary};
-use crate::nn::{Mode, Net};
+use crate::nn::{Init, Mode, Net, flatten, minibatch_std};
 
 /// A pair of networks, described but not built.
 #[derive(Clone, Debug)]
@@ -85,6 +86,7 @@ impl Model {
         match self.config.architecture {
             Architecture::Mlp => goodfellow::generator(self, graph, net, z),
             Architecture::Dcgan => dcgan::generator(self, graph, net, z),
+            Architecture::Resnet => resnet::generator(self, graph, net, z),
             Architecture::Dense => dense::generator(self, graph, net, z),
         }
     }
@@ -108,8 +110,58 @@ impl Model {
         match self.config.architecture {
             Architecture::Mlp => goodfellow::discriminator(self, graph, net, x),
             Architecture::Dcgan => dcgan::discriminator(self, graph, net, x),
+            Architecture::Resnet => resnet::discriminator(self, graph, net, x),
             Architecture::Dense => dense::discriminator(self, graph, net, x),
         }
+    }
+
+    /// The discriminator's normalisation of a hidden layer `x [N, C, H, W]`.
+    fn normalised(
+        &self,
+        graph: &mut Graph,
+        net: &mut Net,
+        layer: &str,
+        x: NodeId,
+        gain: Init,
+    ) -> Result<NodeId> {
+        let channels = graph.shape(x)[1];
+        let groups = match self.config.norm_d {
+            Norm::Batch => return net.batch_norm(graph, layer, x, gain),
+            Norm::None => return Ok(x),
+            Norm::Layer => 1,
+            Norm::Instance => channels,
+            Norm::Group => self.config.norm_groups,
+        };
+        net.group_norm(graph, layer, x, groups, gain)
+    }
+
+    /// A discriminator's last features `[N, C, H, W]` with what the configuration
+    /// compares of the batch as further channels, the same at every pixel.
+    /// `weight` starts the projection of minibatch discrimination.
+    fn compared(
+        &self,
+        graph: &mut Graph,
+        net: &mut Net,
+        features: NodeId,
+        weight: Init,
+    ) -> Result<NodeId> {
+        let config = &self.config;
+        let mut h = features;
+        if config.minibatch_std > 0 {
+            h = minibatch_std(graph, h, config.minibatch_std)?;
+        }
+        if config.minibatch_features > 0 {
+            let sizes = [config.minibatch_features, config.minibatch_dims];
+            let flat = flatten(graph, features)?;
+            let near = net.minibatch_discrimination(graph, "minibatch", flat, sizes, weight)?;
+            let [batch, _, rows, columns] = graph.shape(h)[..] else {
+                return Err(Error::shape("compared", "features are [N, C, H, W]"));
+            };
+            let near = graph.reshape(near, [batch, sizes[0], 1, 1])?;
+            let near = graph.broadcast(near, [batch, sizes[0], rows, columns])?;
+            h = graph.concat(&[h, near], 1)?;
+        }
+        Ok(h)
     }
 
     /// The two networks before they are built, G and D.
@@ -132,6 +184,12 @@ impl Model {
         self.discriminator(&mut graph, &mut d, image)?;
         Ok([g, d])
     }
+}
+
+/// Uniform initial weights of variance `gain / inputs` (He et al. 2015 with gain
+/// 2, before a ReLU).
+fn uniform(inputs: usize, gain: f32) -> Init {
+    Init::Uniform((3.0 * gain / inputs as f32).sqrt())
 }
 
 /// The generator's last function.
@@ -168,6 +226,39 @@ mod tests {
         assert_eq!(counts("mlp", &[], 1), [2_503_984, 1_231_441]);
         assert_eq!(counts("dcgan64", &[], 3), [3_576_704, 2_765_568]);
         assert_eq!(counts("dcgan28", &[], 1), [234_177, 36_577]);
+    }
+
+    /// Sums by hand. The second is Gulrajani et al.'s for CIFAR-10, but for the
+    /// biases that batch normalisation takes away.
+    #[test]
+    fn residual_networks_have_the_sums_of_their_layers() {
+        let resnet = "model.architecture=resnet";
+        assert_eq!(counts("wgan-gp", &[resnet], 1), [141_441, 66_209]);
+        let cifar = [
+            resnet,
+            "data.size=32",
+            "model.width=128",
+            "model.latent=128",
+        ];
+        assert_eq!(counts("wgan-gp", &cifar, 3), [1_203_331, 1_053_825]);
+        let large = [resnet, "data.size=64"];
+        assert_eq!(counts("lsgan", &large, 3), [112_547, 86_785]);
+    }
+
+    #[test]
+    fn minibatch_discrimination_adds_its_projection_and_its_channels() {
+        let four = ["model.minibatch_features=4", "model.minibatch_dims=3"];
+        let added = 3136 * 12 + 4 * 49;
+        assert_eq!(counts("dcgan28", &four, 1), [234_177, 36_577 + added]);
+        let resnet = [&four[..], &["model.architecture=resnet"]].concat();
+        assert_eq!(
+            counts("wgan-gp", &["model.architecture=resnet"], 1)[1],
+            66_209
+        );
+        let added = 32 * 12 + 4;
+        // R1, as its gradient has no norm to hold.
+        let resnet = [&resnet[..], &["loss.penalty=r1"]].concat();
+        assert_eq!(counts("wgan-gp", &resnet, 1)[1], 66_209 + added);
     }
 
     #[test]

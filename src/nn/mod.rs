@@ -7,8 +7,10 @@
 //! ConvTranspose2d `[in, out, KH, KW]`, BatchNorm `weight`, `bias`,
 //! `running_mean`, `running_var`.
 
+mod cross_entropy;
 mod init;
 
+pub use cross_entropy::{accuracy, cross_entropy};
 pub use init::Init;
 
 use crate::error::{Error, Result};
@@ -467,6 +469,37 @@ impl Net {
         let y = graph.mul(y, gain)?;
         let offset = graph.per_channel(offset, y)?;
         graph.add(y, offset)
+    }
+
+    /// How near each of `x [N, features]` is to the others of its batch,
+    /// `[N, kernels]`: the sum over the others of `exp(-|M_i - M_j|)`, an L1
+    /// distance of `dims` numbers for each kernel, with `M = x T` (Salimans et
+    /// al. 2016, section 3.2). `T` is the weight of an
+    /// `nn.Linear(features, kernels * dims, bias=False)`.
+    ///
+    /// # Errors
+    /// None for well-formed graphs; shape errors are passed on.
+    pub fn minibatch_discrimination(
+        &mut self,
+        graph: &mut Graph,
+        layer: &str,
+        x: NodeId,
+        [kernels, dims]: [usize; 2],
+        weight: Init,
+    ) -> Result<NodeId> {
+        let batch = graph.shape(x)[0];
+        let projected = self.linear(graph, layer, x, kernels * dims, Inits::weight(weight))?;
+        let one = graph.reshape(projected, [batch, 1, kernels, dims])?;
+        let other = graph.reshape(projected, [1, batch, kernels, dims])?;
+        let difference = graph.sub(one, other)?; // [N, N, kernels, dims]
+        let distance = graph.unary(Unary::Abs, difference);
+        let distance = graph.sum(distance, &[3])?;
+        let against = graph.neg(distance);
+        let near = graph.unary(Unary::Exp, against);
+        let near = graph.sum(near, &[1])?; // [N, 1, kernels, 1]
+        let near = graph.reshape(near, [batch, kernels])?;
+        // Each is nearest to itself: exp(0).
+        Ok(graph.binary_scalar(Binary::Sub, near, 1.0))
     }
 
     /// Drops elements with probability `p` and divides the others by `1 - p`,

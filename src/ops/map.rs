@@ -279,6 +279,7 @@ pub fn unary_code(f: Unary, x: &str) -> String {
         Unary::Cos => format!("op_cos({x})"),
         Unary::Floor => format!("floor({x})"),
         Unary::Round => format!("round({x})"),
+        Unary::Finite => format!("op_finite({x})"),
         Unary::LeakyRelu(slope) => format!("op_leaky_relu({x}, {})", literal(slope.0)),
     }
 }
@@ -336,6 +337,7 @@ mod tests {
             Unary::Cos,
             Unary::Floor,
             Unary::Round,
+            Unary::Finite,
             Unary::LeakyRelu(Scalar(0.2)),
             Unary::LeakyRelu(Scalar(1e-40)),
         ];

@@ -31,6 +31,7 @@ fn unary_of(f: Unary, x: f64) -> f64 {
         Unary::Cos => x.cos(),
         Unary::Floor => x.floor(),
         Unary::Round => x.round_ties_even(),
+        Unary::Finite => f64::from(u8::from(x.is_finite())),
         Unary::LeakyRelu(_) if x > 0.0 => x,
         Unary::LeakyRelu(slope) => f64::from(slope.0) * x,
     }

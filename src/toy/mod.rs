@@ -56,7 +56,11 @@ pub fn run(options: &ToyOptions) -> Result<()> {
     check(&options.config)?;
     let config = options
         .config
-        .with([Override::new("data.source", options.data.as_str())])?;
+        .with([
+            Override::new("data.source", options.data.as_str()),
+            // Seen with one's own eyes here.
+            Override::new("train.health", false),
+        ])?;
     let mut progress = Progress::new(options.quiet);
     let gpu = Gpu::open(&Selector::named(options.adapter.as_deref()))?;
     progress.line(&format!("adapter: {}", gpu.facts))?;
@@ -139,7 +143,7 @@ impl Run {
                 let start = Instant::now();
                 self.step()?;
                 for (step, metrics) in self.session.arrived()? {
-                    sums.add(step, metrics)?;
+                    sums.add(step, metrics);
                 }
                 self.progress.step(
                     self.config.batch,
@@ -148,7 +152,15 @@ impl Run {
                 );
             }
             for (step, metrics) in self.session.finish()? {
-                sums.add(step, metrics)?;
+                sums.add(step, metrics);
+            }
+            if let Some((step, [loss_d, loss_g, ..])) = sums.broken {
+                return Err(Error::gpu(
+                    format!(
+                        "training diverged: at step {step} loss D is {loss_d} and loss G {loss_g}"
+                    ),
+                    "lower the learning rates (--set optimizer.d.lr=...)",
+                ));
             }
             let seconds = since.elapsed().as_secs_f64();
             let picture = self.look(&std::mem::take(&mut sums), seconds)?;

@@ -258,8 +258,26 @@ pub fn newest_readable(
         })
 }
 
-/// Removes all but the newest `keep` checkpoints of `folder`; 0 keeps all.
-/// Returns how many were removed.
+/// Metadata entry: the training's health when it was saved, [`HEALTHY`] or the
+/// names of what was wrong.
+pub const HEALTH: &str = "health";
+/// Nothing was wrong.
+pub const HEALTHY: &str = "healthy";
+
+/// The newest checkpoint in `folder` that was saved in health.
+///
+/// # Errors
+/// [`Error::Io`] if the folder cannot be listed.
+pub fn last_healthy(folder: &Path) -> Result<Option<(u64, PathBuf)>> {
+    let healthy = |(_, path): &(u64, PathBuf)| {
+        let metadata = load_metadata(path).unwrap_or_default();
+        metadata.get(HEALTH).is_some_and(|text| text == HEALTHY)
+    };
+    Ok(list(folder)?.into_iter().rev().find(healthy))
+}
+
+/// Removes all but the newest `keep` checkpoints of `folder` and the last
+/// healthy one; 0 keeps all. Returns how many were removed.
 ///
 /// # Errors
 /// [`Error::Io`] if the folder cannot be listed or a file cannot be removed.
@@ -268,11 +286,17 @@ pub fn prune(folder: &Path, keep: usize) -> Result<usize> {
         return Ok(0);
     }
     let checkpoints = list(folder)?;
-    let surplus = checkpoints.len().saturating_sub(keep);
-    for (_, path) in &checkpoints[..surplus] {
-        fs::remove_file(path).map_err(Error::io("remove", path))?;
+    let healthy = last_healthy(folder)?;
+    let surplus = &checkpoints[..checkpoints.len().saturating_sub(keep)];
+    let mut removed = 0;
+    for found in surplus
+        .iter()
+        .filter(|found| healthy.as_ref() != Some(found))
+    {
+        fs::remove_file(&found.1).map_err(Error::io("remove", &found.1))?;
+        removed += 1;
     }
-    Ok(surplus)
+    Ok(removed)
 }
 
 fn metadata_of(header: &Metadata) -> BTreeMap<String, String> {

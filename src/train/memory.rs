@@ -15,7 +15,7 @@ pub struct MemoryPlan {
     pub moments: u64,
     /// Moving average of the generator.
     pub average: u64,
-    /// Batches, latents, metrics and samples.
+    /// Batches, latents, metrics, samples and what the health monitor keeps.
     pub inputs: u64,
     /// Activations and everything else that lives within a step.
     pub activations: u64,
@@ -54,7 +54,9 @@ impl MemoryPlan {
             gradients: sum(&network(".gradient")),
             moments: sum(&network(".moment")),
             average: sum(&network(".ema")),
-            inputs: sum(&|group| matches!(group, "input" | "metrics" | "sample")),
+            inputs: sum(&|group| {
+                matches!(group, "input" | "metrics" | "sample") || group.starts_with("health")
+            }),
             activations: temporaries.iter().map(|&len| bytes(len)).sum(),
             live,
             longest: temporaries

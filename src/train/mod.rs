@@ -4,6 +4,7 @@
 mod capacity;
 pub mod checkpoint;
 pub mod figures;
+pub mod health_plot;
 pub mod memory;
 pub mod plot;
 pub(crate) mod progress;
@@ -12,6 +13,8 @@ pub mod run_folder;
 pub mod session;
 pub mod state;
 pub mod stats;
+pub(crate) mod stop;
 mod trace;
+mod watch;
 
 pub use run::run;

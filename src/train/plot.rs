@@ -55,14 +55,18 @@ pub(crate) type Drawn<T = ()> = std::result::Result<
 >;
 
 /// One curve: a value a tick.
-struct Series {
+pub(super) struct Series {
     label: &'static str,
     colour: RGBColor,
     values: Vec<f64>,
 }
 
 impl Series {
-    fn new(label: &'static str, colour: [u8; 3], values: impl Iterator<Item = f64>) -> Self {
+    pub(super) fn new(
+        label: &'static str,
+        colour: [u8; 3],
+        values: impl Iterator<Item = f64>,
+    ) -> Self {
         Self {
             label,
             colour: RGBColor(colour[0], colour[1], colour[2]),
@@ -78,7 +82,7 @@ impl Series {
         }
     }
 
-    fn finite(&self) -> impl Iterator<Item = f64> {
+    pub(super) fn finite(&self) -> impl Iterator<Item = f64> {
         self.values.iter().copied().filter(|v| v.is_finite())
     }
 
@@ -94,12 +98,14 @@ impl Series {
     }
 }
 
-/// One of the two charts.
-struct Panel {
-    y_label: &'static str,
-    x_label: &'static str,
-    series: [Series; 2],
-    y: Range<f64>,
+/// One of the charts below each other.
+pub(super) struct Panel {
+    pub(super) y_label: &'static str,
+    pub(super) x_label: &'static str,
+    pub(super) series: Vec<Series>,
+    pub(super) y: Range<f64>,
+    /// Pixels from its top to the next chart's; the last takes the rest.
+    pub(super) height: u32,
 }
 
 /// Draws the losses of D and G (above) and D(x) and D(G(z)) (below) over the
@@ -130,7 +136,8 @@ pub fn losses(ticks: &[Tick]) -> Result<RgbImage> {
             y_label: "loss",
             x_label: "",
             y: y_range(&loss),
-            series: loss,
+            series: loss.into(),
+            height: 385,
         },
         Panel {
             y_label: if probabilities {
@@ -144,14 +151,22 @@ pub fn losses(ticks: &[Tick]) -> Result<RgbImage> {
             } else {
                 y_range(&outputs)
             },
-            series: outputs,
+            series: outputs.into(),
+            height: 0,
         },
     ];
-    let steps: Vec<f64> = ticks.iter().map(|t| t.step as f64).collect();
+    charts(ticks, &panels, SIZE)
+}
 
-    let size = (SIZE.0 * SCALE, SIZE.1 * SCALE);
+/// Draws charts below each other into a picture of this size.
+///
+/// # Errors
+/// As of [`losses`].
+pub(super) fn charts(ticks: &[Tick], panels: &[Panel], size: (u32, u32)) -> Result<RgbImage> {
+    let steps: Vec<f64> = ticks.iter().map(|t| t.step as f64).collect();
+    let size = (size.0 * SCALE, size.1 * SCALE);
     let mut canvas = RgbImage::new(size.0, size.1);
-    draw(&mut canvas, size, &steps, &panels).map_err(|e| {
+    draw(&mut canvas, size, &steps, panels).map_err(|e| {
         Error::usage(
             format!("cannot draw the training curves: {e}"),
             "this is a bug, report it with stats.jsonl",
@@ -168,13 +183,18 @@ pub fn save_losses(ticks: &[Tick], path: &Path) -> Result<()> {
     save_png(losses(ticks)?, path)
 }
 
-fn draw(canvas: &mut [u8], size: (u32, u32), steps: &[f64], panels: &[Panel; 2]) -> Drawn {
+fn draw(canvas: &mut [u8], size: (u32, u32), steps: &[f64], panels: &[Panel]) -> Drawn {
     register();
     let root = BitMapBackend::with_buffer(canvas, size).into_drawing_area();
     root.fill(&WHITE)?;
-    let (upper, lower) = root.split_vertically(px(385));
-    for (area, panel) in [upper, lower].iter().zip(panels) {
-        draw_panel(area, steps, panel)?;
+    let mut rest = root.clone();
+    for (index, panel) in panels.iter().enumerate() {
+        let (area, below) = match index + 1 == panels.len() {
+            true => (rest.clone(), rest),
+            false => rest.split_vertically(px(panel.height)),
+        };
+        draw_panel(&area, steps, panel)?;
+        rest = below;
     }
     root.present()
 }
@@ -416,7 +436,7 @@ fn x_range(steps: &[f64]) -> Range<f64> {
 
 /// The values but for the outermost half percent at each end, so that a single
 /// spike does not flatten the curves, with a margin.
-fn y_range(series: &[Series]) -> Range<f64> {
+pub(super) fn y_range(series: &[Series]) -> Range<f64> {
     let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
     for series in series {
         let mut values: Vec<f64> = series.finite().collect();

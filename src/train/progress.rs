@@ -76,14 +76,32 @@ impl Progress {
         ));
     }
 
+    /// One step is done; the bar says this.
+    pub(crate) fn advance(&self, message: String) {
+        self.advance_by(1, message);
+    }
+
+    /// Several are.
+    pub(crate) fn advance_by(&self, count: usize, message: String) {
+        self.bar.inc(count as u64);
+        self.bar.set_message(message);
+    }
+
+    /// Whether the steps are shown by a bar.
+    pub(crate) fn has_bar(&self) -> bool {
+        !self.bar.is_hidden()
+    }
+
     /// The line of a tick: on the screen only where there is no bar.
     ///
     /// # Errors
     /// Where the log cannot be written.
     pub(crate) fn tick(&mut self, tick: &Tick, steps: u64, batch: usize) -> Result<()> {
         let left = tick.sec_per_step * steps.saturating_sub(tick.step) as f64;
-        let text = format!(
-            "step {}/{steps}  kimg {:.1}  {:.0} img/s  {:.3} s/step  left {}  loss D {:.3}  loss G {:.3}  D(x) {:.3}  D(G(z)) {:.3}",
+        let strength = tick.augment_p;
+        let strength = strength.map_or_else(String::new, |p| format!("  augment p {p:.3}"));
+        let mut text = format!(
+            "step {}/{steps}  kimg {:.1}  {:.0} img/s  {:.3} s/step  left {}  loss D {:.3}  loss G {:.3}  D(x) {:.3}  D(G(z)) {:.3}{strength}",
             tick.step,
             tick.kimg,
             batch as f64 / tick.sec_per_step,
@@ -94,6 +112,15 @@ impl Progress {
             tick.d_real,
             tick.d_fake,
         );
+        if let Some(health) = &tick.health {
+            text += &format!(
+                "  accuracy {:.2}/{:.2}  diversity {:.2}",
+                health.accuracy_real, health.accuracy_fake, health.diversity_ratio
+            );
+            for verdict in health.verdicts.iter() {
+                text += &format!("  {}!", verdict.name());
+            }
+        }
         if !self.quiet && self.bar.is_hidden() {
             crate::cli::print(&format!("{text}\n"))?;
         }

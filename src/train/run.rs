@@ -11,11 +11,13 @@ use super::run_folder::{self, Log, RunFolder};
 use super::session::{Blueprint, Session};
 use super::stats::{self, Tick, Writer};
 use super::trace::Trace;
-use super::{capacity, figures, plot, state};
+use super::watch::{self, Next};
+use super::{capacity, figures, health_plot, plot, state};
 use crate::config::options::{self, TrainOptions};
-use crate::config::{Config, OutputBias, Update};
+use crate::config::{Config, OnCollapse, OutputBias, Update};
 use crate::data::{Dataset, Loader, Position, normalized};
 use crate::error::{Error, Result};
+use crate::gan::health::{Finding, Measures, Rules, Verdict, Verdicts};
 use crate::gan::latent;
 use crate::gpu::{Gpu, Selector};
 use crate::models::Model;
@@ -78,6 +80,13 @@ pub fn run(options: TrainOptions) -> Result<()> {
     }
 
     let mut session = Session::new(&gpu, config, &model, blueprint)?;
+    if let Some(count) = session.references() {
+        let images: Vec<f32> = readable(&dataset, count)
+            .flatten()
+            .map(normalized)
+            .collect();
+        session.set_references(&images)?;
+    }
     let mut position = Position::default();
     if let Some((path, file)) = &init {
         let written = state::initialise(&session, file, path)?;
@@ -128,6 +137,8 @@ pub fn run(options: TrainOptions) -> Result<()> {
             })
             .collect(),
         tick: TickSums::default(),
+        rules: Rules::new(config),
+        known: Verdicts::default(),
         // Opened first: a new run has no statistics to read yet.
         stats: Writer::append(folder.stats())?,
         ticks: stats::read(&folder.stats())?,
@@ -188,20 +199,23 @@ impl Resumed {
     }
 }
 
-struct Run {
-    config: Config,
+pub(super) struct Run {
+    pub(super) config: Config,
     channels: usize,
-    session: Session,
-    dataset: Arc<Dataset>,
-    loader: Loader,
-    folder: RunFolder,
-    progress: Progress,
+    pub(super) session: Session,
+    pub(super) dataset: Arc<Dataset>,
+    pub(super) loader: Loader,
+    pub(super) folder: RunFolder,
+    pub(super) progress: Progress,
     trace: Trace,
     /// Latents of the grid of samples.
     noise: Vec<f32>,
-    tick: TickSums,
-    ticks: Vec<Tick>,
-    stats: Writer,
+    pub(super) tick: TickSums,
+    pub(super) ticks: Vec<Tick>,
+    pub(super) stats: Writer,
+    pub(super) rules: Rules,
+    /// Verdicts that the user was told of.
+    pub(super) known: Verdicts,
 }
 
 /// Sums over the steps of a tick.
@@ -209,7 +223,10 @@ struct Run {
 pub(crate) struct TickSums {
     count: u64,
     sums: [f64; 4],
+    squares: [f64; 4],
     pub(crate) latest: [f64; 4],
+    /// The first step whose metrics are not finite, and those.
+    pub(crate) broken: Option<(u64, [f32; 4])>,
 }
 
 impl Run {
@@ -234,13 +251,22 @@ impl Run {
             let drawn = self.session.discriminator_step(&batch.images)?;
             self.trace.update("D", &batch.images, &drawn);
         }
+        if first == 0 && self.config.train.on_collapse == OnCollapse::Rollback {
+            self.save_checkpoint()?;
+        }
         let mut tick_start = Instant::now();
         while self.session.counters.step < steps {
             let start = Instant::now();
+            let tick = self.config.train.tick;
+            let next = self.session.counters.step + 1;
+            let measured = next.is_multiple_of(tick) || next == steps;
+            if measured {
+                self.session.before_measured_step()?;
+            }
             self.step()?;
             let step = self.session.counters.step;
             for (step, metrics) in self.session.arrived()? {
-                self.tick.add(step, metrics)?;
+                self.tick.add(step, metrics);
             }
             self.progress.step(
                 self.config.batch,
@@ -249,10 +275,13 @@ impl Run {
             );
             let stopped = STOPS.load(Ordering::SeqCst) > 0;
             let end = step == steps || stopped;
-            let tick = self.config.train.tick;
-            if step.is_multiple_of(tick) || end {
-                self.end_tick(tick_start.elapsed().as_secs_f64())?;
+            if measured || end || self.tick.broken.is_some() {
+                let findings = self.end_tick(tick_start.elapsed().as_secs_f64(), measured)?;
+                let next = self.respond(findings)?;
                 tick_start = Instant::now();
+                if next == Next::RolledBack {
+                    continue;
+                }
             }
             if step.is_multiple_of(tick * self.config.train.snap) || end {
                 self.snapshot()?;
@@ -276,7 +305,8 @@ impl Run {
     fn step(&mut self) -> Result<()> {
         match self.config.train.update {
             Update::Alternating => {
-                for _ in 0..self.config.train.d_steps {
+                let step = self.session.counters.step;
+                for _ in 0..self.config.train.d_steps_at(step) {
                     let batch = self.loader.next_batch()?;
                     let drawn = self.session.discriminator_step(&batch.images)?;
                     self.trace.update("D", &batch.images, &drawn);
@@ -294,34 +324,67 @@ impl Run {
         self.trace.metrics(&mut self.session)
     }
 
-    /// Writes the statistics of the steps since the last tick.
-    fn end_tick(&mut self, seconds: f64) -> Result<()> {
+    /// Writes the statistics of the steps since the last tick, and says what
+    /// they are found to be. `measured` is whether the last step's health can be.
+    fn end_tick(&mut self, seconds: f64, measured: bool) -> Result<Vec<Finding>> {
         for (step, metrics) in self.session.finish()? {
-            self.tick.add(step, metrics)?;
+            self.tick.add(step, metrics);
         }
         let sums = std::mem::take(&mut self.tick);
-        if sums.count == 0 {
-            return Ok(());
+        if let Some((step, [loss_d, loss_g, ..])) = sums.broken {
+            return Ok(vec![Finding {
+                verdict: Verdict::NonFinite,
+                evidence: format!("at step {step} loss D is {loss_d} and loss G {loss_g}"),
+            }]);
         }
-        let tick = sums.tick(&self.session, &self.config, seconds);
+        if sums.count == 0 {
+            return Ok(Vec::new());
+        }
+        let [oscillation_d, oscillation_g, ..] = sums.deviations();
+        let measures = if measured {
+            self.session.measures()?
+        } else {
+            None
+        };
+        let mut tick = Tick {
+            augment_p: self.session.augment_p()?,
+            health: measures.map(|measures| Measures {
+                oscillation_d,
+                oscillation_g,
+                ..measures
+            }),
+            ..sums.tick(&self.session, &self.config, seconds)
+        };
+        let findings = watch::judge(&self.rules, &self.ticks, &mut tick);
         self.stats.write(&tick)?;
         self.ticks.push(tick);
         self.progress
-            .tick(&tick, self.config.steps, self.config.batch)
+            .tick(&tick, self.config.steps, self.config.batch)?;
+        Ok(findings)
     }
 
-    /// Writes samples, the plot of the losses and a checkpoint.
-    fn snapshot(&mut self) -> Result<()> {
+    /// Writes samples, the plots and a checkpoint.
+    pub(super) fn snapshot(&mut self) -> Result<()> {
         self.save_fakes()?;
         plot::save_losses(&self.ticks, &self.folder.losses())?;
-        let step = self.session.counters.step;
-        let file = state::save(
+        if self.ticks.iter().any(|tick| tick.health.is_some()) {
+            health_plot::save(&self.ticks, &self.folder.health())?;
+        }
+        self.save_checkpoint()
+    }
+
+    fn save_checkpoint(&self) -> Result<()> {
+        let mut file = state::save(
             &self.session,
             &self.config,
             self.channels,
             self.loader.position(),
         )?;
-        file.save(&self.folder.checkpoint(step))?;
+        if self.config.train.health {
+            let health = watch::describe(&self.rules, &self.ticks);
+            file.metadata.insert(checkpoint::HEALTH.to_owned(), health);
+        }
+        file.save(&self.folder.checkpoint(self.session.counters.step))?;
         checkpoint::prune(self.folder.path(), self.config.train.keep)?;
         Ok(())
     }
@@ -347,25 +410,26 @@ impl Run {
 
 impl TickSums {
     /// Adds the metrics of a step.
-    ///
-    /// # Errors
-    /// Where one of them is not finite.
-    pub(crate) fn add(&mut self, step: u64, metrics: [f32; 4]) -> Result<()> {
+    pub(crate) fn add(&mut self, step: u64, metrics: [f32; 4]) {
         if metrics.iter().any(|x| !x.is_finite()) {
-            return Err(Error::gpu(
-                format!(
-                    "training diverged: at step {step} loss D is {} and loss G {}",
-                    metrics[0], metrics[1]
-                ),
-                "lower the learning rates (--set optimizer.d.lr=...) and go on from the last checkpoint",
-            ));
+            self.broken.get_or_insert((step, metrics));
+            return;
         }
         self.count += 1;
         self.latest = metrics.map(f64::from);
-        for (sum, value) in self.sums.iter_mut().zip(self.latest) {
-            *sum += value;
+        for (index, value) in self.latest.into_iter().enumerate() {
+            self.sums[index] += value;
+            self.squares[index] += value * value;
         }
-        Ok(())
+    }
+
+    /// Standard deviations over the steps.
+    fn deviations(&self) -> [f64; 4] {
+        let count = self.count as f64;
+        std::array::from_fn(|index| {
+            let mean = self.sums[index] / count;
+            (self.squares[index] / count - mean * mean).max(0.0).sqrt()
+        })
     }
 
     /// The means, of steps that took `seconds` together; NaN where there was none.
@@ -381,6 +445,8 @@ impl TickSums {
             d_fake,
             sec_per_step: seconds / count,
             memory_bytes: session.memory_plan().total(),
+            augment_p: None,
+            health: None,
         }
     }
 }

@@ -110,6 +110,11 @@ impl RunFolder {
         self.path.join("losses.png")
     }
 
+    /// The curves of the training's health, see [`crate::train::health_plot`].
+    pub fn health(&self) -> PathBuf {
+        self.path.join("health.png")
+    }
+
     /// The recorded tensors of a traced step.
     pub fn trace(&self) -> PathBuf {
         self.path.join("trace.safetensors")

@@ -3,9 +3,11 @@
 
 use std::time::Duration;
 
-use crate::config::{Config, Penalty, Update};
+use crate::config::{Config, Optimizers, Penalty, Update};
 use crate::error::{Error, Result};
-use crate::gan::{self, Layout, METRICS, Metric, latent};
+use crate::gan::health::{Measures, Sizes};
+use crate::gan::monitor::{Monitor, PROBES, REFERENCE_IMAGES, probes_slice};
+use crate::gan::{self, Layout, METRICS, Metric, augment, latent};
 use crate::gpu::{Executable, Gpu, Memory, Readback};
 use crate::graph::{Plan, Program, Shape};
 use crate::models::Model;
@@ -27,6 +29,9 @@ pub struct Counters {
     pub g_updates: u64,
     /// Replays that drew random numbers or latents.
     pub draws: u32,
+    /// Returns to a healthy checkpoint.
+    #[serde(default)]
+    pub rollbacks: u32,
 }
 
 /// A run as data: layout and recordings, made without a GPU.
@@ -34,7 +39,9 @@ pub struct Counters {
 pub struct Blueprint {
     /// Persistent tensors.
     pub layout: Layout,
-    /// Recordings by name: those of [`gan::programs`], `update D`, `update G`, `sample`, `probe`.
+    /// Recordings by name: those of [`gan::programs`], `update D`, `update G`,
+    /// and what is no part of a step ([`is_step`]): `sample`, and where health is
+    /// measured `health` and `health before`; `probe` where images are probed.
     pub recordings: Vec<(&'static str, Recording)>,
     /// Bytes by use.
     pub memory: MemoryPlan,
@@ -42,6 +49,11 @@ pub struct Blueprint {
     pub samples: usize,
     /// The contractions of all recordings, each once.
     pub contractions: Vec<Contraction>,
+}
+
+/// Whether a recording is part of training steps.
+pub fn is_step(name: &str) -> bool {
+    !matches!(name, "sample" | "probe" | "health" | "health before")
 }
 
 impl Blueprint {
@@ -86,6 +98,10 @@ impl Blueprint {
                 ],
             )?;
         }
+        let monitor = match config.train.health {
+            true => Some(Monitor::new(&mut layout.places, config, model)?),
+            false => None,
+        };
         let plan = |program: &Program| Plan::new(program, &layout.places, facts);
         let mut plans = Vec::new();
         for (name, program) in gan::programs(config, model)? {
@@ -100,6 +116,9 @@ impl Blueprint {
         if probed > 0 {
             plans.push(("probe", plan(&gan::probe(config, model, probed)?)?));
         }
+        if let Some(monitor) = &monitor {
+            plans.push(("health", plan(&monitor.program(config, model)?)?));
+        }
         let memory = MemoryPlan::new(&layout.places, plans.iter().map(|(_, plan)| plan));
         let mut contractions: Vec<Contraction> = Vec::new();
         for contraction in plans.iter().flat_map(|(_, plan)| &plan.contractions) {
@@ -111,6 +130,9 @@ impl Blueprint {
             .into_iter()
             .map(|(name, plan)| (name, plan.recording))
             .collect();
+        if let Some(monitor) = &monitor {
+            recordings.push(("health before", monitor.before(&layout.places)));
+        }
         let clip = config.weight_clip();
         for (name, optimizer, net, clip) in [
             ("update D", &config.optimizer.d, "D", clip),
@@ -198,6 +220,11 @@ impl Session {
                 session.write(&average, &values)?;
             }
         }
+        if config.loss.adapts_augment() {
+            for name in augment::STATE {
+                session.write(name, &[0.0])?;
+            }
+        }
         Ok(session)
     }
 
@@ -211,7 +238,7 @@ impl Session {
         for ((name, executable), (_, recording)) in
             self.executables.iter_mut().zip(&self.blueprint.recordings)
         {
-            if ["sample", "probe"].contains(name) {
+            if !is_step(name) {
                 continue;
             }
             let measured = executable.profile(&self.gpu, &StepValues::default())?;
@@ -232,7 +259,7 @@ impl Session {
         let steps = self
             .executables
             .iter_mut()
-            .filter(|(name, _)| !["sample", "probe"].contains(name));
+            .filter(|(name, _)| is_step(name));
         steps
             .map(|(_, executable)| executable.host_time(&self.gpu))
             .sum()
@@ -244,10 +271,11 @@ impl Session {
     }
 
     /// Names and shapes of the tensors that make up the run's state, by name:
-    /// weights, running statistics, averages and moments.
+    /// weights, running statistics, averages, moments and the strength of an
+    /// adaptive augmentation.
     pub fn state(&self) -> Vec<(String, Shape)> {
         let kept = |name: &str| {
-            ["G.", "D.", "G_ema.", "moment1.", "moment2."]
+            ["G.", "D.", "G_ema.", "moment1.", "moment2.", "augment."]
                 .iter()
                 .any(|prefix| name.starts_with(prefix))
         };
@@ -328,15 +356,106 @@ impl Session {
     /// Writes real images `[batch, C, H, W]` in [-1, 1], in the range of the
     /// generator's output.
     fn write_real(&self, images: &[f32]) -> Result<()> {
+        self.write_images("real", images)
+    }
+
+    /// Writes images in [-1, 1] in the range of the generator's output.
+    fn write_images(&self, name: &str, images: &[f32]) -> Result<()> {
         let (low, high) = self.config.model.output.range();
         if (low, high) == (-1.0, 1.0) {
-            return self.write("real", images);
+            return self.write(name, images);
         }
         let scaled: Vec<f32> = images
             .iter()
             .map(|x| low + (high - low) * (x + 1.0) / 2.0)
             .collect();
-        self.write("real", &scaled)
+        self.write(name, &scaled)
+    }
+
+    /// Real images in [-1, 1] that the health monitor compares samples with;
+    /// how many it takes, `None` where health is not measured. Fewer are
+    /// repeated.
+    pub fn references(&self) -> Option<usize> {
+        let (shape, _) = self.blueprint.layout.places.get(REFERENCE_IMAGES)?;
+        Some(shape[0])
+    }
+
+    /// Sets them, `[n, C, H, W]` of at least one image.
+    ///
+    /// # Errors
+    /// Where health is not measured or the device failed.
+    pub fn set_references(&self, images: &[f32]) -> Result<()> {
+        let (shape, _) = self
+            .blueprint
+            .layout
+            .places
+            .get(REFERENCE_IMAGES)
+            .ok_or_else(|| Error::usage("health is not measured", "set train.health = true"))?;
+        let all: Vec<f32> = images.iter().copied().cycle().take(shape.numel()).collect();
+        self.write_images(REFERENCE_IMAGES, &all)
+    }
+
+    /// Keeps the weights as they are, for [`Session::measures`] after the next
+    /// step. Nothing where health is not measured.
+    ///
+    /// # Errors
+    /// Where the device failed.
+    pub fn before_measured_step(&mut self) -> Result<()> {
+        if self.config.train.health {
+            self.run("health before", StepValues::default())?;
+        }
+        Ok(())
+    }
+
+    /// The health of the training after a step, waiting for it; `None` where
+    /// health is not measured. Changes nothing that training reads.
+    ///
+    /// # Errors
+    /// Where the device failed.
+    pub fn measures(&mut self) -> Result<Option<Measures>> {
+        let places = &self.blueprint.layout.places;
+        let Some((slice, offsets)) = probes_slice(places) else {
+            return Ok(None);
+        };
+        let elements = ["G", "D"]
+            .iter()
+            .flat_map(|net| places.group(net))
+            .map(|slice| 2 * slice.len)
+            .sum();
+        let sizes = Sizes {
+            logits: self.config.batch / self.config.loss.pack,
+            pixels: self.model.image().iter().product(),
+            elements,
+        };
+        // The random numbers of the last step again, so that none is spent.
+        let counter = self.counters.draws;
+        self.run(
+            "health",
+            StepValues {
+                counter,
+                ..StepValues::default()
+            },
+        )?;
+        let values = self.memory.read(slice)?;
+        let mut probes = [0.0; PROBES.len()];
+        for (probe, offset) in probes.iter_mut().zip(offsets) {
+            *probe = values[offset];
+        }
+        Ok(Some(Measures::new(&probes, sizes)))
+    }
+
+    /// How the weights move.
+    pub fn optimizers(&self) -> &Optimizers {
+        &self.config.optimizer
+    }
+
+    /// Multiplies the learning rates of G and D from here on.
+    pub fn scale_learning_rates(&mut self, [g, d]: [f64; 2]) {
+        let optimizers = &mut self.config.optimizer;
+        for (optimizer, factor) in [(&mut optimizers.g, g), (&mut optimizers.d, d)] {
+            optimizer.lr *= factor;
+            optimizer.lr_min *= factor;
+        }
     }
 
     /// One discriminator update on real images in [-1, 1].
@@ -431,6 +550,18 @@ impl Session {
             *value = self.read(metric.name())?[0];
         }
         Ok(metrics)
+    }
+
+    /// The probability of the augmentation, where it adapts; waits for it.
+    ///
+    /// # Errors
+    /// Where the device failed.
+    pub fn augment_p(&self) -> Result<Option<f64>> {
+        if !self.config.loss.adapts_augment() {
+            return Ok(None);
+        }
+        let p = self.read(augment::PROBABILITY)?;
+        Ok(p.first().map(|&p| f64::from(p)))
     }
 
     fn metrics(&self, arrived: Vec<(u64, Vec<f32>)>) -> Vec<(u64, [f32; 4])> {

@@ -96,10 +96,13 @@ pub fn initialise(session: &Session, checkpoint: &Checkpoint, path: &Path) -> Re
     Ok(written)
 }
 
-/// Neither an optimiser's moments, which belong to their number of updates, nor
-/// PyTorch's count of batches, which nothing here needs.
+/// Neither an optimiser's moments or an augmentation's strength, which belong to
+/// their number of updates, nor PyTorch's count of batches, which nothing here
+/// needs.
 fn is_weight(name: &str) -> bool {
-    !name.starts_with("moment") && !name.ends_with(".num_batches_tracked")
+    let of_the_run = ["moment", "augment."];
+    !of_the_run.iter().any(|prefix| name.starts_with(prefix))
+        && !name.ends_with(".num_batches_tracked")
 }
 
 /// The configuration and image channels that a checkpoint was saved with.

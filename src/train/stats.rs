@@ -6,10 +6,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
 use crate::{
     error::{Error, Result},
+    gan::health::{Measures, number_or_null},
     train::run_folder::replace,
 };
 
@@ -39,10 +40,12 @@ pub struct Tick {
     pub sec_per_step: f64,
     /// GPU memory held by the run, in bytes.
     pub memory_bytes: u64,
-}
-
-fn number_or_null<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
-    Ok(Option::deserialize(from)?.unwrap_or(f64::NAN))
+    /// Probability of the augmentation, where it adapts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub augment_p: Option<f64>,
+    /// The training's health at the end of the tick, where it was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<Measures>,
 }
 
 /// Appends ticks to a file, each at once, so that a killed run loses at most

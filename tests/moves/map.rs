@@ -53,6 +53,7 @@ fn unary_functions_keep_relative_accuracy() {
         (Unary::Atanh, magnitudes(0.999), 1e-5),
         (Unary::Floor, halves(), 0.0),
         (Unary::Round, halves(), 0.0),
+        (Unary::Finite, magnitudes(1e6), 0.0),
         (Unary::LeakyRelu(Scalar(0.2)), magnitudes(1e3), 1e-6),
         (Unary::LeakyRelu(Scalar(0.0)), magnitudes(1e3), 0.0),
     ] {

@@ -1,4 +1,5 @@
-"""Make the golden files of tests/replay.rs again: `make fixtures`.
+"""Make the golden files of tests/replay.rs again: `make fixtures`, or only some
+of them: `make fixtures ARGS="wgan sngan"`.
 
 Trains small runs on real images with gpugan, replays their traces in PyTorch in
 float64, and writes what PyTorch computed to fixtures/<name>.json: each step's
@@ -56,7 +57,9 @@ CASES = {
         --set optimizer.d.momentum_steps=20 --set optimizer.d.weight_decay=1e-2""",
     # Losses, penalties and stabilisers, all of them in as few runs as may be.
     "wgan": "--preset wgan --batch 8 --set model.width=4 --set loss.weight_clip=0.03",
-    "wgan-gp": "--preset wgan-gp --batch 8 --set model.width=4",
+    # Adam without a mean of gradients follows the sign of the least of them.
+    "wgan-gp": """--preset wgan-gp --batch 4 --set model.width=2 --set train.d_steps=3
+        --set model.init_std=0.1""",
     "sngan": "--preset sngan --batch 8 --set model.width=4",
     "relativistic": """--preset dcgan28 --batch 8 --set model.width=4 --set loss.kind=relativistic
         --set model.stem=conv --set data.size=16 --set model.norm_d=layer
@@ -69,10 +72,20 @@ CASES = {
         --set loss.kind=hinge --set train.update=simultaneous --set model.norm_d=instance""",
     "r2": """--preset dcgan28 --batch 8 --set model.width=4 --set loss.penalty=r2
         --set loss.kind=least-squares --set model.norm_d=none --set loss.real_label=0.9""",
+    # Minibatch discrimination, a fixed probability of augmentation, and more
+    # critic steps at first.
+    "resnet": """--preset lsgan --batch 8 --set model.architecture=resnet --set data.size=16
+        --set model.width=4 --set model.norm_d=layer --set model.minibatch_features=3
+        --set model.minibatch_dims=2 --set loss.augment=cutout --set loss.augment_p=0.5
+        --set train.d_steps_first=2 --set train.d_steps_every=8 --set train.d_steps_boost=3""",
+    # A probability that follows the discriminator.
+    "resnet-adaptive": """--preset sngan --batch 8 --set model.architecture=resnet
+        --set data.size=16 --set model.width=4 --set model.minibatch_std=4
+        --set loss.augment=color --set loss.augment_target=0.6 --set loss.augment_every=2
+        --set loss.augment_images=160 --set optimizer.d.lr=2e-3""",
     "unrolled": """--preset dcgan28 --batch 8 --set model.width=4 --set train.unroll=3
-        --set model.norm_d=layer""",
+        --set train.unroll_lr=0.02 --set model.norm_d=layer""",
 }
-
 
 
 def program():
@@ -194,11 +207,10 @@ def check_init(gpugan, name, arguments):
 
 
 def main():
+    chosen = sys.argv[1:] or list(CASES)
     gpugan = program()
-    made = {}
-    for name, line in CASES.items():
-        made[name] = case(gpugan, name, line.split())
-    for name in "mlp", "dcgan32":
+    made = {name: case(gpugan, name, CASES[name].split()) for name in chosen}
+    for name in {"mlp", "dcgan32"}.intersection(chosen):
         check_init(gpugan, name, CASES[name].split())
     for name, value in made.items():
         (HERE / "fixtures" / f"{name}.json").write_text(written(value) + "\n")

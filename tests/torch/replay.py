@@ -166,11 +166,10 @@ class DcganDiscriminator(nn.Module):
             channels *= 2
             layers += normalisation(norm, channels, model["norm_groups"])
             layers += [nn.LeakyReLU(0.2)]
-        self.group = model["minibatch_std"]
-        extra = 1 if self.group > 0 else 0
+        last = (channels, image[1] >> doublings, image[2] >> doublings)
+        extra = compare_batch(self, model, math.prod(last))
         if linear:
-            pixels = (image[1] >> doublings) * (image[2] >> doublings)
-            layers += [nn.Flatten(), nn.Linear((channels + extra) * pixels, 1)]
+            layers += [nn.Flatten(), nn.Linear((channels + extra) * last[1] * last[2], 1)]
         else:
             layers += [nn.Conv2d(channels + extra, 1, 4, 1, 0, bias=False)]
         self.features = len(layers) - (2 if linear else 1)
@@ -180,14 +179,117 @@ class DcganDiscriminator(nn.Module):
         for layer in self.main[: self.features]:
             x = layer(x)
         self.seen = x
-        if self.group > 0:
-            groups = x.unflatten(0, (-1, self.group))
-            deviation = (groups.var(1, unbiased=False) + 1e-8).sqrt().mean((1, 2, 3))
-            channel = deviation.repeat_interleave(self.group)[:, None, None, None]
-            x = torch.cat([x, channel.expand(-1, 1, *x.shape[2:])], 1)
+        x = compared(self, x)
         for layer in self.main[self.features :]:
             x = layer(x)
         return x.flatten(1)
+
+
+class UpBlock(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        self.norm1, self.norm2 = nn.BatchNorm2d(channels), nn.BatchNorm2d(channels)
+        self.conv1 = nn.Conv2d(channels, channels, 3, 1, 1, bias=False)
+        self.conv2 = nn.Conv2d(channels, channels, 3, 1, 1, bias=False)
+        self.shortcut = nn.Conv2d(channels, channels, 1, bias=False)
+
+    def forward(self, x):
+        h = self.conv1(double(self.norm1(x).relu()))
+        return self.conv2(self.norm2(h).relu()) + self.shortcut(double(x))
+
+
+class DownBlock(nn.Module):
+    """A block of the discriminator; the first sees the image, some halve it."""
+
+    def __init__(self, inputs, channels, model, first, halves):
+        super().__init__()
+        self.first, self.halves = first, halves
+        kind = "none" if first else model["norm_d"]
+        self.conv1 = nn.Conv2d(inputs, channels, 3, 1, 1, bias=kind == "none")
+        self.conv2 = nn.Conv2d(channels, channels, 3, 1, 1)
+        self.shortcut = nn.Conv2d(inputs, channels, 1) if halves else nn.Identity()
+        norms = [normalisation(kind, channels, model["norm_groups"]) for _ in range(2)]
+        self.norm1, self.norm2 = (norm[0] if norm else nn.Identity() for norm in norms)
+
+    def forward(self, x):
+        h = self.conv1(x if self.first else self.norm1(x).relu())
+        h = self.conv2(self.norm2(h).relu()) + self.shortcut(x)
+        return nn.functional.avg_pool2d(h, 2) if self.halves else h
+
+
+class ResnetGenerator(nn.Module):
+    def __init__(self, config, image):
+        super().__init__()
+        model = config["model"]
+        channels, blocks = model["width"], halvings(image, 7)
+        first = (channels, image[1] >> blocks, image[2] >> blocks)
+        self.input = nn.Linear(model["latent"], math.prod(first))
+        self.reshape = nn.Unflatten(1, first)
+        self.blocks = nn.Sequential(*(UpBlock(channels) for _ in range(blocks)))
+        self.norm = nn.BatchNorm2d(channels)
+        self.output = nn.Conv2d(channels, image[0], 3, 1, 1)
+        self.last = output(model)
+
+    def forward(self, z):
+        h = self.blocks(self.reshape(self.input(z)))
+        return self.last(self.output(self.norm(h).relu()))
+
+
+class ResnetDiscriminator(nn.Module):
+    def __init__(self, config, image):
+        super().__init__()
+        model = config["model"]
+        channels, count = model["width"], halvings(image, 8)
+        self.blocks = nn.Sequential(*(
+            DownBlock(channels if i else image[0], channels, model, i == 0, i < count)
+            for i in range(count + 2)
+        ))
+        self.pool = torch.sum if model["spectral_norm"] else torch.mean
+        extra = compare_batch(self, model, channels)
+        self.output = nn.Linear(channels + extra, 1)
+
+    def forward(self, x):
+        h = self.pool(self.blocks(x).relu(), (2, 3))
+        self.seen = h
+        return self.output(compared(self, h[:, :, None, None]).flatten(1))
+
+
+def double(x):
+    return nn.functional.interpolate(x, scale_factor=2, mode="nearest")
+
+
+def halvings(image, smallest):
+    height, width = image[1:]
+    count = 0
+    while all(side > smallest and side % 2 == 0 for side in (height, width)):
+        height, width, count = height // 2, width // 2, count + 1
+    return count
+
+
+def compare_batch(net, model, features):
+    """Prepares `compared` on so many features; returns the channels it adds."""
+    net.group = model["minibatch_std"]
+    kernels, dims = model["minibatch_features"], model["minibatch_dims"]
+    net.kernels = kernels
+    if kernels > 0:
+        net.minibatch = nn.Linear(features, kernels * dims, bias=False)
+    return (1 if net.group > 0 else 0) + kernels
+
+
+def compared(net, x):
+    """Features [N, C, H, W] with channels of what the batch has in common."""
+    parts = [x]
+    if net.group > 0:
+        groups = x.unflatten(0, (-1, net.group))
+        deviation = (groups.var(1, unbiased=False) + 1e-8).sqrt().mean((1, 2, 3))
+        parts.append(deviation.repeat_interleave(net.group)[:, None])
+    if net.kernels > 0:
+        m = net.minibatch(x.flatten(1)).unflatten(1, (net.kernels, -1))
+        near = (-(m[:, None] - m[None]).abs().sum(3)).exp()
+        others = 1 - torch.eye(len(x), dtype=x.dtype)
+        parts.append((near * others[:, :, None]).sum(1))
+    rest = [part[:, :, None, None].expand(-1, -1, *x.shape[2:]) for part in parts[1:]]
+    return torch.cat([x, *rest], 1)
 
 
 def normalisation(kind, channels, groups):
@@ -199,14 +301,16 @@ def normalisation(kind, channels, groups):
 
 
 class Dense(nn.Module):
-    """Both networks of the plane."""
+    """Both networks of the plane; the discriminator may compare its batch."""
 
-    def __init__(self, inputs, hidden, outputs, shape):
+    def __init__(self, inputs, hidden, outputs, shape, model=None):
         super().__init__()
         layers = []
         for units in hidden:
             layers += [nn.Linear(inputs, units), nn.ReLU()]
             inputs = units
+        off = {"minibatch_std": 0, "minibatch_features": 0, "minibatch_dims": 0}
+        inputs += compare_batch(self, model or off, inputs)
         self.main = nn.Sequential(*layers, nn.Linear(inputs, outputs))
         self.shape = shape
 
@@ -215,6 +319,7 @@ class Dense(nn.Module):
         for layer in self.main[:-1]:
             x = layer(x)
         self.seen = x
+        x = compared(self, x[:, :, None, None]).flatten(1)
         return self.main[-1](x).reshape(-1, *self.shape)
 
 
@@ -235,8 +340,10 @@ def networks(config, image, draws):
     elif kind == "dense":
         pair = (
             Dense(model["latent"], model["hidden_g"], math.prod(image), image),
-            Dense(math.prod(seen), model["hidden_d"], 1, (1,)),
+            Dense(math.prod(seen), model["hidden_d"], 1, (1,), model),
         )
+    elif kind == "resnet":
+        pair = ResnetGenerator(config, image), ResnetDiscriminator(config, seen)
     else:
         pair = DcganGenerator(config, image), DcganDiscriminator(config, seen)
     if model["spectral_norm"]:
@@ -383,41 +490,104 @@ def penalty(kind, real, fake, net, draws):
     return excess.pow(2).mean()
 
 
-def augment(kind, x, draws):
-    n, c, h, w = x.shape
-    one = (n, 1, 1, 1)
-    if kind in ("color", "all"):
-        x = x + (draws.uniform(one, x) - 0.5)
-        if c > 1:
-            mean = x.mean(1, keepdim=True)
-            x = mean + (x - mean) * (2 * draws.uniform(one, x))
-        mean = x.mean((1, 2, 3), keepdim=True)
-        x = mean + (x - mean) * (draws.uniform(one, x) + 0.5)
-    if kind in ("translation", "all"):
-        def shifts(side):
-            most = side // 8
-            by = draws.uniform((n,), torch.zeros(())) * (2 * most + 1)
-            return (by.floor() - most).long()
-
-        right, down = shifts(w), shifts(h)
-        padded = nn.functional.pad(x, (w // 8, w // 8, h // 8, h // 8))
-        x = torch.stack([
-            image[:, h // 8 - d : h // 8 - d + h, w // 8 - r : w // 8 - r + w]
-            for image, d, r in zip(padded, down.tolist(), right.tolist())
-        ])
-    if kind in ("cutout", "all"):
-        def inside(side, axis):
-            at = torch.arange(side, dtype=torch.float32) + 0.5
-            centre = draws.uniform((n, 1), torch.zeros(())) * side
-            shape = [n, 1, 1, 1]
-            shape[axis] = side
-            return ((at - centre).abs() < (side // 2) / 2).reshape(shape)
-
-        x = x * ~(inside(h, 2) & inside(w, 3))
+def augment(kind, x, draws, probability):
+    """Each kind of change with a probability, or always where it is None."""
+    for change in ("color", "translation", "cutout"):
+        if kind not in (change, "all"):
+            continue
+        changed = CHANGES[change](x, draws)
+        if probability is not None:
+            chosen = draws.uniform((len(x), 1, 1, 1), x) < probability
+            changed = torch.where(chosen, changed, x)
+        x = changed
     return x
 
 
+def color(x, draws):
+    one = (len(x), 1, 1, 1)
+    x = x + (draws.uniform(one, x) - 0.5)
+    if x.shape[1] > 1:
+        mean = x.mean(1, keepdim=True)
+        x = mean + (x - mean) * (2 * draws.uniform(one, x))
+    mean = x.mean((1, 2, 3), keepdim=True)
+    return mean + (x - mean) * (draws.uniform(one, x) + 0.5)
+
+
+def translation(x, draws):
+    n, _, h, w = x.shape
+
+    def shifts(side):
+        most = side // 8
+        by = draws.uniform((n,), torch.zeros(())) * (2 * most + 1)
+        return (by.floor() - most).long()
+
+    right, down = shifts(w), shifts(h)
+    padded = nn.functional.pad(x, (w // 8, w // 8, h // 8, h // 8))
+    return torch.stack([
+        image[:, h // 8 - d : h // 8 - d + h, w // 8 - r : w // 8 - r + w]
+        for image, d, r in zip(padded, down.tolist(), right.tolist())
+    ])
+
+
+def cutout(x, draws):
+    n, _, h, w = x.shape
+
+    def inside(side, axis):
+        at = torch.arange(side, dtype=torch.float32) + 0.5
+        centre = draws.uniform((n, 1), torch.zeros(())) * side
+        shape = [n, 1, 1, 1]
+        shape[axis] = side
+        return ((at - centre).abs() < (side // 2) / 2).reshape(shape)
+
+    return x * ~(inside(h, 2) & inside(w, 3))
+
+
+CHANGES = {"color": color, "translation": translation, "cutout": cutout}
+
+
+class Strength:
+    """The probability of augmentation, fixed or adaptive."""
+
+    def __init__(self, config):
+        self.config = config
+        self.adaptive = config["augment"] != "none" and config["augment_target"] > 0
+        self.p, self.signs, self.updates = 0.0, 0.0, 0
+
+    def probability(self):
+        if self.adaptive:
+            return self.p
+        return None if self.config["augment_p"] == 1 else self.config["augment_p"]
+
+    def adapt(self, logits):
+        """After a discriminator update with these logits of real images."""
+        config = self.config
+        middle = config["real_label"] / 2 if config["kind"] == "least-squares" else 0.0
+        self.signs += (logits - middle).sign().mean().item()
+        self.updates += 1
+        if self.updates < config["augment_every"]:
+            return
+        r = self.signs / self.updates
+        images = len(logits) * config["pack"] * self.updates
+        step = np.sign(r - config["augment_target"]) * images / config["augment_images"]
+        self.p = min(max(self.p + step, 0.0), config["augment_p"])
+        self.signs, self.updates = 0.0, 0
+
+    def state(self):
+        values = {"p": self.p, "signs": self.signs, "updates": self.updates}
+        return {f"augment.{k}": torch.tensor(float(v)) for k, v in values.items()}
+
+
 # --- The run -----------------------------------------------------------------
+
+
+def schedule(train, steps):
+    """The networks in the order of their updates."""
+    order = ["D"] * train["d_pretrain"]
+    for step in range(steps):
+        every = train["d_steps_every"]
+        boosted = step < train["d_steps_first"] or (every > 0 and step % every == 0)
+        order += ["D"] * train["d_steps_boost" if boosted else "d_steps"] + ["G"]
+    return order
 
 
 class Replay:
@@ -438,6 +608,7 @@ class Replay:
         if self.config["train"]["ema_decay"] > 0:
             self.average = copy.deepcopy(self.nets["G"])
             self.average.load_state_dict(trace.state("before", "G_ema"), strict=True)
+        self.strength = Strength(self.config["loss"])
         self.metrics, self.steps, self.g_updates, self.d_updates = {}, [], 0, 0
 
     @torch.no_grad()
@@ -450,6 +621,9 @@ class Replay:
 
     def run(self):
         """Takes all updates; returns the metrics of each step."""
+        assert [update["network"] for update in self.trace.updates] == schedule(
+            self.config["train"], len(self.trace.metrics)
+        )
         numbers = iter(range(len(self.trace.updates)))
         simultaneous = self.config["train"]["update"] == "simultaneous"
         for number in numbers:
@@ -471,7 +645,7 @@ class Replay:
     def judge(self, images):
         """(logits, features) of packed images as the discriminator sees them."""
         loss = self.config["loss"]
-        images = augment(loss["augment"], images, self.draws)
+        images = augment(loss["augment"], images, self.draws, self.strength.probability())
         if loss["instance_noise"] > 0:
             std = loss["instance_noise"]
             if loss["instance_noise_steps"] > 0:
@@ -511,6 +685,7 @@ class Replay:
             if self.config["model"]["output"] == "sigmoid":
                 self.real = (self.real + 1) / 2
             on_real = self.judge(packed(self.real))
+            self.on_real = on_real[0].detach()
             on_fake = self.judge(fake)
             losses["D"] = discriminator_loss(loss, on_real[0], on_fake[0])
             self.metrics["loss_d"] = losses["D"].item()
@@ -548,6 +723,7 @@ class Replay:
         self.optimizers[role].step()
         clip = self.config["loss"]["weight_clip"]
         if role == "D":
+            self.strength.adapt(self.on_real)
             self.d_updates += 1
             if clip > 0:
                 with torch.no_grad():
@@ -568,7 +744,8 @@ class Replay:
         nets = dict(self.nets)
         if self.average is not None:
             nets["G_ema"] = self.average
-        return {
+        strength = self.strength.state() if self.strength.adaptive else {}
+        return strength | {
             f"{prefix}.{name}": tensor.detach()
             for prefix, net in nets.items()
             for name, tensor in net.state_dict().items()
@@ -577,10 +754,10 @@ class Replay:
 
 
 def after(trace):
-    """Name to tensor of all networks after a trace."""
+    """Name to tensor of all networks, and the strength, after a trace."""
     return {
         f"{net}.{name}": tensor
-        for net in ("G", "D", "G_ema")
+        for net in ("G", "D", "G_ema", "augment")
         for name, tensor in trace.state("after", net).items()
     }
 

@@ -1,6 +1,7 @@
 //! Whole runs through the command line, on the adapter of this machine.
 
 mod errors;
+mod health;
 mod run;
 
 use std::collections::BTreeMap;
@@ -71,6 +72,47 @@ fn a_run_writes_what_it_promises() {
     assert!(grid.width() == grid.height() && grid.width() > 64);
 }
 
+/// An adaptive augmentation, stopped between two of its changes, and a schedule
+/// of discriminator steps.
+const STRENGTH: [&str; 16] = [
+    "--set",
+    "loss.augment=cutout",
+    "--set",
+    "loss.augment_target=0.2",
+    "--set",
+    "loss.augment_every=4",
+    "--set",
+    "loss.augment_images=400",
+    "--set",
+    "optimizer.d.lr=2e-3",
+    "--set",
+    "train.d_steps_first=2",
+    "--set",
+    "train.d_steps_every=6",
+    "--set",
+    "train.d_steps_boost=3",
+];
+
+#[test]
+fn the_strength_of_augmentation_is_kept_and_told() {
+    let outdir = tempfile::tempdir().unwrap();
+    let steps = ["--steps", "8", "--tick", "4"];
+    train(outdir.path(), &[&STRENGTH[..], &steps].concat()).success();
+    let saved = last_checkpoint(outdir.path());
+    let value = |name: &str| saved.tensors[name].1[0];
+    // Three steps of the discriminator in steps 0, 1 and 6, one in the others.
+    assert!(saved.metadata["counters"].contains("\"d_updates\":14"));
+    assert_eq!(value("augment.updates"), 2.0);
+    // Changes by 4 batches of 8 of 400 images.
+    let p = value("augment.p");
+    let changes = p / 0.08;
+    assert!(p > 0.0 && (changes - changes.round()).abs() < 1e-4, "{p}");
+    let ticks = stats::read(&run_folders(outdir.path())[0].join("stats.jsonl")).unwrap();
+    assert_eq!(ticks.len(), 2);
+    assert_eq!(ticks[1].augment_p, Some(f64::from(p)));
+    assert!((ticks[1].kimg - 14.0 * 8.0 / 1000.0).abs() < 1e-9);
+}
+
 #[test]
 fn a_resumed_run_ends_with_the_weights_of_an_unbroken_one() {
     for update in [
@@ -93,6 +135,7 @@ fn a_resumed_run_ends_with_the_weights_of_an_unbroken_one() {
             "--set",
             "model.maxout_pieces=3",
         ],
+        &STRENGTH,
     ] {
         let [whole, broken] = [(); 2].map(|()| tempfile::tempdir().unwrap());
         let with = |more: &[&'static str]| [update, more].concat();

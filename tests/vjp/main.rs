@@ -2,6 +2,7 @@
 //! f64 reference, for what they build, and against the theory of GANs.
 
 mod differences;
+mod stabilisers;
 mod structure;
 mod theory;
 

@@ -82,6 +82,7 @@ fn unary() -> Vec<Case> {
         (Unary::Cos, wide),
         (Unary::Floor, Values::Uniform(-3.9, -3.1)),
         (Unary::Round, Values::Uniform(2.6, 3.4)),
+        (Unary::Finite, Values::Normal),
         (Unary::LeakyRelu(Scalar(0.0)), Values::Away(0.1)),
         (Unary::LeakyRelu(Scalar(0.2)), Values::Away(0.1)),
     ]

@@ -125,12 +125,13 @@ mod tests {
                 Unary::Floor => 64,
                 Unary::Round => 65,
                 Unary::LeakyRelu(_) => 66,
+                Unary::Finite => 67,
             },
         }
     }
 
     /// One more than the largest number of `kind`.
-    const KINDS: usize = 67;
+    const KINDS: usize = 68;
 
     #[test]
     fn every_primitive_has_a_case() {

@@ -1,0 +1,273 @@
+//! A stored classifier on a device: features and class probabilities of images.
+
+use std::path::{Path, PathBuf};
+
+use super::network::{Network, PREFIX};
+use crate::error::{Error, Result};
+use crate::gpu::{Executable, Gpu, Memory};
+use crate::graph::{Places, Plan, Program, Role};
+use crate::nn::{Mode, Net};
+use crate::recording::StepValues;
+use crate::train::checkpoint::Checkpoint;
+
+/// Images of one pass.
+const PASS: usize = 128;
+
+/// The metadata entry that tells a classifier from other files, and its value.
+const FORMAT: (&str, &str) = ("format", "gpugan classifier 1");
+
+/// What a classifier's file says about it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct About {
+    /// The name of its features, a part of the name of every score made with
+    /// them.
+    pub features: String,
+    /// What it was trained on, as `--data` names it.
+    pub data: String,
+    /// Names of the classes in the order of the logits.
+    pub classes: Vec<String>,
+    /// Share of the test images that it tells right, 0 to 1.
+    pub accuracy: f64,
+    /// How many test images there were, and what they were.
+    pub tested_on: String,
+    /// Its sizes.
+    pub network: Network,
+}
+
+impl About {
+    /// As metadata of a file.
+    pub fn metadata(&self) -> [(String, String); 8] {
+        let [c, h, w] = self.network.image;
+        [
+            (FORMAT.0, FORMAT.1.to_owned()),
+            ("features", self.features.clone()),
+            ("data", self.data.clone()),
+            ("classes", serde_json::json!(self.classes).to_string()),
+            ("size", format!("{c}x{h}x{w}")),
+            ("accuracy", self.accuracy.to_string()),
+            ("tested_on", self.tested_on.clone()),
+            ("network", serde_json::json!(self.network).to_string()),
+        ]
+        .map(|(name, text)| (name.to_owned(), text))
+    }
+
+    /// From the metadata of a file.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where it is no classifier's.
+    pub fn of(file: &Checkpoint, path: &Path) -> Result<Self> {
+        let wrong = |what: String| {
+            Error::usage(
+                format!("{} is no classifier: {what}", path.display()),
+                "give a file that `gpugan classify` wrote",
+            )
+        };
+        let text = |name: &str| {
+            let text = file.metadata.get(name).cloned();
+            text.ok_or_else(|| wrong(format!("it has no {name} in its metadata")))
+        };
+        let format = text(FORMAT.0)?;
+        if format != FORMAT.1 {
+            return Err(wrong(format!("its format is {format}, not {}", FORMAT.1)));
+        }
+        let parsed =
+            |name: &str, error: String| wrong(format!("its {name} cannot be read: {error}"));
+        Ok(Self {
+            features: text("features")?,
+            data: text("data")?,
+            classes: serde_json::from_str(&text("classes")?)
+                .map_err(|e| parsed("classes", e.to_string()))?,
+            accuracy: text("accuracy")?
+                .parse()
+                .map_err(|e: std::num::ParseFloatError| parsed("accuracy", e.to_string()))?,
+            tested_on: text("tested_on")?,
+            network: serde_json::from_str(&text("network")?)
+                .map_err(|e| parsed("network", e.to_string()))?,
+        })
+    }
+}
+
+/// What a classifier says of images.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Seen {
+    /// Features, row-major `[count, features]`.
+    pub features: Vec<f32>,
+    /// Logits, row-major `[count, classes]`.
+    pub logits: Vec<f32>,
+}
+
+/// A classifier with its weights on a device.
+pub struct Classifier {
+    about: About,
+    gpu: Gpu,
+    memory: Memory,
+    places: Places,
+    executable: Executable,
+}
+
+impl Classifier {
+    /// Loads a classifier's file.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for a file that is none; errors of the device.
+    pub fn load(gpu: &Gpu, path: &Path) -> Result<Self> {
+        let file = Checkpoint::load(path)?;
+        Self::new(gpu, &file, path)
+    }
+
+    /// The classifier of a file that was read from `path`.
+    ///
+    /// # Errors
+    /// As of [`Classifier::load`].
+    pub fn new(gpu: &Gpu, file: &Checkpoint, path: &Path) -> Result<Self> {
+        let about = About::of(file, path)?;
+        let mut program = Program::default();
+        let [c, h, w] = about.network.image;
+        let mut net = Net::new(PREFIX, Mode::Eval);
+        let graph = &mut program.graph;
+        let images = graph.declare("images", [PASS, c, h, w], Role::Input)?;
+        let images = graph.state(images);
+        let outputs = about.network.build(graph, &mut net, images)?;
+        for (name, node) in [("features", outputs.features), ("logits", outputs.logits)] {
+            let shape = program.graph.shape(node).clone();
+            let state = program.graph.declare(name, shape, Role::Output)?;
+            program.assign(state, node)?;
+        }
+        let mut places = Places::default();
+        // What a kernel reads and what it writes lie in different arenas.
+        for role in [Role::Parameter, Role::Buffer, Role::Input, Role::Output] {
+            let states = program.graph.states().iter();
+            let tensors: Vec<_> = states
+                .filter(|state| state.role == role)
+                .map(|state| (state.name.clone(), state.shape.clone()))
+                .collect();
+            places.add_group(&format!("{role:?}"), &tensors)?;
+        }
+        let plan = Plan::new(&program, &places, &gpu.facts.kernel_facts())?;
+        let arenas: Vec<usize> = places.arenas().iter().map(|arena| arena.len).collect();
+        let memory = Memory::new(gpu, &arenas, &plan.recording.temporaries)?;
+        let executable = Executable::new(gpu, &memory, &plan.recording)?;
+        for parameter in net.parameters() {
+            let name = &parameter.name;
+            match (file.tensors.get(name), places.get(name)) {
+                (Some((shape, values)), Some((wanted, slice))) if shape[..] == wanted[..] => {
+                    memory.write(slice, values)?;
+                }
+                _ => {
+                    return Err(Error::usage(
+                        format!(
+                            "{} has no tensor {name} of {}",
+                            path.display(),
+                            parameter.shape
+                        ),
+                        "give a file that `gpugan classify` wrote",
+                    ));
+                }
+            }
+        }
+        Ok(Self {
+            about,
+            gpu: gpu.clone(),
+            memory,
+            places,
+            executable,
+        })
+    }
+
+    /// What is known about it.
+    pub fn about(&self) -> &About {
+        &self.about
+    }
+
+    /// Features and logits of images `[count, C, H, W]` in [-1, 1].
+    ///
+    /// # Errors
+    /// Where the device failed.
+    pub fn look(&mut self, images: &[f32]) -> Result<Seen> {
+        let place = |name: &str| self.places.get(name).map(|(_, slice)| slice);
+        let (Some(input), Some(features), Some(logits)) =
+            (place("images"), place("features"), place("logits"))
+        else {
+            unreachable!("the program declares all three");
+        };
+        let network = &self.about.network;
+        let one: usize = network.image.iter().product();
+        let mut seen = Seen::default();
+        for part in images.chunks(PASS * one) {
+            // A short last part is filled up; what is too much is dropped.
+            let count = part.len() / one;
+            let mut padded = part.to_vec();
+            padded.resize(PASS * one, 0.0);
+            self.memory.write(input, &padded)?;
+            self.executable.run(&self.gpu, &StepValues::default())?;
+            let rows = self.memory.read(features)?;
+            seen.features.extend(&rows[..count * network.features]);
+            let rows = self.memory.read(logits)?;
+            seen.logits.extend(&rows[..count * network.classes]);
+        }
+        Ok(seen)
+    }
+
+    /// Share of images `[count, C, H, W]` in [-1, 1] that it tells right.
+    ///
+    /// # Errors
+    /// Where the device failed.
+    pub fn accuracy(&mut self, images: &[f32], labels: &[u32]) -> Result<f64> {
+        let seen = self.look(images)?;
+        let right = seen
+            .classes(self.about.network.classes)
+            .zip(labels)
+            .filter(|(class, label)| *class == **label as usize)
+            .count();
+        Ok(right as f64 / labels.len().max(1) as f64)
+    }
+}
+
+impl Seen {
+    /// The class of each image: the first largest logit.
+    pub fn classes(&self, classes: usize) -> impl Iterator<Item = usize> {
+        self.logits.chunks_exact(classes).map(|row| {
+            let mut best = 0;
+            for (class, logit) in row.iter().enumerate() {
+                if *logit > row[best] {
+                    best = class;
+                }
+            }
+            best
+        })
+    }
+
+    /// Class probabilities, row-major `[count, classes]`: the softmax of the
+    /// logits.
+    pub fn probabilities(&self, classes: usize) -> Vec<f64> {
+        self.logits
+            .chunks_exact(classes)
+            .flat_map(|row| {
+                let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+                let exponentials: Vec<f64> =
+                    row.iter().map(|x| f64::from(x - largest).exp()).collect();
+                let sum: f64 = exponentials.iter().sum();
+                exponentials.into_iter().map(move |x| x / sum)
+            })
+            .collect()
+    }
+}
+
+/// Where the classifier of a data set is kept when no file is named: in the
+/// user's cache folder, under the data's name, image shape and fingerprint.
+///
+/// # Errors
+/// [`Error::Usage`] where the system names no such folder.
+pub fn kept_at(data: &crate::data::Dataset) -> Result<PathBuf> {
+    let [c, h, w] = data.shape();
+    let name: String = data
+        .name()
+        .chars()
+        .map(|x| if x.is_ascii_alphanumeric() { x } else { '-' })
+        .take(60)
+        .collect();
+    let mark = data.fingerprint();
+    Ok(crate::gpu::cache_folder()?.join(format!(
+        "classifier-{name}-{c}x{h}x{w}-{mark:08x}.safetensors"
+    )))
+}

@@ -1,0 +1,80 @@
+//! `gpugan classify`: a classifier of labelled data, whose features score
+//! samples.
+
+use std::path::PathBuf;
+
+use super::AdapterArg;
+use crate::config::options::ClassifyOptions;
+use crate::error::{Error, Result};
+
+/// Arguments of `gpugan classify`.
+#[derive(Debug, clap::Parser)]
+pub struct ClassifyArgs {
+    /// Labelled data: a set that comes with the program, IDX files, or a folder with a folder for
+    /// each class
+    #[arg(long, value_name = "SOURCE", default_value = "fashion")]
+    data: String,
+    /// Test images [default: t10k files beside the data, else every tenth of a class]
+    #[arg(long, value_name = "SOURCE")]
+    test: Option<String>,
+    /// Height and width of the images in pixels
+    #[arg(long, value_name = "N", default_value_t = 28, value_parser = clap::value_parser!(u32).range(4..=1024))]
+    size: u32,
+    /// Channels of the images [default: the data's]
+    #[arg(long, value_name = "N")]
+    channels: Option<usize>,
+    /// How often each image is seen
+    #[arg(long, value_name = "N", default_value_t = 3.0)]
+    epochs: f64,
+    /// Images in a step
+    #[arg(long, value_name = "N", default_value_t = 128, value_parser = clap::value_parser!(u32).range(2..=65536))]
+    batch: u32,
+    /// Adam's first learning rate, which falls linearly to 0
+    #[arg(long, value_name = "X", default_value_t = 3e-3)]
+    lr: f64,
+    /// Seed of weights, batches and dropout
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+    /// Mirror each image left to right with probability one half
+    #[arg(long)]
+    mirror: bool,
+    /// File to write [default: in the user's cache folder, where `gpugan eval` looks for it]
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    adapter: AdapterArg,
+    /// Print nothing but errors
+    #[arg(long)]
+    quiet: bool,
+}
+
+impl ClassifyArgs {
+    /// What was asked, checked.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for numbers that make no sense.
+    pub fn options(self) -> Result<ClassifyOptions> {
+        for (flag, value, most) in [("--epochs", self.epochs, 1e6), ("--lr", self.lr, 1.0)] {
+            if !(value > 0.0 && value <= most) {
+                return Err(Error::usage(
+                    format!("{flag} {value} is not allowed"),
+                    format!("use a number above 0, {most} at most"),
+                ));
+            }
+        }
+        Ok(ClassifyOptions {
+            data: self.data,
+            test: self.test,
+            size: self.size as usize,
+            channels: self.channels,
+            epochs: self.epochs,
+            batch: self.batch as usize,
+            lr: self.lr,
+            seed: self.seed,
+            mirror: self.mirror,
+            out: self.out,
+            adapter: self.adapter.chosen(),
+            quiet: self.quiet,
+        })
+    }
+}

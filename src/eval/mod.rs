@@ -1,0 +1,131 @@
+//! `gpugan eval`: samples of a checkpoint against real images.
+
+mod observer;
+mod report;
+mod synthetic;
+
+use std::path::Path;
+use std::time::Instant;
+
+pub use observer::Observer;
+pub use report::Report;
+
+use crate::config::options::EvalOptions;
+use crate::data::Dataset;
+use crate::error::Result;
+use crate::gan::latent;
+use crate::gpu::{Gpu, Selector};
+use crate::metrics;
+use crate::models::Model;
+use crate::sample::{self, Sampler};
+use crate::train::progress::Progress;
+use crate::train::state;
+
+/// Unseen real images for the memorisation ratio at most.
+const UNSEEN: usize = 500;
+
+/// Scores a checkpoint as asked, prints the report and writes it as `eval.json`
+/// beside the checkpoint.
+///
+/// # Errors
+/// [`crate::Error::Usage`] for a file that is no checkpoint and where there is no
+/// classifier; errors of the device and of writing.
+pub fn run(options: &EvalOptions) -> Result<()> {
+    let start = Instant::now();
+    let mut progress = Progress::new(options.quiet);
+    let (path, checkpoint) = sample::load(&options.checkpoint)?;
+    let (config, channels) = state::description(&checkpoint, &path)?;
+    let source = options.data.as_ref().unwrap_or(&config.data.source);
+    let model = Model::new(&config, channels);
+    let [c, h, w] = model.image();
+    let data = Dataset::open(source, h, w, Some(c))?;
+    let gpu = Gpu::open(&Selector::named(options.adapter.as_deref()))?;
+    progress.line(&format!("adapter: {}", gpu.facts))?;
+    let mut observer = Observer::open(&gpu, &data, source, options.features.as_deref())?;
+    progress.line(&format!("data: {}", data.describe()))?;
+
+    progress.start(0, data.len() as u64);
+    let real = observer.real(&data, |count| {
+        progress.advance_by(count, "real images".into())
+    })?;
+    progress.end();
+    progress.line(&format!(
+        "real images: {} seen after {:.0} s",
+        real.features.count(),
+        start.elapsed().as_secs_f64()
+    ))?;
+
+    progress.start(0, 2 * options.samples as u64);
+    let prefix = sample::prefix(&checkpoint, options.raw);
+    let mut sampler = Sampler::new(&gpu, &config, &model, prefix, &checkpoint, &path)?;
+    let mut images = Vec::new();
+    for from in (0..options.samples).step_by(observer::CHUNK) {
+        let seeds = from..options.samples.min(from + observer::CHUNK);
+        let count = seeds.len();
+        let z: Vec<f32> = seeds
+            .flat_map(|seed| {
+                latent::of_seed(
+                    config.model.latent_distribution,
+                    model.latent(),
+                    seed as u64,
+                )
+            })
+            .collect();
+        images.extend(sampler.sample(&z)?);
+        progress.advance_by(count, "samples".into());
+    }
+    let fake = observer.generated(&images, |count| {
+        progress.advance_by(count, "samples seen".into());
+    })?;
+    progress.end();
+    progress.line(&format!(
+        "samples: {} made and seen after {:.0} s",
+        fake.features.count(),
+        start.elapsed().as_secs_f64()
+    ))?;
+
+    let unseen =
+        Dataset::open_test(source, h, w, Some(c))?.map(|test| test.pixels(test.spread(UNSEEN)).0);
+    let about = observer.classifier().about().clone();
+    let mut scores = metrics::measure(
+        &options.metrics,
+        &about.features,
+        &real,
+        unseen.as_deref(),
+        &fake,
+    );
+    if options.synthetic {
+        scores.extend(synthetic::measure(
+            &gpu,
+            data,
+            source,
+            &about,
+            &fake,
+            &mut progress,
+        )?);
+    }
+    gpu.save_pipeline_cache()?;
+    let report = Report {
+        checkpoint: path.display().to_string(),
+        step: checkpoint
+            .metadata
+            .get("step")
+            .and_then(|step| step.parse().ok()),
+        data: source.clone(),
+        real: real.features.count(),
+        samples: options.samples,
+        weights: prefix,
+        features: about.features,
+        classifier_accuracy: about.accuracy,
+        scores,
+        seconds: start.elapsed().as_secs_f64(),
+    };
+    let out = path.parent().unwrap_or(Path::new(".")).join("eval.json");
+    report.save(&out)?;
+    crate::cli::print(&if options.json {
+        report.json()?
+    } else {
+        report.table()
+    })?;
+    progress.line(&format!("{:.0} s -> {}", report.seconds, out.display()))
+}

@@ -1,0 +1,85 @@
+//! `health.png`: the curves of the training's health.
+
+use std::path::Path;
+
+use image::RgbImage;
+
+use super::figures::save_png;
+use super::plot::{COLOURS, Panel, Series, charts, y_range};
+use super::stats::Tick;
+use crate::error::Result;
+use crate::gan::health::Measures;
+
+/// Width and height of the plot in pixels.
+pub const SIZE: (u32, u32) = (1000, 1020);
+
+/// Least value of a logarithmic axis.
+const SMALLEST: f64 = 1e-12;
+
+/// Draws, over the steps, D's accuracy on real and generated images; how
+/// samples compare with the data (diversity, nearest samples, nearest training
+/// images); and the logarithms of the gradients' lengths.
+///
+/// # Errors
+/// As of [`super::plot::losses`].
+pub fn health(ticks: &[Tick]) -> Result<RgbImage> {
+    let of = |label, colour: usize, value: fn(&Measures) -> f64| {
+        let values = ticks
+            .iter()
+            .map(|tick| tick.health.as_ref().map_or(f64::NAN, value));
+        Series::new(label, COLOURS[colour], values)
+    };
+    let accuracy = vec![
+        of("accuracy on real", 2, |m| m.accuracy_real),
+        of("on generated", 3, |m| m.accuracy_fake),
+    ];
+    let ratios = vec![
+        of("diversity", 0, |m| m.diversity_ratio),
+        of("nearest sample", 1, |m| m.twin_ratio),
+        of("nearest training image", 2, |m| m.memory_ratio),
+    ];
+    let gradients = vec![
+        of("gradient D", 0, |m| {
+            m.gradient_d.clamp(SMALLEST, f64::MAX).log10()
+        }),
+        of("gradient G", 1, |m| {
+            m.gradient_g.clamp(SMALLEST, f64::MAX).log10()
+        }),
+        of("of a logit", 3, |m| {
+            m.gradient_logits.clamp(SMALLEST, f64::MAX).log10()
+        }),
+    ];
+    let top = ratios.iter().flat_map(Series::finite).fold(1.0, f64::max);
+    let panels = [
+        Panel {
+            y_label: "part of the batch",
+            x_label: "",
+            y: 0.0..1.0,
+            series: accuracy,
+            height: 320,
+        },
+        Panel {
+            y_label: "ratio to the data",
+            x_label: "",
+            y: 0.0..top.min(2.0) * 1.05,
+            series: ratios,
+            height: 340,
+        },
+        Panel {
+            y_label: "log10 of length",
+            x_label: "step",
+            y: y_range(&gradients),
+            series: gradients,
+            height: 0,
+        },
+    ];
+    charts(ticks, &panels, SIZE)
+}
+
+/// Draws [`health`] into a PNG file, which is replaced whole.
+///
+/// # Errors
+/// As of [`health`], and [`crate::Error::Io`] if the file cannot be written.
+pub fn save(ticks: &[Tick], path: &Path) -> Result<()> {
+    save_png(health(ticks)?, path)
+}
