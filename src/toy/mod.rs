@@ -54,13 +54,11 @@ pub fn run(options: &ToyOptions) -> Result<()> {
     let name = Path::new(&options.data).file_stem();
     let name = name.unwrap_or_default().to_string_lossy();
     check(&options.config)?;
-    let config = options
-        .config
-        .with([
-            Override::new("data.source", options.data.as_str()),
-            // Seen with one's own eyes here.
-            Override::new("train.health", false),
-        ])?;
+    let config = options.config.with([
+        Override::new("data.source", options.data.as_str()),
+        // Seen with one's own eyes here.
+        Override::new("train.health", false),
+    ])?;
     let mut progress = Progress::new(options.quiet);
     let gpu = Gpu::open(&Selector::named(options.adapter.as_deref()))?;
     progress.line(&format!("adapter: {}", gpu.facts))?;

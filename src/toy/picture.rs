@@ -161,8 +161,8 @@ pub(super) fn arrow(area: &Area<'_>, from: (i32, i32), to: (i32, i32)) -> Drawn 
     for side in [-0.45, 0.45] {
         let (along, across) = (head / length, head * side / length);
         let tip = (
-            to.0 - (dx * along - dy * across * 1.0) as i32,
-            to.1 - (dy * along + dx * across * 1.0) as i32,
+            to.0 - (dx * along - dy * across) as i32,
+            to.1 - (dy * along + dx * across) as i32,
         );
         area.draw(&PathElement::new([to, tip], style))?;
     }
