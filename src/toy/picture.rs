@@ -161,8 +161,8 @@ pub(super) fn arrow(area: &Area<'_>, from: (i32, i32), to: (i32, i32)) -> Drawn 
     for side in [-0.45, 0.45] {
         let (along, across) = (head / length, head * side / length);
         let tip = (
-            to.0 - (dx * along - dy * across * 1.0) as i32,
-            to.1 - (dy * along + dx * across * 1.0) as i32,
+            to.0 - (dx * along - dy * across) as i32,
+            to.1 - (dy * along + dx * across) as i32,
         );
         area.draw(&PathElement::new([to, tip], style))?;
     }
@@ -254,18 +254,17 @@ fn footer(scene: &Scene<'_>) -> String {
     } else {
         format!("p is estimated from {} data points", watcher.estimated())
     };
-    format!(
-        "{p}, q is estimated from {} generated points; both are smoothed by a normal kernel of deviation {}.{}",
+    let mut text = format!(
+        "{p}, q is estimated from {} generated points; both are smoothed by a normal kernel of deviation {BANDWIDTH}.",
         watcher.estimated(),
-        BANDWIDTH,
-        match scene.modes {
-            Some(_) => format!(
-                " High quality: within 3 deviations of a mode ({} samples).",
-                super::watch::SCORED
-            ),
-            None => String::new(),
-        }
-    )
+    );
+    if scene.modes.is_some_and(|modes| modes > 1) {
+        text += " High quality: within 3 deviations of a mode.";
+    }
+    if watcher.lattice.dimensions == 2 {
+        text += " Grey: neither p nor q.";
+    }
+    text
 }
 
 /// A chart over the steps.

@@ -49,7 +49,7 @@ pub(super) fn draw(area: &Area<'_>, scene: &Scene<'_>) -> Drawn {
             surface(&map(2), scene, title, &best, ends)?;
         }
         None => {
-            let title = "p / (p + q): data or generated? (a critic has no D*)";
+            let title = "p / (p + q), 0 to 1 (a critic has no D*)";
             let shares: Vec<f64> = share(p, q, 1).collect();
             surface(&map(2), scene, title, &shares, [0.0, 1.0])?;
         }
@@ -71,10 +71,12 @@ fn points(area: &Area<'_>, scene: &Scene<'_>) -> Drawn {
     let plot = chart.plotting_area();
     let inside = |point: &[f32]| point.iter().all(|x| f64::from(x.abs()) < REACH);
     let generated = &scene.view.generated;
-    for (points, colour) in [(&scene.watcher.real, REAL), (generated, FAKE)] {
+    // Larger, to be seen around the generated points that hide them.
+    let real = (&scene.watcher.real, REAL, px(3));
+    for (points, colour, radius) in [real, (generated, FAKE, px(1) + 1)] {
         for point in points.chunks(2).filter(|point| inside(point)) {
             let place = (f64::from(point[0]), f64::from(point[1]));
-            plot.draw(&Circle::new(place, px(1) + 1, colour.mix(0.75).filled()))?;
+            plot.draw(&Circle::new(place, radius, colour.mix(0.75).filled()))?;
         }
     }
     let origin = area.get_base_pixel();

@@ -15,7 +15,7 @@ use rand::rngs::StdRng;
 /// plane's lattice.
 pub const PASS: usize = 4608;
 
-/// Samples that are scored (systems compared by Srivastava et al. 2017).
+/// Samples that are scored (as by Srivastava et al. 2017).
 pub const SCORED: usize = 2500;
 
 /// Points whose densities are estimated.
