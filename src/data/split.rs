@@ -1,7 +1,7 @@
 //! Parts of data sets: test images, held-out items, and sets made of pixels at
 //! hand.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::OnceLock;
 use std::time::UNIX_EPOCH;
 
@@ -74,12 +74,12 @@ impl Dataset {
     /// If `every` is below 2.
     pub fn hold_out(self, every: usize) -> (Self, Self) {
         assert!(every > 1, "a part of every item would leave nothing");
-        let mut seen = vec![0; self.classes.len().max(1)];
+        let mut seen = vec![0_usize; self.classes.len().max(1)];
         let held: Vec<bool> = (0..self.len())
             .map(|item| {
                 let class = self.label(item).unwrap_or(0) as usize;
                 seen[class] += 1;
-                seen[class] % every == 0
+                seen[class].is_multiple_of(every)
             })
             .collect();
         let part = |wanted: bool| {
@@ -171,7 +171,7 @@ impl Dataset {
 }
 
 /// What tells a file from a changed one without reading it.
-fn signature(file: &PathBuf) -> Vec<u8> {
+fn signature(file: &Path) -> Vec<u8> {
     let mut bytes = file.as_os_str().as_encoded_bytes().to_vec();
     if let Ok(about) = file.metadata() {
         bytes.extend(about.len().to_le_bytes());

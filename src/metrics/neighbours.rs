@@ -35,37 +35,49 @@ pub fn compare(real: &Rows, fake: &Rows) -> Option<Shares> {
         return None;
     }
     let (real_balls, fake_balls) = (radii(real), radii(fake));
-    // A part for each range of generated vectors.
     let parts = in_ranges(fakes, |range| {
-        let (mut precise, mut inside) = (0, 0);
-        let mut recalled = vec![false; reals];
-        let mut covered = vec![false; reals];
+        let mut part = Part {
+            precise: 0,
+            inside: 0,
+            recalled: vec![false; reals],
+            covered: vec![false; reals],
+        };
         for j in range {
             let mut hit = false;
-            for i in 0..reals {
+            for (i, &(close, wide)) in real_balls.iter().enumerate() {
                 let distance = squared_distance(real.row(i), fake.row(j));
-                hit |= distance <= real_balls[i].0;
-                inside += usize::from(distance <= real_balls[i].1);
-                covered[i] |= distance <= real_balls[i].1;
-                recalled[i] |= distance <= fake_balls[j].0;
+                hit |= distance <= close;
+                part.inside += usize::from(distance <= wide);
+                part.covered[i] |= distance <= wide;
+                part.recalled[i] |= distance <= fake_balls[j].0;
             }
-            precise += usize::from(hit);
+            part.precise += usize::from(hit);
         }
-        (precise, inside, recalled, covered)
+        part
     });
-    let sum = |of: fn(&(usize, usize, Vec<bool>, Vec<bool>)) -> usize| -> f64 {
-        parts.iter().map(of).sum::<usize>() as f64
-    };
-    let share = |of: fn(&(usize, usize, Vec<bool>, Vec<bool>)) -> &Vec<bool>| {
+    let sum = |of: fn(&Part) -> usize| parts.iter().map(of).sum::<usize>() as f64;
+    let share = |of: fn(&Part) -> &Vec<bool>| {
         let hit = (0..reals).filter(|&i| parts.iter().any(|part| of(part)[i]));
         hit.count() as f64 / reals as f64
     };
     Some(Shares {
-        precision: sum(|part| part.0) / fakes as f64,
-        recall: share(|part| &part.2),
-        density: sum(|part| part.1) / (K_DENSITY * fakes) as f64,
-        coverage: share(|part| &part.3),
+        precision: sum(|part| part.precise) / fakes as f64,
+        recall: share(|part| &part.recalled),
+        density: sum(|part| part.inside) / (K_DENSITY * fakes) as f64,
+        coverage: share(|part| &part.covered),
     })
+}
+
+/// What a range of generated vectors is found to hit.
+struct Part {
+    /// Generated vectors within a real ball of precision.
+    precise: usize,
+    /// Pairs of a generated vector and a real ball of density around it.
+    inside: usize,
+    /// Real vectors within a generated ball.
+    recalled: Vec<bool>,
+    /// Real vectors with a generated one in their ball.
+    covered: Vec<bool>,
 }
 
 /// Squared distances of each vector to its third and fifth neighbour.

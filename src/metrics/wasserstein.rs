@@ -206,10 +206,10 @@ fn blur(plane: &[f32], [height, width]: [usize; 2]) -> Vec<f32> {
     }
     let mut out = vec![0.0; plane.len()];
     for row in 0..height {
-        for tap in 0..5 {
+        for (tap, weight) in TAPS.iter().enumerate() {
             let from = mirrored(row, tap, height) * width;
             for column in 0..width {
-                out[row * width + column] += TAPS[tap] * across[from + column];
+                out[row * width + column] += weight * across[from + column];
             }
         }
     }
