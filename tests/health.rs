@@ -65,7 +65,7 @@ fn nearest(rows: &[f32], columns: &[f32], pixels: usize) -> f64 {
         columns
             .chunks(pixels)
             .map(|column| distance(row, column))
-            .filter(|d| *d > 1e-3)
+            .filter(|d| *d > 0.03)
             .fold(f64::INFINITY, f64::min)
     };
     rows.iter().map(|row| least(row)).sum::<f64>() / rows.len() as f64
@@ -107,6 +107,10 @@ fn measures_are_what_plain_loops_find() {
     // Two of the batch are references themselves.
     let mut real = images(batch, pixels, 1.9);
     real[..2 * pixels].copy_from_slice(&references[5 * pixels..7 * pixels]);
+    // One of them nearly, as rounding in a decoder leaves it.
+    for value in &mut real[pixels..2 * pixels] {
+        *value *= 1.003;
+    }
     for _ in 0..3 {
         session.discriminator_step(&real).unwrap();
         session.generator_step(None).unwrap();
