@@ -393,7 +393,7 @@ fn chart(area: &Area<'_>, scene: &Scene<'_>, panel: &Panel) -> Drawn {
         .iter()
         .map(|(name, colour, values)| {
             let last = values.iter().rev().find(|v| v.is_finite());
-            let last = last.map_or(String::new(), |v| format!(" {}", short(*v, 1e7)));
+            let last = last.map_or(String::new(), |v| format!(" {}", short(*v, 0.0)));
             (Mark::Line(*colour), format!("{name}{last}"))
         })
         .collect();
