@@ -36,7 +36,7 @@ train: setup ## train a GAN; options in ARGS="..."
 test: setup-lint data fmt clippy doc full-sets unit ## everything that CI checks
 
 .PHONY: test-long
-test-long: setup ## the tests that take minutes: whole toy trainings
+test-long: setup data ## the tests that take minutes: whole trainings
 	@cargo test --release $(ARGS) -- --ignored --nocapture
 
 .PHONY: lint

@@ -42,6 +42,9 @@ pub fn run(options: &EvalOptions) -> Result<()> {
     let gpu = Gpu::open(&Selector::named(options.adapter.as_deref()))?;
     progress.line(&format!("adapter: {}", gpu.facts))?;
     let mut observer = Observer::open(&gpu, &data, source, options.features.as_deref())?;
+    if options.synthetic {
+        synthetic::check(&data, source, observer.classifier().about())?;
+    }
     progress.line(&format!("data: {}", data.describe()))?;
 
     progress.start(0, data.len() as u64);

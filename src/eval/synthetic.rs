@@ -35,14 +35,31 @@ struct Labelled {
     labels: Vec<u32>,
 }
 
+/// Refuses what there are no accuracies of, before anything is measured.
+///
+/// # Errors
+/// [`Error::Usage`] for data without labels or with other classes than the
+/// classifier's.
+pub(super) fn check(data: &Dataset, source: &str, about: &About) -> Result<()> {
+    if data.label(0).is_some() && data.class_names() == about.classes {
+        return Ok(());
+    }
+    Err(Error::usage(
+        format!(
+            "--synthetic needs the labels of {}'s classes in --data {source}",
+            about.features
+        ),
+        "give the data that the classifier was trained on",
+    ))
+}
+
 /// Accuracies, in shares of 1 with their deviation over seeds.
 ///
 /// Labels of generated images are those of the stored classifier, which has seen
 /// the labels of all real ones.
 ///
 /// # Errors
-/// [`Error::Usage`] for data without labels or with other classes than the
-/// classifier's; errors of the device.
+/// Errors of the data and the device.
 pub(super) fn measure(
     gpu: &Gpu,
     data: Dataset,
@@ -51,15 +68,6 @@ pub(super) fn measure(
     fake: &Samples,
     progress: &mut Progress,
 ) -> Result<Vec<Score>> {
-    if data.label(0).is_none() || data.class_names() != about.classes {
-        return Err(Error::usage(
-            format!(
-                "--synthetic needs the labels of {}'s classes in --data {source}",
-                about.features
-            ),
-            "give the data that the classifier was trained on",
-        ));
-    }
     let [c, h, w] = data.shape();
     let (data, test) = match Dataset::open_test(source, h, w, Some(c))? {
         Some(test) => (data, test),

@@ -239,4 +239,17 @@ mod tests {
         assert!(flat[0].0.iter().all(|x| x.abs() < 1e-3));
         assert!(flat[1].0.iter().all(|x| (x - 100.0).abs() < 1e-3));
     }
+    #[test]
+    fn a_point_becomes_the_binomial_filter_and_edges_mirror() {
+        let mut point = vec![0.0; 49];
+        point[3 * 7 + 3] = 256.0;
+        let taps = [0.0, 1.0, 4.0, 6.0, 4.0, 1.0, 0.0];
+        for (place, value) in blur(&point, [7, 7]).iter().enumerate() {
+            assert_eq!(*value, taps[place / 7] * taps[place % 7], "{place}");
+        }
+        // Pixel 1 stands on both sides of pixel 0.
+        let mut beside = vec![0.0; 49];
+        beside[7 + 1] = 256.0;
+        assert_eq!(blur(&beside, [7, 7])[0], 64.0);
+    }
 }

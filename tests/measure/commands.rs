@@ -107,6 +107,16 @@ fn a_classifier_learns_digits_and_scores_samples() {
     assert_eq!(file.tensors["C.main.0.weight"].0, [32, 1, 5, 5]);
     assert!(file.tensors.contains_key("C.main.1.running_var"));
 
+    let other = [
+        "--data",
+        "fashion",
+        "--synthetic",
+        "--features",
+        kept.to_str().unwrap(),
+    ];
+    let wrong = gpugan(home, &[&ask[..], &other].concat());
+    refused(&wrong, &["--synthetic", "digits-classifier", "fashion"]);
+
     let table = success(gpugan(home, &ask));
     assert!(table.contains("frechet(digits-classifier)"), "{table}");
     assert!(!table.contains("NaN") && !table.contains("inf"), "{table}");

@@ -3,6 +3,7 @@
 //! whether f32 keeps enough digits, and whether training gets there. Without an
 //! adapter these tests fail, with the mend in the message.
 
+mod digits;
 mod game;
 mod golden;
 mod optima;
