@@ -581,14 +581,19 @@ fn keys_without_effect_or_meaning_are_refused() {
             &["model.norm_d = instance", "data.size = 4", "layer"],
         ),
         (
-            "wgan-gp",
-            &["train.unroll=2"],
-            &["train.unroll = 2", "gradient", "model.spectral_norm = true"],
+            "dcgan28",
+            &[
+                "train.unroll=2",
+                "loss.kind=minimax",
+                "loss.penalty=r1",
+                "model.norm_d=layer",
+            ],
+            &["train.unroll = 2", "r1", "model.spectral_norm = true"],
         ),
         (
-            "wgan",
+            "dcgan28",
             &["train.unroll=2"],
-            &["train.unroll = 2", "loss.weight_clip = 0.01"],
+            &["train.unroll = 2", "non-saturating", "loss.kind = minimax"],
         ),
         (
             "wgan-gp",
@@ -625,6 +630,7 @@ fn stabilisers_that_go_together_are_taken() {
             "sngan",
             &[
                 "train.unroll=2",
+                "loss.kind=minimax",
                 "loss.pack=2",
                 "loss.augment=color",
                 "loss.augment_target=0.6",

@@ -192,11 +192,20 @@ impl Config {
     fn unrolling(&self) -> Vec<Refusal> {
         let unroll = self.train.unroll;
         let Loss {
+            kind,
             penalty,
             weight_clip,
             ..
         } = self.loss;
         vec![
+            (
+                unroll > 0 && kind != LossKind::Minimax,
+                format!(
+                    "train.unroll = {unroll} plays for the value of the minimax game, and loss.kind = {} is another",
+                    kind.word()
+                ),
+                "use loss.kind = minimax, or train.unroll = 0",
+            ),
             (
                 unroll > 0 && penalty != Penalty::None,
                 format!(

@@ -155,10 +155,10 @@ section! {
         d_steps_every: u64 = 0, Rule::Whole(0, LONGEST);
         /// `alternating`: the generator steps against the discriminator just updated, with new latents; `simultaneous`: both step from one batch, its latents and its dropout.
         update: Update = Update::Alternating, Rule::Choice(&["alternating", "simultaneous"]);
-        /// Updates of the discriminator, by gradient descent with `unroll_lr`, that each generator step looks ahead and learns through (Metz et al. 2017); 0 is off.
+        /// Updates of the discriminator, by gradient descent with `unroll_lr`, that each generator step looks ahead and learns through (Metz et al. 2017), by the whole value of the game: needs `loss.kind = minimax`; 0 is off.
         unroll: usize = 0, Rule::Whole(0, 20);
-        /// Learning rate of the updates that `unroll` looks ahead.
-        unroll_lr: f64 = 0.1, Rule::POSITIVE;
+        /// Learning rate of the updates that `unroll` looks ahead; one that overshoots teaches the generator nonsense.
+        unroll_lr: f64 = 0.003, Rule::POSITIVE;
         /// Discriminator steps before the generator's first.
         d_pretrain: u64 = 0, Rule::Whole(0, LONGEST);
         /// Decay, in a step, of the moving average of the generator's weights that is sampled; 0 is off.

@@ -219,8 +219,9 @@ fn step(config: &Config, model: &Model, roles: &[Role], penalised: bool) -> Resu
                 step.generator_loss(on_fake, Some(on_real))?,
             ));
         }
+    } else if config.train.unroll > 0 {
+        losses.push((Role::Generator, step.unrolled_loss(fake)?));
     } else {
-        step.look_ahead(fake)?;
         let on_fake = step.judge(fake)?;
         losses.push((Role::Generator, step.generator_loss(on_fake, None)?));
     }
@@ -317,14 +318,27 @@ impl<'a> Step<'a> {
         graph.add(loss, penalty)
     }
 
-    /// Puts the discriminator's parameters after some updates of its own in
-    /// their place, as functions of the generator's (Metz et al. 2017).
-    fn look_ahead(&mut self, fake: NodeId) -> Result<()> {
-        let steps = self.config.train.unroll;
-        if steps == 0 {
-            return Ok(());
-        }
+    /// The generator's loss against the discriminator that some updates lead to:
+    /// the discriminator's with the other sign (Metz et al. 2017, equations 7 to
+    /// 10). Its real term depends on the generator through those updates, and
+    /// without it the generator would only move the discriminator, not match the
+    /// data.
+    fn unrolled_loss(&mut self, fake: NodeId) -> Result<NodeId> {
         let real = self.real()?;
+        self.look_ahead(real, fake)?;
+        let [on_real, on_fake] = [real, fake].map(|images| self.judge(images));
+        let graph = &mut self.program.graph;
+        let config = &self.config.loss;
+        let loss = loss::discriminator(graph, config, on_real?.logits, on_fake?.logits)?;
+        let loss = graph.neg(loss);
+        self.metrics.push((Metric::LossG, loss));
+        Ok(loss)
+    }
+
+    /// Puts the discriminator's parameters after some updates of its own in
+    /// their place, as functions of the generator's.
+    fn look_ahead(&mut self, real: NodeId, fake: NodeId) -> Result<()> {
+        let steps = self.config.train.unroll;
         let mut moved: Vec<(StateId, NodeId)> = Vec::new();
         for _ in 0..steps {
             let [on_real, on_fake] = [real, fake].map(|images| self.judge(images));

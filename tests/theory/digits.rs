@@ -14,7 +14,6 @@ use crate::gpu;
 /// Images that a window is made of, and of each window's images.
 const SAMPLES: usize = 1000;
 const PIXELS: usize = 64;
-const STEPS: u64 = 1500;
 
 /// Standard deviation of the window, of pixels in [0, 1]: fixed, so that all
 /// samplers are measured alike.
@@ -45,9 +44,9 @@ fn log_likelihood(images: &[f32], centres: &[f32]) -> f64 {
     images.map(of_image).sum::<f64>() / number
 }
 
-/// Samples of the mlp of the preset after training on `images` `[N, PIXELS]`
+/// Samples of the mlp of the preset after so many steps on `images` `[N, PIXELS]`
 /// in [-1, 1]; in [0, 1].
-fn generated(images: &[f32]) -> Vec<f32> {
+fn generated(images: &[f32], steps: u64) -> Vec<f32> {
     let changes = [
         "data.size=8",
         "batch=100",
@@ -55,7 +54,17 @@ fn generated(images: &[f32]) -> Vec<f32> {
         "model.hidden_g=[256, 256]",
         "model.maxout_units=120",
         "model.output_bias=zero",
-        "train.ema_decay=0.995",
+        // Adam and stronger initial weights learn in thousands of steps what
+        // the published settings take a hundred thousand for.
+        "model.irange_g=0.1",
+        "model.irange_d=0.05",
+        "optimizer.g.kind=adam",
+        "optimizer.g.lr=2e-3",
+        "optimizer.g.lr_decay=1",
+        "optimizer.d.kind=adam",
+        "optimizer.d.lr=1e-3",
+        "optimizer.d.lr_decay=1",
+        "train.ema_decay=0.999",
         "train.health=false",
     ];
     let changes = changes.map(|text| assignment(text).unwrap());
@@ -65,7 +74,7 @@ fn generated(images: &[f32]) -> Vec<f32> {
     let mut session = Session::new(gpu(), &config, &model, blueprint).unwrap();
     let mut rng = StdRng::seed_from_u64(1);
     let count = images.len() / PIXELS;
-    for _ in 0..STEPS {
+    for _ in 0..steps {
         let batch: Vec<f32> = (0..config.batch)
             .flat_map(|_| {
                 let start = rng.random_range(0..count) * PIXELS;
@@ -85,15 +94,16 @@ fn unit(images: &[f32]) -> Vec<f32> {
     images.iter().map(|x| (x + 1.0) / 2.0).collect()
 }
 
-#[test]
-fn samples_of_a_trained_mlp_explain_held_out_digits() {
+/// Log-likelihoods of held-out digits: under training images, samples after so
+/// many steps, independent pixels with the right marginals, and noise.
+fn compared(steps: u64) -> [f64; 4] {
     let digits = Dataset::open("digits", 8, 8, None).unwrap();
     let [mut train, mut held] = [Vec::new(), Vec::new()];
     for item in 0..digits.len() {
         let image = digits.decode(item).unwrap().into_iter().map(normalized);
         if item % 5 == 0 { &mut held } else { &mut train }.extend(image);
     }
-    let fake = generated(&train);
+    let fake = generated(&train, steps);
     let (train, held) = (unit(&train), unit(&held));
 
     let mut rng = StdRng::seed_from_u64(2);
@@ -103,12 +113,21 @@ fn samples_of_a_trained_mlp_explain_held_out_digits() {
     let marginals: Vec<f32> = (0..SAMPLES * PIXELS)
         .map(|place| train[rng.random_range(0..count) * PIXELS + place % PIXELS])
         .collect();
-    let best = log_likelihood(&held, &train[..SAMPLES * PIXELS]);
-    let [of_fake, of_marginals, of_noise] =
-        [&fake, &marginals, &noise].map(|centres| log_likelihood(&held, centres));
-    println!(
-        "log-likelihood: training images {best:.2}, generated {of_fake:.2}, marginals {of_marginals:.2}, noise {of_noise:.2}"
-    );
-    assert!(of_noise < of_marginals && of_marginals < of_fake);
-    assert!(of_fake >= 0.8 * best, "{of_fake} is under 80 % of {best}");
+    let found = [&train[..SAMPLES * PIXELS], &fake, &marginals, &noise]
+        .map(|centres| log_likelihood(&held, centres));
+    println!("training images, samples, marginals, noise: {found:.2?}");
+    found
+}
+
+#[test]
+fn a_little_training_explains_digits_better_than_their_marginals() {
+    let [_, samples, marginals, noise] = compared(500);
+    assert!(noise < marginals && marginals < samples);
+}
+
+#[test]
+#[ignore = "long: make test-long"]
+fn samples_explain_held_out_digits_nearly_as_training_images_do() {
+    let [best, samples, ..] = compared(6000);
+    assert!(samples >= 0.8 * best, "{samples} is under 80 % of {best}");
 }

@@ -84,7 +84,7 @@ CASES = {
         --set loss.augment=color --set loss.augment_target=0.6 --set loss.augment_every=2
         --set loss.augment_images=160 --set optimizer.d.lr=2e-3""",
     "unrolled": """--preset dcgan28 --batch 8 --set model.width=4 --set train.unroll=3
-        --set train.unroll_lr=0.02 --set model.norm_d=layer""",
+        --set train.unroll_lr=0.02 --set model.norm_d=layer --set loss.kind=minimax""",
 }
 
 

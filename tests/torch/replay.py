@@ -702,11 +702,16 @@ class Replay:
             compares = loss["kind"] in ("relativistic", "feature-matching")
             if "D" not in roles and self.config["train"]["unroll"] > 0:
                 moved = self.look_ahead(packed(self.real), fake)
-                on_fake = torch.func.functional_call(self.nets["D"], moved, (fake,)), None
-            elif "D" not in roles:
-                on_fake = self.judge(fake)
-                on_real = self.judge(packed(self.real)) if compares else None
-            losses["G"] = generator_loss(loss["kind"], on_real if compares else None, on_fake)
+                both = [
+                    torch.func.functional_call(self.nets["D"], moved, (images,))
+                    for images in (packed(self.real), fake)
+                ]
+                losses["G"] = -discriminator_loss(loss, *both)
+            else:
+                if "D" not in roles:
+                    on_fake = self.judge(fake)
+                    on_real = self.judge(packed(self.real)) if compares else None
+                losses["G"] = generator_loss(loss["kind"], on_real if compares else None, on_fake)
             self.metrics["loss_g"] = losses["G"].item()
         for role, value in losses.items():
             parameters = list(self.nets[role].parameters())
