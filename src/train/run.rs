@@ -106,10 +106,11 @@ pub fn run(options: TrainOptions) -> Result<()> {
         (options::RunFolder::Resume(path), _) => RunFolder::open(path)?,
     };
     run_folder::remove_stale(folder.path())?;
-    if let Some(resumed) = &resumed
-        && let Some((path, file)) = &resumed.newest
-    {
-        position = state::restore(&mut session, file, path)?;
+    if let Some(resumed) = &resumed {
+        if let Some((path, file)) = &resumed.newest {
+            position = state::restore(&mut session, file, path)?;
+        }
+        // Of a run that was killed before its first checkpoint nothing is left.
         stats::truncate_after(&folder.stats(), session.counters.step)?;
         if let Some(scores) = &mut scores {
             scores.go_on(&folder, session.counters.step)?;

@@ -257,6 +257,23 @@ fn twenty_kills_change_nothing() {
     assert_eq!(kills, 20, "steps when killed: {done_between:?}");
 }
 
+/// A run that was killed after its first tick and before its first checkpoint.
+#[test]
+fn a_run_without_a_checkpoint_starts_over_with_its_statistics() {
+    let outdir = tempfile::tempdir().unwrap();
+    let tick = ["--steps", "3", "--tick", "1"];
+    train(outdir.path(), &tick).success();
+    let run = &run_folders(outdir.path())[0];
+    for (_, path) in checkpoint::list(run).unwrap() {
+        std::fs::remove_file(path).unwrap();
+    }
+    let folder = outdir.path().to_str().unwrap();
+    gpugan(&["train", "--quiet", "--outdir", folder, "--resume"]).success();
+    let ticks = stats::read(&run.join("stats.jsonl")).unwrap();
+    let steps: Vec<u64> = ticks.iter().map(|tick| tick.step).collect();
+    assert_eq!(steps, [1, 2, 3]);
+}
+
 fn newest_step(outdir: &Path) -> Option<u64> {
     run_folders(outdir)
         .iter()
