@@ -8,7 +8,7 @@ use crate::config::options::{SampleForm, SampleOptions};
 use crate::error::{Error, Result};
 use crate::gan::{self, latent};
 use crate::gpu::{Executable, Gpu, Memory, Selector};
-use crate::graph::{Places, Plan, Role};
+use crate::graph::{Places, Plan};
 use crate::models::Model;
 use crate::recording::StepValues;
 use crate::train::checkpoint::{Checkpoint, newest_readable};
@@ -148,16 +148,7 @@ impl Sampler {
         path: &Path,
     ) -> Result<Self> {
         let program = gan::sampling(model, prefix, PASS)?;
-        let states = program.graph.states();
-        let mut places = Places::default();
-        // What a kernel reads and what it writes lie in different arenas.
-        for role in [Role::Parameter, Role::Buffer, Role::Input, Role::Output] {
-            let of_role = states.iter().filter(|state| state.role == role);
-            let tensors: Vec<_> = of_role
-                .map(|state| (state.name.clone(), state.shape.clone()))
-                .collect();
-            places.add_group(&format!("{role:?}"), &tensors)?;
-        }
+        let places = Places::of(&program)?;
         let plan = Plan::new(&program, &places, &gpu.facts.kernel_facts())?;
         let arenas: Vec<usize> = places.arenas().iter().map(|arena| arena.len).collect();
         let memory = Memory::new(gpu, &arenas, &plan.recording.temporaries)?;

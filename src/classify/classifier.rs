@@ -133,16 +133,7 @@ impl Classifier {
             let state = program.graph.declare(name, shape, Role::Output)?;
             program.assign(state, node)?;
         }
-        let mut places = Places::default();
-        // What a kernel reads and what it writes lie in different arenas.
-        for role in [Role::Parameter, Role::Buffer, Role::Input, Role::Output] {
-            let states = program.graph.states().iter();
-            let tensors: Vec<_> = states
-                .filter(|state| state.role == role)
-                .map(|state| (state.name.clone(), state.shape.clone()))
-                .collect();
-            places.add_group(&format!("{role:?}"), &tensors)?;
-        }
+        let places = Places::of(&program)?;
         let plan = Plan::new(&program, &places, &gpu.facts.kernel_facts())?;
         let arenas: Vec<usize> = places.arenas().iter().map(|arena| arena.len).collect();
         let memory = Memory::new(gpu, &arenas, &plan.recording.temporaries)?;

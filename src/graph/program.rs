@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::{Graph, NodeId, Op, Shape, StateId};
+use super::{Graph, NodeId, Op, Role, Shape, StateId};
 use crate::error::{Error, Result};
 use crate::recording::{ALIGNMENT, Slice, Storage};
 
@@ -112,6 +112,24 @@ pub struct Arena {
 const LONGEST_ARENA: usize = (128 << 20) / 4;
 
 impl Places {
+    /// Places for all that a program on its own reads and writes: an arena for
+    /// each role, as no kernel may read and write the same one.
+    ///
+    /// # Errors
+    /// Where two tensors have one name.
+    pub fn of(program: &Program) -> Result<Self> {
+        let mut places = Self::default();
+        for role in [Role::Parameter, Role::Buffer, Role::Input, Role::Output] {
+            let states = program.graph.states().iter();
+            let tensors: Vec<_> = states
+                .filter(|state| state.role == role)
+                .map(|state| (state.name.clone(), state.shape.clone()))
+                .collect();
+            places.add_group(&format!("{role:?}"), &tensors)?;
+        }
+        Ok(places)
+    }
+
     /// Adds a group of named tensors in this order. A tensor never spans two
     /// arenas.
     ///
