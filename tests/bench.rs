@@ -7,7 +7,7 @@ use gpugan::bench::{Row, measure_step};
 use gpugan::config::{Config, presets};
 use gpugan::gpu::{Gpu, Selector};
 use gpugan::models::Model;
-use gpugan::train::session::{Blueprint, is_step};
+use gpugan::train::blueprint::{Blueprint, is_step};
 
 fn bench(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_gpugan"))

@@ -5,7 +5,8 @@ use gpugan::config::{Config, assignment, presets};
 use gpugan::gan::health::{Finding, Measures, Observation, Rules, Verdict, Verdicts};
 use gpugan::gpu::{Gpu, Selector};
 use gpugan::models::Model;
-use gpugan::train::session::{Blueprint, Session};
+use gpugan::train::blueprint::Blueprint;
+use gpugan::train::session::Session;
 
 fn config(preset: &str, changes: &[&str]) -> Config {
     let changes = changes.iter().map(|text| assignment(text).unwrap());

@@ -4,7 +4,7 @@ use gpugan::config::{Config, assignment, presets};
 use gpugan::models::Model;
 use gpugan::ops::Facts;
 use gpugan::recording::{Access, Command, Storage};
-use gpugan::train::session::Blueprint;
+use gpugan::train::blueprint::Blueprint;
 
 fn config(preset: &str, changes: &[&str]) -> Config {
     let changes = changes.iter().map(|text| assignment(text).unwrap());

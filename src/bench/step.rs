@@ -11,8 +11,9 @@ use crate::config::Config;
 use crate::error::Result;
 use crate::gpu::Gpu;
 use crate::models::Model;
+use crate::train::blueprint::Blueprint;
 use crate::train::memory::mebibytes;
-use crate::train::session::{Blueprint, Session};
+use crate::train::session::Session;
 
 /// Steps and seconds before the clock starts: drivers compile at the first, and
 /// processors take a while to reach their clock rate.

@@ -8,7 +8,7 @@ use crate::models::Model;
 use crate::ops::{Contraction, Tuned, Variant};
 use crate::recording::{Access, Binding, Command, Dispatch, Recording, Slice, StepValues, Storage};
 use crate::reference::random;
-use crate::train::session::Blueprint;
+use crate::train::blueprint::Blueprint;
 
 /// Runs of a candidate, each of some launches, of which the fastest counts; one
 /// that is this much slower than the best at its first run gets no other.

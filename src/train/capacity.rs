@@ -1,7 +1,7 @@
 //! Whether a run fits its adapter, told before it starts.
 
+use super::blueprint::Blueprint;
 use super::memory::{MemoryPlan, mebibytes};
-use super::session::Blueprint;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::gpu::{DeviceType, Gpu};

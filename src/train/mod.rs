@@ -1,6 +1,7 @@
 //! Training: the loop, and what a run leaves on disk: its folder, log,
 //! statistics, checkpoints and figures.
 
+pub mod blueprint;
 mod capacity;
 pub mod checkpoint;
 pub mod figures;

@@ -4,11 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::blueprint::Blueprint;
 use super::checkpoint::{self, Checkpoint};
 use super::progress::Progress;
 use super::run_folder::{self, Log, RunFolder};
 use super::scores::Scores;
-use super::session::{Blueprint, Session};
+use super::session::Session;
 use super::stats::{self, Tick, TickSums, Writer};
 use super::trace::Trace;
 use super::watch::{self, Next};

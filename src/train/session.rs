@@ -2,21 +2,19 @@
 //! writes a batch and latents, replays recordings, and asks for the losses.
 
 mod health;
-
-use std::time::{Duration, Instant};
+mod timing;
 
 use crate::config::{Config, Penalty, Update};
 use crate::error::{Error, Result};
-use crate::gan::monitor::Monitor;
-use crate::gan::{self, Layout, METRICS, Metric, augment, latent};
+use crate::gan::{Layout, METRICS, Metric, augment, latent};
 use crate::gpu::{Executable, Gpu, Memory, Readback};
-use crate::graph::{Plan, Program, Shape};
+use crate::graph::Shape;
 use crate::models::Model;
-use crate::ops::Contraction;
 use crate::optim;
-use crate::recording::{Kernel, Recording, Slice, StepValues};
+use crate::recording::{Slice, StepValues};
 use crate::sample::in_passes;
 
+use super::blueprint::Blueprint;
 use super::memory::MemoryPlan;
 use super::stats::{Tick, TickSums};
 
@@ -34,123 +32,6 @@ pub struct Counters {
     /// Returns to a healthy checkpoint.
     #[serde(default)]
     pub rollbacks: u32,
-}
-
-/// A run as data: layout and recordings, made without a GPU.
-#[derive(Clone, Debug)]
-pub struct Blueprint {
-    /// Persistent tensors.
-    pub layout: Layout,
-    /// Recordings by name: those of [`gan::programs`], `update D`, `update G`,
-    /// and what is no part of a step ([`is_step`]): `sample`, `probe`, and where
-    /// health is measured `health` and `health before`.
-    pub recordings: Vec<(&'static str, Recording)>,
-    /// Bytes by use.
-    pub memory: MemoryPlan,
-    /// Images of one sampling pass.
-    pub samples: usize,
-    /// The contractions of all recordings, each once.
-    pub contractions: Vec<Contraction>,
-}
-
-/// Whether a recording is part of training steps.
-pub fn is_step(name: &str) -> bool {
-    !matches!(name, "sample" | "probe" | "health" | "health before")
-}
-
-impl Blueprint {
-    /// Plans a run.
-    ///
-    /// # Errors
-    /// Where sizes do not fit together or a tensor is too long for a binding.
-    pub fn new(config: &Config, model: &Model, facts: &crate::ops::Facts) -> Result<Self> {
-        Self::with_probe(config, model, facts, 0)
-    }
-
-    /// As [`Blueprint::new`], for [`Session::probe`] of `probed` images at a time
-    /// and sampling passes of as many.
-    ///
-    /// # Errors
-    /// As [`Blueprint::new`].
-    pub fn with_probe(
-        config: &Config,
-        model: &Model,
-        facts: &crate::ops::Facts,
-        probed: usize,
-    ) -> Result<Self> {
-        // No more than a batch, so that sampling takes no more memory than
-        // training; probes are of points, which are small.
-        let samples = config.batch.min(64).max(probed);
-        let mut layout = Layout::new(config, model)?;
-        let [c, h, w] = model.image();
-        layout.places.add_group(
-            "sample",
-            &[
-                ("sample.z".to_owned(), [samples, model.latent()].into()),
-                ("sample.images".to_owned(), [samples, c, h, w].into()),
-            ],
-        )?;
-        let monitor = match config.train.health {
-            true => Some(Monitor::new(&mut layout.places, config, model)?),
-            false => None,
-        };
-        if probed > 0 {
-            layout.places.add_group(
-                "probe",
-                &[
-                    ("probe.images".to_owned(), [probed, c, h, w].into()),
-                    ("probe.scores".to_owned(), [probed, 1].into()),
-                    ("probe.gradient".to_owned(), [probed, c, h, w].into()),
-                ],
-            )?;
-        }
-        let plan = |program: &Program| Plan::new(program, &layout.places, facts);
-        let mut plans = Vec::new();
-        for (name, program) in gan::programs(config, model)? {
-            plans.push((name, plan(&program)?));
-        }
-        let prefix = if config.train.ema_decay > 0.0 {
-            "G_ema"
-        } else {
-            "G"
-        };
-        plans.push(("sample", plan(&gan::sampling(model, prefix, samples)?)?));
-        if let Some(monitor) = &monitor {
-            plans.push(("health", plan(&monitor.program(config, model)?)?));
-        }
-        if probed > 0 {
-            plans.push(("probe", plan(&gan::probe(config, model, probed)?)?));
-        }
-        let memory = MemoryPlan::new(&layout.places, plans.iter().map(|(_, plan)| plan));
-        let mut contractions: Vec<Contraction> = Vec::new();
-        for contraction in plans.iter().flat_map(|(_, plan)| &plan.contractions) {
-            if !contractions.iter().any(|known| known.is_like(contraction)) {
-                contractions.push(*contraction);
-            }
-        }
-        let mut recordings: Vec<_> = plans
-            .into_iter()
-            .map(|(name, plan)| (name, plan.recording))
-            .collect();
-        if let Some(monitor) = &monitor {
-            recordings.push(("health before", monitor.before(&layout.places)));
-        }
-        let clip = config.weight_clip();
-        for (name, optimizer, net, clip) in [
-            ("update D", &config.optimizer.d, "D", clip),
-            ("update G", &config.optimizer.g, "G", None),
-        ] {
-            let recording = optim::recording(optimizer, clip, &layout.places, net)?;
-            recordings.push((name, recording));
-        }
-        Ok(Self {
-            layout,
-            recordings,
-            memory,
-            samples,
-            contractions,
-        })
-    }
 }
 
 /// A run on a device.
@@ -228,61 +109,6 @@ impl Session {
             }
         }
         Ok(session)
-    }
-
-    /// Nanoseconds of each dispatch of one discriminator and one generator
-    /// update, as [`Executable::profile`] measures them.
-    ///
-    /// # Errors
-    /// Where the device failed.
-    pub fn profile(&mut self) -> Result<Vec<(Kernel, u64)>> {
-        let mut times = Vec::new();
-        for ((name, executable), (_, recording)) in
-            self.executables.iter_mut().zip(&self.blueprint.recordings)
-        {
-            if !is_step(name) {
-                continue;
-            }
-            let measured = executable.profile(&self.gpu, &StepValues::default())?;
-            let kernels = recording
-                .dispatches()
-                .map(|dispatch| dispatch.kernel.clone());
-            times.extend(kernels.zip(measured.into_iter().map(|(_, time)| time)));
-        }
-        Ok(times)
-    }
-
-    /// Time of each recording of a step from its submission to the end of its
-    /// work, by name. Alternating updates have the gradients of `d` and of `g` in
-    /// recordings of their own.
-    ///
-    /// # Errors
-    /// Where the device failed.
-    pub fn recording_times(&mut self) -> Result<Vec<(&'static str, Duration)>> {
-        let mut times = Vec::new();
-        let steps = self.executables.iter_mut();
-        for (name, executable) in steps.filter(|(name, _)| is_step(name)) {
-            let start = Instant::now();
-            executable.run(&self.gpu, &StepValues::default())?;
-            self.gpu.wait()?;
-            times.push((*name, start.elapsed()));
-        }
-        Ok(times)
-    }
-
-    /// Time to record and submit one discriminator and one generator update, as
-    /// [`Executable::host_time`] measures it.
-    ///
-    /// # Errors
-    /// Where the device failed.
-    pub fn host_time(&mut self) -> Result<Duration> {
-        let steps = self
-            .executables
-            .iter_mut()
-            .filter(|(name, _)| is_step(name));
-        steps
-            .map(|(_, executable)| executable.host_time(&self.gpu))
-            .sum()
     }
 
     /// Figures of the run's memory.

@@ -5,7 +5,8 @@ use gpugan::config::{assignment, presets};
 use gpugan::data::{Dataset, normalized};
 use gpugan::gan::latent;
 use gpugan::models::Model;
-use gpugan::train::session::{Blueprint, Session};
+use gpugan::train::blueprint::Blueprint;
+use gpugan::train::session::Session;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 

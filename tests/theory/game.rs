@@ -9,7 +9,8 @@ use gpugan::graph::{Graph, NodeId, Program, Role, StateId};
 use gpugan::models::Model;
 use gpugan::nn::{Mode, Net};
 use gpugan::reference::{Tensor, evaluate, random};
-use gpugan::train::session::{Blueprint, Session};
+use gpugan::train::blueprint::Blueprint;
+use gpugan::train::session::Session;
 
 use crate::{compute, gpu};
 
