@@ -3,11 +3,12 @@ and what SciPy, scikit-learn and torch-fidelity make of them.
 
 Run with torch-fidelity 0.4, scipy, scikit-learn and safetensors; golden.json
 records the versions. Patches and their distances have no package: they are
-written here a second time, with scipy's filters and numpy's random numbers.
+written here a second time, with scipy's filters.
 """
 
 import json
 import pathlib
+import sys
 
 import numpy as np
 import scipy
@@ -25,6 +26,9 @@ from torch_fidelity.metric_kid import kernel_poly, mmd2
 from torch_fidelity.metric_prc import prc_features_to_metric
 
 HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "torch"))
+from replay import Draws, words  # noqa: E402
+
 rng = np.random.default_rng(20)
 expected = {}
 
@@ -126,8 +130,8 @@ upper_median = lambda values: np.sort(values)[len(values) // 2]
 expected["memorisation"] = upper_median(nearest(generated, coarse)) / upper_median(nearest(fine, coarse))
 
 # Karras et al. 2018: patches of the Laplacian pyramid, normalised, projected,
-# sorted. 32 random patches of each image, as the program takes, whose distances
-# are larger than those of all patches; the mean over 40 draws.
+# sorted; at the program's places (32 of each image) and in its directions, whose
+# random numbers tests/torch/replay.py has too.
 kernel = np.outer([1, 4, 6, 4, 1], [1, 4, 6, 4, 1]) / 256
 down = lambda x: scipy.ndimage.convolve(x, kernel[None], mode="mirror")[:, ::2, ::2]
 
@@ -138,24 +142,26 @@ def up(x):
     return scipy.ndimage.convolve(sparse, kernel[None], mode="mirror")
 
 
-def patches(level):
-    views = np.lib.stride_tricks.sliding_window_view(level, (7, 7), (1, 2))
-    views = views.reshape(len(level), -1, 49)
-    chosen = rng.integers(views.shape[1], size=(len(level), 32))
-    rows = np.take_along_axis(views, chosen[:, :, None], 1).reshape(-1, 49)
+def patches(images, level):
+    views = np.lib.stride_tricks.sliding_window_view(images, (7, 7), (1, 2))
+    count, side = len(images), views.shape[1]
+    places = [words(count * 32, stream, level, 0)[0] * 2.0**-24 * side for stream in (3, 5)]
+    top, left = (place.astype(int).reshape(count, 32) for place in places)
+    rows = views[np.arange(count)[:, None], top, left].reshape(-1, 49)
     return (rows - rows.mean()) / rows.std()
 
 
 def sliced(x, y):
-    directions = rng.normal(size=(49, 256))
+    directions = Draws(0)
+    directions.stream = 2
+    directions = directions.normal((256, 49), torch.zeros((), dtype=torch.float64)).numpy().T
     directions /= np.linalg.norm(directions, axis=0)
     return 1000 * np.abs(np.sort(x @ directions, 0) - np.sort(y @ directions, 0)).mean()
 
 
 pyramid = lambda x: [x - up(down(x)), down(x)]
-levels = list(zip(pyramid(coarse), pyramid(fine)))
-draws = np.array([[sliced(patches(x), patches(y)) for x, y in levels] for _ in range(40)])
-expected["swd"], expected["swd_deviation"] = list(draws.mean(0)), list(draws.std(0, ddof=1))
+levels = enumerate(zip(pyramid(coarse), pyramid(fine)))
+expected["swd"] = [sliced(patches(x, level), patches(y, level)) for level, (x, y) in levels]
 
 arrays = {
     "real": real, "fake": fake, "flat_real": flat_real, "flat_fake": flat_fake,
