@@ -5,6 +5,7 @@ pub mod bench;
 pub mod check;
 pub mod classify;
 pub mod cli;
+pub mod compare;
 pub mod config;
 pub mod data;
 pub mod error;

@@ -5,6 +5,7 @@ pub mod adapters;
 pub mod bench;
 pub mod check;
 pub mod classify;
+pub mod compare;
 pub mod eval;
 pub mod presets;
 pub mod sample;
@@ -35,6 +36,8 @@ pub enum Verb {
     Eval(eval::EvalArgs),
     /// Train a classifier, whose features score samples
     Classify(classify::ClassifyArgs),
+    /// Train several presets on the same data and compare what they learned
+    Compare(compare::CompareArgs),
     /// Train on a line or a plane and draw what both networks do
     Toy(Box<toy::ToyArgs>),
     /// List the adapters that can be trained on
@@ -57,6 +60,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Verb::Sample(args) => crate::sample::run(&args.options()?),
         Verb::Eval(args) => crate::eval::run(&args.options()?),
         Verb::Classify(args) => crate::classify::run(&args.options()?),
+        Verb::Compare(args) => crate::compare::run(&args.options()?),
         Verb::Toy(args) => crate::toy::run(&args.options()?),
         Verb::Adapters(args) => adapters::run(&args),
         Verb::Check(args) => crate::check::run(&args.options()),

@@ -129,6 +129,27 @@ pub struct EvalOptions {
     pub quiet: bool,
 }
 
+/// What `gpugan compare` is asked to do.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CompareOptions {
+    /// What is compared: presets with their data, all of one image size.
+    pub configs: Vec<Config>,
+    /// Trainings of each, with the seeds from 0 on; at least 1.
+    pub seeds: u64,
+    /// How many images of each training are scored, at least 1.
+    pub samples: usize,
+    /// What is measured.
+    pub metrics: Vec<Kind>,
+    /// A classifier's file; the one that is kept for the data where not given.
+    pub features: Option<PathBuf>,
+    /// Folder of the runs and of what is told of them.
+    pub outdir: PathBuf,
+    /// Which adapter, as `--adapter` names it; the best where not given.
+    pub adapter: Option<String>,
+    /// Print nothing but the table and errors.
+    pub quiet: bool,
+}
+
 /// What `gpugan check` is asked to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckOptions {

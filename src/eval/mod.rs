@@ -24,13 +24,25 @@ use crate::train::state;
 /// Unseen real images for the memorisation ratio at most.
 const UNSEEN: usize = 500;
 
-/// Scores a checkpoint as asked, prints the report and writes it as `eval.json`
-/// beside the checkpoint.
+/// Scores a checkpoint as asked and prints the report.
+///
+/// # Errors
+/// As of [`evaluate`].
+pub fn run(options: &EvalOptions) -> Result<()> {
+    let report = evaluate(options)?;
+    crate::cli::print(&if options.json {
+        report.json()?
+    } else {
+        report.table()
+    })
+}
+
+/// Scores a checkpoint as asked and writes the report as `eval.json` beside it.
 ///
 /// # Errors
 /// [`crate::Error::Usage`] for a file that is no checkpoint and where there is no
 /// classifier; errors of the device and of writing.
-pub fn run(options: &EvalOptions) -> Result<()> {
+pub fn evaluate(options: &EvalOptions) -> Result<Report> {
     let start = Instant::now();
     let mut progress = Progress::new(options.quiet);
     let (path, checkpoint) = sample::load(&options.checkpoint)?;
@@ -125,10 +137,6 @@ pub fn run(options: &EvalOptions) -> Result<()> {
     };
     let out = path.parent().unwrap_or(Path::new(".")).join("eval.json");
     report.save(&out)?;
-    crate::cli::print(&if options.json {
-        report.json()?
-    } else {
-        report.table()
-    })?;
-    progress.line(&format!("{:.0} s -> {}", report.seconds, out.display()))
+    progress.line(&format!("{:.0} s -> {}", report.seconds, out.display()))?;
+    Ok(report)
 }

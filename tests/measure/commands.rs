@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 use gpugan::train::checkpoint::Checkpoint;
 
 /// Runs the program with a cache folder of its own.
-fn gpugan(home: &Path, arguments: &[&str]) -> Output {
+pub(crate) fn gpugan(home: &Path, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_gpugan"))
         .args(arguments)
         .current_dir(home)
@@ -16,17 +16,17 @@ fn gpugan(home: &Path, arguments: &[&str]) -> Output {
         .expect("the program starts")
 }
 
-fn said(output: &Output) -> String {
+pub(crate) fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout)
 }
 
-fn success(output: Output) -> String {
+pub(crate) fn success(output: Output) -> String {
     assert!(output.status.success(), "{}", said(&output));
     said(&output)
 }
 
 /// One line of error with these parts, exit code 2.
-fn refused(output: &Output, parts: &[&str]) {
+pub(crate) fn refused(output: &Output, parts: &[&str]) {
     let said = said(output);
     assert_eq!(output.status.code(), Some(2), "{said}");
     let error = said.lines().find(|line| line.starts_with("error: "));
@@ -59,7 +59,8 @@ fn small_run(home: &Path) -> PathBuf {
     home.join("runs/00000-dcgan28-digits")
 }
 
-const CLASSIFY: [&str; 5] = ["classify", "--data", "digits", "--size", "8"];
+/// A classifier of the smallest digits.
+pub(crate) const CLASSIFY: [&str; 5] = ["classify", "--data", "digits", "--size", "8"];
 
 #[test]
 fn a_classifier_learns_digits_and_scores_samples() {

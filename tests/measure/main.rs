@@ -3,6 +3,7 @@
 
 mod closed;
 mod commands;
+mod compare;
 mod golden;
 
 use gpugan::metrics::Rows;

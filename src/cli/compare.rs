@@ -1,0 +1,130 @@
+//! `gpugan compare`: several presets on the same data.
+
+use std::path::PathBuf;
+
+use super::AdapterArg;
+use crate::config::options::CompareOptions;
+use crate::config::{Architecture, Config, Override, assignment, presets};
+use crate::error::{Error, Result};
+use crate::metrics::Kind;
+
+/// Image size that the presets of a comparison have where none are named.
+const SIZE: usize = 28;
+
+/// Arguments of `gpugan compare`.
+#[derive(Debug, clap::Parser)]
+pub struct CompareArgs {
+    /// Data set that comes with the program, or path to labelled images
+    #[arg(long, value_name = "SOURCE")]
+    data: String,
+    /// Presets or TOML files, with commas between [default: all presets of 28x28 images]
+    #[arg(long, value_name = "LIST")]
+    presets: Option<String>,
+    /// Generator steps of each training
+    #[arg(long, value_name = "N", default_value = "1000")]
+    steps: String,
+    /// Trainings of each preset, with the seeds from 0 on
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    seeds: u32,
+    /// Override any key of every preset, as data.size=32; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Images to generate and score in each training
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    samples: u32,
+    /// What to measure, as of `gpugan eval` [default: all]
+    #[arg(long, value_name = "LIST")]
+    metrics: Option<String>,
+    /// Classifier whose features are compared [default: the one that `gpugan classify` made for the
+    /// data]
+    #[arg(long, value_name = "FILE")]
+    features: Option<PathBuf>,
+    /// Folder of the runs, the table and the picture; runs in it that are of the same configuration
+    /// are taken as they are, or finished
+    #[arg(long, value_name = "DIR", default_value = "runs/compare")]
+    outdir: PathBuf,
+    #[command(flatten)]
+    adapter: AdapterArg,
+    /// Print nothing but the table and errors
+    #[arg(long)]
+    quiet: bool,
+}
+
+impl CompareArgs {
+    /// What was asked, checked.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for what the configuration forbids, for presets that make
+    /// images of different sizes, and for a metric that there is not;
+    /// [`Error::Io`] where a preset's file cannot be read.
+    pub fn options(self) -> Result<CompareOptions> {
+        let mut overrides = vec![
+            Override::new("data.source", self.data.as_str()),
+            assignment(&format!("steps={}", self.steps))?,
+        ];
+        for text in &self.set {
+            overrides.push(assignment(text)?);
+        }
+        let configs = self
+            .named()?
+            .into_iter()
+            .map(|config| config.with(overrides.clone()))
+            .collect::<Result<Vec<_>>>()?;
+        if let Some(other) = configs.iter().find(|c| c.data.size != configs[0].data.size) {
+            return Err(Error::usage(
+                format!(
+                    "{} makes images of {}, {} of {}",
+                    configs[0].preset, configs[0].data.size, other.preset, other.data.size
+                ),
+                "compare presets of one size, or add --set data.size=32",
+            ));
+        }
+        if let Some(points) = configs.iter().find(|c| !makes_images(c)) {
+            return Err(Error::usage(
+                format!("{} makes points, not images", points.preset),
+                "leave it out, or see `gpugan toy`",
+            ));
+        }
+        Ok(CompareOptions {
+            configs,
+            seeds: u64::from(self.seeds),
+            samples: self.samples as usize,
+            metrics: match &self.metrics {
+                Some(list) => Kind::list(list)?,
+                None => Kind::ALL.to_vec(),
+            },
+            features: self.features,
+            outdir: self.outdir,
+            adapter: self.adapter.chosen(),
+            quiet: self.quiet,
+        })
+    }
+
+    /// The presets asked for, each once.
+    fn named(&self) -> Result<Vec<Config>> {
+        let Some(list) = &self.presets else {
+            let all = presets::PRESETS.iter().map(|p| presets::load(p.name));
+            let all = all.collect::<Result<Vec<_>>>()?;
+            let fits = |config: &Config| {
+                let size = config.data.size;
+                makes_images(config) && size.height == SIZE && size.width == SIZE
+            };
+            return Ok(all.into_iter().filter(fits).collect());
+        };
+        let mut names: Vec<&str> = Vec::new();
+        for name in list.split(',').map(str::trim) {
+            if names.contains(&name) {
+                return Err(Error::usage(
+                    format!("--presets names {name} twice"),
+                    "leave one out",
+                ));
+            }
+            names.push(name);
+        }
+        names.into_iter().map(presets::load).collect()
+    }
+}
+
+fn makes_images(config: &Config) -> bool {
+    config.model.architecture != Architecture::Dense
+}

@@ -1,0 +1,65 @@
+//! `gpugan compare`: trains several presets on the same data with several seeds
+//! and tells what came out, in one table.
+
+mod outcome;
+mod table;
+
+use crate::config::Override;
+use crate::config::options::CompareOptions;
+use crate::error::{Error, Result};
+use crate::gpu::{Gpu, Selector};
+use crate::train::progress::Progress;
+use crate::train::{run_folder, stop};
+
+pub use outcome::{Entry, Outcome};
+pub use table::table;
+
+/// Trains, measures and tells as asked. Runs of the same configuration that lie
+/// in the folder already are not trained again.
+///
+/// # Errors
+/// [`Error::Usage`] where there is no classifier for the data; whatever stops a
+/// training, but for one that diverges or is ended for its health.
+pub fn run(options: &CompareOptions) -> Result<()> {
+    // Not after hours of training.
+    outcome::check(options)?;
+    let mut progress = Progress::new(options.quiet);
+    let mut entries: Vec<Entry> = options.configs.iter().map(Entry::new).collect();
+    let count = entries.len() as u64 * options.seeds;
+    let mut number = 0;
+    // A seed of all presets before the next seed, so that half of the work
+    // compares all of them.
+    for seed in 0..options.seeds {
+        for (entry, config) in entries.iter_mut().zip(&options.configs) {
+            number += 1;
+            progress.line(&format!(
+                "training {number} of {count}: {}, seed {seed}",
+                config.preset
+            ))?;
+            // No more seeds than fit.
+            let config = config.with([Override::new("seed", seed as i64)])?;
+            let outcome = outcome::of(options, config)?;
+            if stop::asked() {
+                return progress.line("stopped; the same command goes on from here");
+            }
+            entry.runs.push(outcome);
+        }
+    }
+    let gpu = Gpu::open(&Selector::named(options.adapter.as_deref()))?;
+    for (entry, config) in entries.iter_mut().zip(&options.configs) {
+        progress.line(&format!("timing {}", config.preset))?;
+        entry.sec_per_update = outcome::time(&gpu, config)?;
+    }
+    outcome::picture(&gpu, &entries, &options.outdir.join("compare.png"))?;
+    gpu.save_pipeline_cache()?;
+    let text = table(&entries);
+    let json = serde_json::to_string_pretty(&entries)
+        .map_err(|e| Error::usage(e.to_string(), "report this as a bug"))?;
+    for (name, text) in [("compare.md", &text), ("compare.json", &(json + "\n"))] {
+        run_folder::replace(&options.outdir.join(name), |out| {
+            std::io::Write::write_all(out, text.as_bytes())
+        })?;
+    }
+    crate::cli::print(&text)?;
+    progress.line(&format!("-> {}/compare.*", options.outdir.display()))
+}

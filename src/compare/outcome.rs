@@ -1,0 +1,236 @@
+//! One training of a comparison: done, found again, and measured.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::bench;
+use crate::config::options::{CompareOptions, EvalOptions, RunFolder, TrainOptions};
+use crate::config::{Config, presets};
+use crate::data::Dataset;
+use crate::error::{Error, Result};
+use crate::eval::{self, Observer};
+use crate::gan::health::{VERDICTS, Verdict};
+use crate::gan::latent;
+use crate::gpu::{Gpu, Selector};
+use crate::metrics::Score;
+use crate::models::Model;
+use crate::sample::{self, Sampler};
+use crate::train::{self, checkpoint, figures, run_folder, state, stats, stop};
+
+/// Samples of each preset in the picture.
+const SHOWN: usize = 16;
+
+/// What all trainings of one preset came to.
+#[derive(Clone, Debug, Serialize)]
+pub struct Entry {
+    /// Its name.
+    pub preset: String,
+    /// Real images in an update of D.
+    pub batch: usize,
+    /// Generator steps of each training, as asked for.
+    pub steps: u64,
+    /// Seconds of one update of D and one of G, measured on their own after the
+    /// trainings.
+    pub sec_per_update: f64,
+    /// One for each seed.
+    pub runs: Vec<Outcome>,
+}
+
+impl Entry {
+    /// A preset of which nothing is trained yet.
+    pub fn new(config: &Config) -> Self {
+        Self {
+            preset: config.preset.clone(),
+            batch: config.batch,
+            steps: config.steps,
+            sec_per_update: 0.0,
+            runs: Vec::new(),
+        }
+    }
+}
+
+/// What one training came to.
+#[derive(Clone, Debug, Serialize)]
+pub struct Outcome {
+    /// Of every random choice.
+    pub seed: u64,
+    /// Where it lies.
+    pub folder: PathBuf,
+    /// Thousands of real images that D has seen.
+    pub kimg: f64,
+    /// Wall-clock seconds of a generator step with the updates of D that belong
+    /// to it, median over the ticks.
+    pub sec_per_step: f64,
+    /// Ticks, after each of which the health was judged.
+    pub ticks: usize,
+    /// Each verdict that was given, with the number of its ticks.
+    pub verdicts: Vec<(Verdict, usize)>,
+    /// Why it ended before its last step, if it did.
+    pub ended: Option<String>,
+    /// Of its last checkpoint; none where it left none.
+    pub scores: Vec<Score>,
+}
+
+/// Refuses a comparison that could not be measured.
+///
+/// # Errors
+/// [`Error::Usage`] where the data cannot be read, where no adapter fits, and
+/// where there is no classifier.
+pub(super) fn check(options: &CompareOptions) -> Result<()> {
+    let gpu = Gpu::open(&Selector::named(options.adapter.as_deref()))?;
+    for config in &options.configs {
+        let data = &config.data;
+        let set = Dataset::open(
+            &data.source,
+            data.size.height,
+            data.size.width,
+            data.channels,
+        )?;
+        Observer::open(&gpu, &set, &data.source, options.features.as_deref())?;
+    }
+    Ok(())
+}
+
+/// Trains and measures one run; where it lies in the folder already, it is only
+/// measured, and where it is not at its end, it goes on.
+///
+/// # Errors
+/// Whatever stops a training, but for one that diverges or is ended for its
+/// health.
+pub(super) fn of(options: &CompareOptions, config: Config) -> Result<Outcome> {
+    let found = find(&options.outdir, &config);
+    let done = found.as_deref().is_some_and(|folder| {
+        checkpoint::list(folder).is_ok_and(|all| all.iter().any(|(step, _)| *step >= config.steps))
+    });
+    let seed = config.seed;
+    let mut ended = None;
+    if !done {
+        let trained = train::run(TrainOptions {
+            config,
+            folder: match &found {
+                Some(folder) => RunFolder::Resume(folder.clone()),
+                None => RunFolder::New(options.outdir.clone()),
+            },
+            adapter: options.adapter.clone(),
+            init: None,
+            metrics: Vec::new(),
+            features: None,
+            trace: 0,
+            dry_run: false,
+            dump_plan: false,
+            quiet: options.quiet,
+        });
+        match trained {
+            Ok(()) => {}
+            Err(e @ (Error::Unhealthy { .. } | Error::Gpu { .. })) => ended = Some(e.to_string()),
+            Err(e) => return Err(e),
+        }
+    }
+    let folder = match found {
+        Some(folder) => folder,
+        None => run_folder::RunFolder::newest(&options.outdir)
+            .map(|folder| folder.path().to_owned())
+            // The device was refused before the run began.
+            .ok_or_else(|| Error::gpu(ended.clone().unwrap_or_default(), "see above"))?,
+    };
+    let ticks = stats::read(&folder.join("stats.jsonl"))?;
+    let scores = if stop::asked() || checkpoint::newest_readable(&folder, |_| {}).is_none() {
+        Vec::new()
+    } else {
+        let report = eval::evaluate(&EvalOptions {
+            checkpoint: folder.clone(),
+            data: None,
+            features: options.features.clone(),
+            samples: options.samples,
+            metrics: options.metrics.clone(),
+            json: false,
+            synthetic: false,
+            adapter: options.adapter.clone(),
+            raw: false,
+            quiet: options.quiet,
+        })?;
+        report.scores
+    };
+    let mut seconds: Vec<f64> = ticks.iter().map(|tick| tick.sec_per_step).collect();
+    seconds.sort_by(f64::total_cmp);
+    let given = |verdict: Verdict| {
+        let health = ticks.iter().filter_map(|tick| tick.health.as_ref());
+        health.filter(|h| h.verdicts.contains(verdict)).count()
+    };
+    Ok(Outcome {
+        seed,
+        kimg: ticks.last().map_or(0.0, |tick| tick.kimg),
+        sec_per_step: seconds.get(seconds.len() / 2).copied().unwrap_or(0.0),
+        ticks: ticks.len(),
+        verdicts: VERDICTS
+            .into_iter()
+            .map(|verdict| (verdict, given(verdict)))
+            .filter(|(_, count)| *count > 0)
+            .collect(),
+        ended,
+        scores,
+        folder,
+    })
+}
+
+/// The run of a folder with this configuration.
+fn find(outdir: &Path, config: &Config) -> Option<PathBuf> {
+    let entries = std::fs::read_dir(outdir).ok()?;
+    entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .find(|folder| {
+            let file = folder.join("config.toml");
+            file.is_file() && presets::read(&file).is_ok_and(|known| known == *config)
+        })
+}
+
+/// Seconds of one update of both networks.
+///
+/// # Errors
+/// Where the device failed.
+pub(super) fn time(gpu: &Gpu, config: &Config) -> Result<f64> {
+    Ok(bench::measure_step(gpu, config)?.times.median())
+}
+
+/// A row of samples of each preset's first run, in the order of the table; black
+/// where it left no checkpoint.
+///
+/// # Errors
+/// Errors of the device and of writing.
+pub(super) fn picture(gpu: &Gpu, entries: &[Entry], out: &Path) -> Result<()> {
+    let rows = entries
+        .iter()
+        .filter_map(|entry| entry.runs.first())
+        .map(|run| samples(gpu, &run.folder))
+        .collect::<Result<Vec<_>>>()?;
+    let Some((_, [c, h, w])) = rows.iter().flatten().next() else {
+        return Ok(());
+    };
+    let one = c * h * w;
+    let images: Vec<f32> = rows
+        .iter()
+        .flat_map(|row| match row {
+            Some((images, _)) => images.clone(),
+            None => vec![-1.0; SHOWN * one],
+        })
+        .collect();
+    let shape = [images.len() / one, *c, *h, *w];
+    figures::save_png(figures::grid(&images, shape, SHOWN)?, out)
+}
+
+/// The first samples of a run and the shape of one, if it left a checkpoint.
+fn samples(gpu: &Gpu, folder: &Path) -> Result<Option<(Vec<f32>, [usize; 3])>> {
+    let Some((path, file)) = checkpoint::newest_readable(folder, |_| {}) else {
+        return Ok(None);
+    };
+    let (config, channels) = state::description(&file, &path)?;
+    let model = Model::new(&config, channels);
+    let prefix = sample::prefix(&file, false);
+    let mut sampler = Sampler::new(gpu, &config, &model, prefix, &file, &path)?;
+    let kind = config.model.latent_distribution;
+    let z: Vec<f32> = (0..SHOWN as u64)
+        .flat_map(|seed| latent::of_seed(kind, model.latent(), seed))
+        .collect();
+    Ok(Some((sampler.sample(&z)?, model.image())))
+}
