@@ -1,0 +1,159 @@
+//! Linear and convolutional layers, dropout, activations.
+
+use super::{Init, Inits, Mode, Net, Square, image};
+use crate::error::{Error, Result};
+use crate::graph::{ConvGeometry, Distribution, Graph, NodeId, Scalar, Unary};
+
+impl Net {
+    /// `x W^T + b` of `x [N, in]`, weight `[out, in]`, bias `[out]` if it has
+    /// an initialiser.
+    pub fn linear(
+        &mut self,
+        graph: &mut Graph,
+        layer: &str,
+        x: NodeId,
+        out: usize,
+        Inits { weight, bias }: Inits,
+    ) -> Result<NodeId> {
+        let inputs = *graph.shape(x).last().unwrap_or(&0);
+        let weight = self.weight(graph, layer, [out, inputs], weight)?;
+        let y = graph.matmul(x, weight, false, true)?;
+        let Some(bias) = bias else { return Ok(y) };
+        let bias = self.parameter(graph, format!("{layer}.bias"), [out], bias)?;
+        graph.add(y, bias)
+    }
+
+    /// Convolution of `x [N, C, H, W]` to `out` channels.
+    pub fn conv(
+        &mut self,
+        graph: &mut Graph,
+        layer: &str,
+        x: NodeId,
+        out: usize,
+        square: Square,
+        Inits { weight, bias }: Inits,
+    ) -> Result<NodeId> {
+        let [channels, h, w] = image(graph, "Conv2d", x)?;
+        let Square {
+            kernel,
+            stride,
+            pad,
+        } = square;
+        let geometry =
+            ConvGeometry::forward([h, w], [kernel; 2], [stride; 2], [1; 2], [[pad; 2]; 2], 1)
+                .ok_or_else(|| {
+                    Error::shape(
+                        "Conv2d",
+                        format!(
+                            "a {kernel}x{kernel} window does not fit a {h}x{w} image with pad {pad}"
+                        ),
+                    )
+                })?;
+        let weight = self.weight(graph, layer, [out, channels, kernel, kernel], weight)?;
+        let y = graph.conv2d(x, weight, geometry)?;
+        self.channel_bias(graph, layer, y, out, bias)
+    }
+
+    /// Transposed convolution of `x [N, C, H, W]` to `out` channels of
+    /// `stride (H - 1) + kernel - 2 pad` rows.
+    pub fn conv_transpose(
+        &mut self,
+        graph: &mut Graph,
+        layer: &str,
+        x: NodeId,
+        out: usize,
+        square: Square,
+        Inits { weight, bias }: Inits,
+    ) -> Result<NodeId> {
+        let [channels, h, w] = image(graph, "ConvTranspose2d", x)?;
+        let Square {
+            kernel,
+            stride,
+            pad,
+        } = square;
+        let geometry = ConvGeometry::transposed(
+            [h, w],
+            [kernel; 2],
+            [stride; 2],
+            [1; 2],
+            [[pad; 2]; 2],
+            [0; 2],
+            1,
+        )
+        .ok_or_else(|| {
+            Error::shape(
+                "ConvTranspose2d",
+                format!("pad {pad} takes away all of a {h}x{w} image"),
+            )
+        })?;
+        let weight = self.parameter(
+            graph,
+            format!("{layer}.weight"),
+            [channels, out, kernel, kernel],
+            weight,
+        )?;
+        let y = graph.conv_transpose2d(x, weight, geometry)?;
+        self.channel_bias(graph, layer, y, out, bias)
+    }
+
+    fn channel_bias(
+        &mut self,
+        graph: &mut Graph,
+        layer: &str,
+        y: NodeId,
+        out: usize,
+        bias: Option<Init>,
+    ) -> Result<NodeId> {
+        let Some(bias) = bias else { return Ok(y) };
+        let bias = self.parameter(graph, format!("{layer}.bias"), [out], bias)?;
+        let bias = graph.per_channel(bias, y)?;
+        graph.add(y, bias)
+    }
+
+    /// Drops elements with probability `p` and divides the others by `1 - p`,
+    /// while training.
+    pub fn dropout(&self, graph: &mut Graph, x: NodeId, p: f32) -> Result<NodeId> {
+        if self.mode == Mode::Eval || p == 0.0 {
+            return Ok(x);
+        }
+        let mask = graph.random(
+            Distribution::Bernoulli(Scalar(1.0 - p)),
+            graph.shape(x).clone(),
+        );
+        let scaled = graph.scale(x, 1.0 / (1.0 - p));
+        graph.mul(scaled, mask)
+    }
+}
+
+/// ReLU with a slope for negative values; 0 is the plain one.
+pub fn leaky_relu(graph: &mut Graph, x: NodeId, slope: f32) -> NodeId {
+    graph.unary(Unary::LeakyRelu(Scalar(slope)), x)
+}
+
+/// The largest of `pieces` neighbouring features, `[N, units * pieces]` to
+/// `[N, units]` (Goodfellow et al. 2013, equation 1).
+pub fn maxout(graph: &mut Graph, x: NodeId, pieces: usize) -> Result<NodeId> {
+    let shape = graph.shape(x).clone();
+    let [batch, features] = shape[..] else {
+        return Err(Error::shape(
+            "Maxout",
+            format!("{shape} is not [N, features]"),
+        ));
+    };
+    if pieces == 0 || features % pieces != 0 {
+        return Err(Error::shape(
+            "Maxout",
+            format!("{features} features do not divide into units of {pieces} pieces"),
+        ));
+    }
+    let pairs = graph.reshape(x, [batch, features / pieces, pieces])?;
+    let largest = graph.max(pairs, &[2])?;
+    graph.reshape(largest, [batch, features / pieces])
+}
+
+/// `[N, ...]` to `[N, features]`.
+pub fn flatten(graph: &mut Graph, x: NodeId) -> Result<NodeId> {
+    let shape = graph.shape(x).clone();
+    let batch = shape.first().copied().unwrap_or(1);
+    graph.reshape(x, [batch, shape.numel() / batch.max(1)])
+}
