@@ -18,6 +18,7 @@ pub mod models;
 pub mod nn;
 pub mod ops;
 pub mod optim;
+pub mod plot;
 pub mod recording;
 pub mod reference;
 pub mod sample;

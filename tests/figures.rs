@@ -2,9 +2,10 @@
 
 use std::{fs, io::BufReader};
 
+use gpugan::plot::COLOURS;
 use gpugan::train::{
     figures::{GAP, GAP_COLOUR, NAN_COLOUR, grid, save_gif, save_png, single},
-    plot::{COLOURS, SIZE, losses, save_losses},
+    loss_plot::{SIZE, losses, save_losses},
     stats::Tick,
 };
 use image::{AnimationDecoder, ColorType, Rgb, RgbImage, codecs::gif::GifDecoder};

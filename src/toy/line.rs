@@ -9,7 +9,7 @@ use super::density::REACH;
 use super::picture::{
     BEST, FAKE, LEFT, Mark, REAL, SIZE, Scene, arrow, arrows, axes, caption, finish, part,
 };
-use crate::train::plot::{Area, Chart, Drawn, INK, SCALE, px, thick_line};
+use crate::plot::{Area, Chart, Drawn, INK, SCALE, px, thick_line};
 
 /// Generated points that are drawn on D with their pulls.
 const ARROWS: usize = 40;

@@ -18,7 +18,7 @@ use super::watch::{Record, View, Watcher};
 use super::{line, plane};
 use crate::config::{Config, LossKind};
 use crate::error::{Error, Result};
-use crate::train::plot::{
+use crate::plot::{
     Area, Chart, Drawn, FRAME, GRID, INK, SCALE, font, px, register, short, thick_line,
 };
 

@@ -10,7 +10,7 @@ use plotters::{
 
 use super::density::{REACH, share};
 use super::picture::{FAKE, LEFT, Mark, REAL, Scene, arrow, arrows, axes, caption, finish, part};
-use crate::train::plot::{Area, Chart, Drawn, font, px, short};
+use crate::plot::{Area, Chart, Drawn, font, px, short};
 
 /// Width of a map with its axes, and of the colour bar.
 const MAP: u32 = 374;

@@ -5,10 +5,11 @@ use std::path::Path;
 use image::RgbImage;
 
 use super::figures::save_png;
-use super::plot::{COLOURS, Panel, Series, charts, y_range};
-use super::stats::Tick;
+
+use super::stats::{self, Tick};
 use crate::error::Result;
 use crate::gan::health::Measures;
+use crate::plot::{COLOURS, Panel, Series, charts, y_range};
 
 /// Width and height of the plot in pixels.
 pub const SIZE: (u32, u32) = (1000, 1020);
@@ -21,7 +22,7 @@ const SMALLEST: f64 = 1e-12;
 /// images); and the logarithms of the gradients' lengths.
 ///
 /// # Errors
-/// As of [`super::plot::losses`].
+/// As of [`super::loss_plot::losses`].
 pub fn health(ticks: &[Tick]) -> Result<RgbImage> {
     let of = |label, colour: usize, value: fn(&Measures) -> f64| {
         let values = ticks
@@ -73,7 +74,7 @@ pub fn health(ticks: &[Tick]) -> Result<RgbImage> {
             height: 0,
         },
     ];
-    charts(ticks, &panels, SIZE)
+    charts(&stats::steps(ticks), &panels, SIZE)
 }
 
 /// Draws [`health`] into a PNG file, which is replaced whole.

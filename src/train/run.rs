@@ -13,7 +13,7 @@ use super::session::Session;
 use super::stats::{self, Tick, TickSums, Writer};
 use super::trace::Trace;
 use super::watch::{self, Next};
-use super::{capacity, figures, health_plot, plot, state, stop};
+use super::{capacity, figures, health_plot, loss_plot, state, stop};
 use crate::config::options::{self, TrainOptions};
 use crate::config::{Config, OnCollapse, OutputBias, Update};
 use crate::data::{Dataset, Loader, Position, normalized};
@@ -361,7 +361,7 @@ impl Run {
     /// Writes samples, the plots and a checkpoint.
     pub(super) fn snapshot(&mut self) -> Result<()> {
         self.save_fakes()?;
-        plot::save_losses(&self.ticks, &self.folder.losses())?;
+        loss_plot::save_losses(&self.ticks, &self.folder.losses())?;
         if self.ticks.iter().any(|tick| tick.health.is_some()) {
             health_plot::save(&self.ticks, &self.folder.health())?;
         }

@@ -105,7 +105,7 @@ impl RunFolder {
         self.path.join(format!("fakes{step:06}.png"))
     }
 
-    /// The training curves, see [`crate::train::plot`].
+    /// The training curves, see [`crate::train::loss_plot`].
     pub fn losses(&self) -> PathBuf {
         self.path.join("losses.png")
     }

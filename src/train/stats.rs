@@ -48,6 +48,11 @@ pub struct Tick {
     pub health: Option<Measures>,
 }
 
+/// The steps of ticks, as the axis of a plot.
+pub(super) fn steps(ticks: &[Tick]) -> Vec<f64> {
+    ticks.iter().map(|tick| tick.step as f64).collect()
+}
+
 /// Sums over the steps of a tick.
 #[derive(Default)]
 pub(crate) struct TickSums {

@@ -1,0 +1,97 @@
+//! Charts and their style: what every plot of the program shares.
+
+mod curve;
+mod panel;
+
+use std::sync::OnceLock;
+
+use plotters::{
+    backend::{BitMapBackend, DrawingBackend},
+    chart::ChartContext,
+    coord::{Shift, types::RangedCoordf64},
+    drawing::{DrawingArea, DrawingAreaErrorKind},
+    element::{Circle, PathElement},
+    prelude::Cartesian2d,
+    style::{FontStyle, IntoFont, RGBColor, ShapeStyle, TextStyle, register_font},
+};
+
+pub(crate) use panel::{Panel, Series, charts, y_range};
+
+/// Colours of lines: of the losses they are loss D, loss G, D(x), D(G(z)).
+pub const COLOURS: [[u8; 3]; 4] = [[31, 104, 176], [222, 98, 22], [24, 138, 96], [176, 42, 108]];
+
+/// The plot is drawn this many times larger and averaged down, as the bitmap
+/// backend smooths no thick lines.
+pub(crate) const SCALE: u32 = 2;
+
+const FONT: &[u8] = include_bytes!("../../assets/font/DejaVuSans-ascii.ttf");
+const FAMILY: &str = "DejaVu Sans";
+pub(crate) const INK: RGBColor = RGBColor(51, 56, 64);
+pub(crate) const FRAME: RGBColor = RGBColor(176, 182, 190);
+pub(crate) const GRID: RGBColor = RGBColor(232, 235, 239);
+
+pub(crate) type Area<'a> = DrawingArea<BitMapBackend<'a>, Shift>;
+pub(crate) type Chart<'a, 'b> =
+    ChartContext<'a, BitMapBackend<'b>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
+pub(crate) type Drawn<T = ()> = std::result::Result<
+    T,
+    DrawingAreaErrorKind<<BitMapBackend<'static> as DrawingBackend>::ErrorType>,
+>;
+
+/// Makes the embedded font known to the plotting library, once.
+pub(crate) fn register() {
+    static DONE: OnceLock<()> = OnceLock::new();
+    DONE.get_or_init(|| {
+        // The embedded file is a valid font, which the tests see in the plot;
+        // otherwise drawing text returns an error.
+        let _ = register_font(FAMILY, FontStyle::Normal, FONT);
+    });
+}
+
+/// Pixels of the final picture in pixels of the canvas.
+pub(crate) fn px(pixels: u32) -> i32 {
+    (pixels * SCALE) as i32
+}
+
+pub(crate) fn font(size: u32) -> TextStyle<'static> {
+    (FAMILY, px(size)).into_font().color(&INK)
+}
+
+/// A line through points. Thick lines of the backend have no joints, so each
+/// has a round one; a lone point shows as a larger dot.
+pub(crate) fn thick_line(
+    area: &DrawingArea<BitMapBackend<'_>, Cartesian2d<RangedCoordf64, RangedCoordf64>>,
+    points: &[(f64, f64)],
+    style: ShapeStyle,
+) -> Drawn {
+    let radius = if points.len() == 1 { 3 * SCALE } else { SCALE };
+    for point in points {
+        area.draw(&Circle::new(*point, radius, style))?;
+    }
+    for ends in points.windows(2) {
+        if area.map_coordinate(&ends[0]) != area.map_coordinate(&ends[1]) {
+            area.draw(&PathElement::new(ends.to_vec(), style))?;
+        }
+    }
+    Ok(())
+}
+
+/// A number for a label: at most four significant digits, none of the rounding
+/// noise that is tiny beside `span`, thousands as `k` on an axis that reaches
+/// ten of them.
+pub(crate) fn short(value: f64, span: f64) -> String {
+    if value.abs() <= span * 1e-9 {
+        return "0".into();
+    }
+    // A printed number always parses.
+    let rounded: f64 = format!("{value:.3e}").parse().unwrap_or(value);
+    match rounded.abs() {
+        0.0 => "0".into(),
+        1e6..1e9 => format!("{}M", short(rounded / 1e6, 0.0)),
+        1e3..1e6 if span.max(rounded.abs()) >= 1e4 => {
+            format!("{}k", short(rounded / 1e3, 0.0))
+        }
+        1e-3..1e6 => format!("{rounded}"),
+        _ => format!("{rounded:e}"),
+    }
+}

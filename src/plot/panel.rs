@@ -1,0 +1,253 @@
+//! Charts of series over steps, below each other.
+
+use std::ops::Range;
+
+use image::RgbImage;
+use plotters::{
+    backend::BitMapBackend,
+    chart::ChartBuilder,
+    drawing::IntoDrawingArea,
+    element::{Circle, PathElement, Rectangle},
+    style::{
+        Color, FontTransform, RGBColor, ShapeStyle, WHITE,
+        text_anchor::{HPos, Pos, VPos},
+    },
+};
+
+use super::curve::{runs, smoothed, span, thinned, x_range};
+use super::{Area, Chart, Drawn, FRAME, GRID, SCALE, font, px, register, short, thick_line};
+use crate::error::{Error, Result};
+use crate::train::figures::shrink;
+
+/// Losses are drawn within this bound, which leaves the axis free of overflow.
+const BOUND: f64 = 1e38;
+
+/// One curve: a value a tick.
+pub(crate) struct Series {
+    label: &'static str,
+    colour: RGBColor,
+    values: Vec<f64>,
+}
+
+impl Series {
+    pub(crate) fn new(
+        label: &'static str,
+        colour: [u8; 3],
+        values: impl Iterator<Item = f64>,
+    ) -> Self {
+        Self {
+            label,
+            colour: RGBColor(colour[0], colour[1], colour[2]),
+            values: values
+                .map(|v| {
+                    if v.is_finite() {
+                        v.clamp(-BOUND, BOUND)
+                    } else {
+                        f64::NAN
+                    }
+                })
+                .collect(),
+        }
+    }
+
+    pub(crate) fn finite(&self) -> impl Iterator<Item = f64> {
+        self.values.iter().copied().filter(|v| v.is_finite())
+    }
+
+    /// The label, the last value, and how many are missing.
+    fn legend(&self) -> String {
+        let last = self.finite().last().map(|v| format!(" {}", short(v, 0.0)));
+        let missing = self.values.iter().filter(|v| !v.is_finite()).count();
+        let missing = match missing {
+            0 => String::new(),
+            n => format!(" ({n} not finite)"),
+        };
+        format!("{}{}{missing}", self.label, last.unwrap_or_default())
+    }
+}
+
+/// One of the charts below each other.
+pub(crate) struct Panel {
+    pub(crate) y_label: &'static str,
+    pub(crate) x_label: &'static str,
+    pub(crate) series: Vec<Series>,
+    pub(crate) y: Range<f64>,
+    /// Pixels from its top to the next chart's; the last takes the rest.
+    pub(crate) height: u32,
+}
+
+/// Draws charts of values at `steps` below each other into a picture of this size.
+///
+/// # Errors
+/// [`Error::Usage`] if drawing fails, which no values cause.
+pub(crate) fn charts(steps: &[f64], panels: &[Panel], size: (u32, u32)) -> Result<RgbImage> {
+    let size = (size.0 * SCALE, size.1 * SCALE);
+    let mut canvas = RgbImage::new(size.0, size.1);
+    draw(&mut canvas, size, steps, panels).map_err(|e| {
+        Error::usage(
+            format!("cannot draw the training curves: {e}"),
+            "this is a bug, report it with stats.jsonl",
+        )
+    })?;
+    Ok(shrink(&canvas, SCALE))
+}
+
+fn draw(canvas: &mut [u8], size: (u32, u32), steps: &[f64], panels: &[Panel]) -> Drawn {
+    register();
+    let root = BitMapBackend::with_buffer(canvas, size).into_drawing_area();
+    root.fill(&WHITE)?;
+    let mut rest = root.clone();
+    for (index, panel) in panels.iter().enumerate() {
+        let (area, below) = match index + 1 == panels.len() {
+            true => (rest.clone(), rest),
+            false => rest.split_vertically(px(panel.height)),
+        };
+        draw_panel(&area, steps, panel)?;
+        rest = below;
+    }
+    root.present()
+}
+
+fn draw_panel(area: &Area<'_>, steps: &[f64], panel: &Panel) -> Drawn {
+    let bottom = if panel.x_label.is_empty() { 12 } else { 52 };
+    let mut chart = ChartBuilder::on(area)
+        .margin_top(px(40))
+        .margin_right(px(24))
+        .margin_bottom(px(bottom) - px(30))
+        .margin_left(px(26))
+        .x_label_area_size(px(30))
+        .y_label_area_size(px(52))
+        .build_cartesian_2d(x_range(steps), panel.y.clone())?;
+    let (x_span, y_span) = (span(&x_range(steps)), span(&panel.y));
+    let with_x_labels = !panel.x_label.is_empty();
+    chart
+        .configure_mesh()
+        .light_line_style(WHITE)
+        .bold_line_style(ShapeStyle::from(GRID).stroke_width(SCALE))
+        .axis_style(ShapeStyle::from(FRAME).stroke_width(SCALE))
+        .set_all_tick_mark_size(px(5))
+        .x_labels(10)
+        .y_labels(6)
+        .x_label_formatter(&|x| match (with_x_labels, x.fract() == 0.0) {
+            (true, true) => short(*x, x_span),
+            _ => String::new(),
+        })
+        .y_label_formatter(&|y| short(*y, y_span))
+        .label_style(font(13))
+        // The font backend sets text above the middle of its box.
+        .y_label_offset(px(3))
+        .draw()?;
+
+    for series in &panel.series {
+        draw_raw(&chart, steps, series)?;
+    }
+    for series in &panel.series {
+        draw_smoothed(&chart, steps, series)?;
+    }
+
+    let (width, height) = chart.plotting_area().dim_in_pixel();
+    let (x0, y0) = chart.plotting_area().get_base_pixel();
+    let origin = area.get_base_pixel();
+    let (left, top) = (x0 - origin.0, y0 - origin.1);
+    let (right, base) = (left + width as i32, top + height as i32);
+    let outline = ShapeStyle::from(FRAME).stroke_width(SCALE);
+    area.draw(&PathElement::new(
+        [
+            (left, top),
+            (right, top),
+            (right, base),
+            (left, base),
+            (left, top),
+        ],
+        outline,
+    ))?;
+    draw_legend(area, left, top - px(18), &panel.series)?;
+    let centred = font(14).pos(Pos::new(HPos::Center, VPos::Center));
+    area.draw_text(
+        panel.y_label,
+        &centred.transform(FontTransform::Rotate270),
+        (px(20), (top + base) / 2),
+    )?;
+    if with_x_labels {
+        let style = font(14).pos(Pos::new(HPos::Center, VPos::Center));
+        area.draw_text(panel.x_label, &style, ((left + right) / 2, base + px(40)))?;
+    }
+    Ok(())
+}
+
+/// A row above the chart: a swatch of each curve, its name and last value.
+fn draw_legend(area: &Area<'_>, left: i32, middle: i32, series: &[Series]) -> Drawn {
+    let style = font(14).pos(Pos::new(HPos::Left, VPos::Center));
+    let mut x = left;
+    for series in series {
+        let text = series.legend();
+        area.draw(&Rectangle::new(
+            [(x, middle - px(2)), (x + px(22), middle + px(2) - 1)],
+            series.colour.filled(),
+        ))?;
+        area.draw_text(&text, &style, (x + px(29), middle + px(3)))?;
+        x += px(29) + area.estimate_text_size(&text, &style)?.0 as i32 + px(26);
+    }
+    Ok(())
+}
+
+fn draw_raw(chart: &Chart<'_, '_>, steps: &[f64], series: &Series) -> Drawn {
+    let area = chart.plotting_area();
+    let style = ShapeStyle::from(series.colour.mix(0.55));
+    for run in runs(&thinned(steps, &series.values)) {
+        match run {
+            // A lone tick between gaps would have no line.
+            [point] => area.draw(&Circle::new(
+                inside(chart, *point),
+                SCALE * 2,
+                style.filled(),
+            ))?,
+            _ => area.draw(&PathElement::new(
+                run.iter().map(|p| inside(chart, *p)).collect::<Vec<_>>(),
+                style,
+            ))?,
+        }
+    }
+    Ok(())
+}
+
+fn draw_smoothed(chart: &Chart<'_, '_>, steps: &[f64], series: &Series) -> Drawn {
+    let area = chart.plotting_area();
+    let style = series.colour.filled().stroke_width(px(2) as u32 + 1);
+    for run in runs(&smoothed(steps, &series.values, &chart.y_range())) {
+        let run: Vec<_> = run.iter().map(|p| inside(chart, *p)).collect();
+        thick_line(area, &run, style)?;
+    }
+    Ok(())
+}
+
+/// A point moved onto the edge of the chart if it lies outside.
+fn inside(chart: &Chart<'_, '_>, (x, y): (f64, f64)) -> (f64, f64) {
+    let range = chart.y_range();
+    (x, y.clamp(range.start, range.end))
+}
+
+/// The values but for the outermost half percent at each end, so that a single
+/// spike does not flatten the curves, with a margin.
+pub(crate) fn y_range(series: &[Series]) -> Range<f64> {
+    let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
+    for series in series {
+        let mut values: Vec<f64> = series.finite().collect();
+        values.sort_unstable_by(f64::total_cmp);
+        if let Some(last) = values.len().checked_sub(1) {
+            let cut = values.len() / 200;
+            low = low.min(values[cut]);
+            high = high.max(values[last - cut]);
+        }
+    }
+    if low > high {
+        return 0.0..1.0;
+    }
+    let size = low.abs().max(high.abs());
+    let margin = if high - low > (size * 1e-6).max(1e-9) {
+        (high - low) * 0.06
+    } else {
+        (size * 0.5).max(0.5)
+    };
+    low - margin..high + margin
+}
