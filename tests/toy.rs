@@ -325,30 +325,41 @@ fn the_preset_learns_the_ring_and_the_grid() {
     }
 }
 
+/// On 25 modes packs need four times the steps of 8, and falling learning rates
+/// to come to rest; so the plain game has them too.
+const LONGER: [&str; 6] = [
+    "--steps",
+    "8000",
+    "--set",
+    "optimizer.g.lr_decay=1.0004",
+    "--set",
+    "optimizer.d.lr_decay=1.0001",
+];
+
 /// Metz et al. 2017, Lin et al. 2018 and Gulrajani et al. 2017 report that the
-/// plain game loses modes, that unrolling and packing find more of them, and
-/// that the gradient penalty finds all. In these 2000 steps, instead of tens of
-/// thousands, that comes out on the ring; packs have not learned the grid yet
-/// (docs/toy.md), so that all are printed and only what comes out is asserted.
+/// plain game loses modes, that unrolling finds more of them, packing more again,
+/// and that the gradient penalty finds all. A step of the unrolled game costs ten
+/// of the plain one and keeps 2000 steps on the grid; the penalty has the preset's.
 #[test]
 #[ignore = "long: make test-long"]
 fn remedies_find_more_modes_than_the_plain_game() {
-    let steps = ["--steps", "2000"];
-    let remedies: [(&str, &[&str]); 4] = [
-        ("plain", &PLAIN),
-        ("unrolled 5", &[&PLAIN[..], &UNROLLED[..]].concat()),
-        (
-            "packs of 2",
-            &[&PLAIN[..], &["--set", "loss.pack=2"]].concat(),
-        ),
-        ("gradient penalty", &[]),
-    ];
-    let mut lost = 0;
-    for (data, all) in [("ring8", 8.0), ("grid25", 25.0)] {
+    let short = ["--steps", "2000"];
+    for (data, all, longer) in [("ring8", 8.0, &short[..]), ("grid25", 25.0, &LONGER[..])] {
+        let remedies: [(&str, Vec<&str>); 4] = [
+            ("plain", [&PLAIN[..], longer].concat()),
+            (
+                "unrolled 5",
+                [&short[..], &PLAIN[..], &UNROLLED[..]].concat(),
+            ),
+            (
+                "packs of 2",
+                [&PLAIN[..], longer, &["--set", "loss.pack=2"]].concat(),
+            ),
+            ("gradient penalty", Vec::new()),
+        ];
         let mut means = Vec::new();
         for (name, arguments) in &remedies {
-            let arguments = [&steps[..], arguments].concat();
-            let runs = [0, 1, 2].map(|seed| ended(data, seed, &arguments));
+            let runs = [0, 1, 2].map(|seed| ended(data, seed, arguments));
             let figures = [0, 1, 2].map(|score| {
                 let values = runs.map(|run| run[score]);
                 let mean = values.iter().sum::<f64>() / 3.0;
@@ -365,22 +376,16 @@ fn remedies_find_more_modes_than_the_plain_game() {
                 reverse_kl.0,
                 reverse_kl.1
             );
-            if *name == "plain" {
-                lost += runs.iter().filter(|run| run[0] < all).count();
-            }
-            if *name == "gradient penalty" {
-                assert!(runs.iter().all(|run| run[0] == all), "{data}: {runs:?}");
-            }
             means.push(modes.0);
         }
         let [plain, unrolled, packed, penalised] = means[..] else {
             unreachable!("four remedies");
         };
-        assert!(plain < penalised, "{data}: {means:?}");
-        if data == "ring8" {
-            assert!(plain < unrolled, "{means:?}");
-            assert!(unrolled <= packed && packed <= penalised, "{means:?}");
-        }
+        assert!(plain < unrolled, "{data}: {means:?}");
+        assert!(
+            unrolled <= packed && packed <= penalised,
+            "{data}: {means:?}"
+        );
+        assert_eq!(penalised, all, "{data}: a mode is lost with the penalty");
     }
-    assert!(lost > 0, "the scores cannot see a lost mode");
 }

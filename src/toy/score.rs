@@ -56,7 +56,7 @@ pub fn score(data: &Distribution, samples: &[f32]) -> Option<Score> {
     Some(Score {
         modes: captured.iter().filter(|&&known| known).count(),
         quality: f64::from(good) / count as f64,
-        reverse_kl: divergence.sum(),
+        reverse_kl: divergence.sum::<f64>().max(0.0),
     })
 }
 
