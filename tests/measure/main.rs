@@ -4,6 +4,7 @@
 mod closed;
 mod commands;
 mod golden;
+mod representation;
 
 use gpugan::metrics::Rows;
 use gpugan::reference::random;
