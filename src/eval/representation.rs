@@ -68,6 +68,8 @@ pub struct Representation {
     discriminator: Stored,
     /// Features of each layer.
     layers: Vec<usize>,
+    /// What black and white are to the networks.
+    range: (f32, f32),
 }
 
 impl Representation {
@@ -88,6 +90,7 @@ impl Representation {
         Ok(Self {
             discriminator: Stored::new(gpu, &program, checkpoint, path, CHECKPOINT_MEND)?,
             layers,
+            range: config.model.output.range(),
         })
     }
 
@@ -97,10 +100,15 @@ impl Representation {
     /// # Errors
     /// Where the device failed.
     pub fn look(&mut self, images: &[f32]) -> Result<Rows> {
+        let (low, high) = self.range;
+        let images: Vec<f32> = images
+            .iter()
+            .map(|x| low + (x + 1.0) / 2.0 * (high - low))
+            .collect();
         let outputs = ["representation.features"];
         let [values] = self
             .discriminator
-            .run(("representation.images", images), outputs)?;
+            .run(("representation.images", &images), outputs)?;
         Ok(Rows {
             values,
             width: self.layers.iter().sum(),
@@ -122,11 +130,11 @@ pub(super) fn measure(
     let [c, h, w] = data.shape();
     let (held, test);
     let train = match Dataset::open_test(source, h, w, Some(c))? {
-        Some(given) => {
+        Some(given) if given.label(0).is_some() => {
             test = given;
             data
         }
-        None => {
+        _ => {
             (held, test) = data.hold_out(10);
             &held
         }

@@ -1,5 +1,5 @@
-//! Scores: against closed forms, against SciPy, scikit-learn and torch-fidelity,
-//! and through the command line.
+//! Scores: against closed forms, against SciPy, scikit-learn, PyTorch and
+//! torch-fidelity, and through the command line.
 
 mod closed;
 mod commands;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use gpugan::classify::LinearSvm;
 use gpugan::config::{Config, assignment, presets};
 use gpugan::eval::Representation;
+use gpugan::gan;
 use gpugan::gpu::{Gpu, Selector};
 use gpugan::metrics::Rows;
 use gpugan::models::Model;
@@ -39,12 +40,38 @@ fn features(config: &Config, path: &Path, file: &Checkpoint, images: &[f32]) -> 
 fn features_are_pytorchs_hidden_layers_pooled() {
     let (path, file) = golden();
     let small = config("dcgan28", &["data.size=[24, 12]", "model.width=4"]);
-    let found = features(&small, &path, &file, &file.tensors["images"].1);
+    let images = &file.tensors["images"].1;
+    // To networks of [0, 1], these are the same.
+    let unit = small.with([assignment("model.output=sigmoid").unwrap()]);
+    let shifted: Vec<f32> = images.iter().map(|x| 2.0 * x - 1.0).collect();
     let (shape, wanted) = &file.tensors["features"];
-    assert_eq!([found.count(), found.width], shape[..]);
-    assert_eq!(found.width, 4 * 4 * 4 + 8 * 4 * 3);
-    for (found, wanted) in found.values.iter().zip(wanted) {
-        assert!((found - wanted).abs() < 1e-4, "{found}, not {wanted}");
+    for (config, images) in [(&small, images), (&unit.unwrap(), &shifted)] {
+        let found = features(config, &path, &file, images);
+        assert_eq!([found.count(), found.width], shape[..]);
+        assert_eq!(found.width, 4 * 4 * 4 + 8 * 4 * 3);
+        for (found, wanted) in found.values.iter().zip(wanted) {
+            assert!((found - wanted).abs() < 1e-4, "{found}, not {wanted}");
+        }
+    }
+}
+
+/// Pixels that are left of each layer, times its channels, or its units.
+#[test]
+fn every_architecture_has_layers_to_show() {
+    for (preset, changes, wanted) in [
+        ("mlp", &[][..], &[240, 240][..]),
+        ("dcgan64", &[], &[64 * 16, 128 * 16, 256 * 16, 512 * 16]),
+        ("dcgan28", &["loss.pack=2"], &[32 * 16, 64 * 16]),
+        ("dcgan28", &["model.minibatch_std=4"], &[32 * 16, 64 * 16]),
+        ("wgan-gp", &["model.architecture=resnet"], &[32 * 16; 4]),
+    ] {
+        let config = config(preset, changes);
+        let model = Model::new(&config, 1);
+        let (program, layers) = gan::representation(&config, &model, 8).unwrap();
+        assert_eq!(layers, wanted, "{preset} {changes:?}");
+        let (_, features) = program.assigns[0];
+        let shape = program.graph.shape(features);
+        assert_eq!(shape[..], [8, wanted.iter().sum()], "{preset} {changes:?}");
     }
 }
 
