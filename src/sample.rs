@@ -7,11 +7,10 @@ use crate::config::Config;
 use crate::config::options::{SampleForm, SampleOptions};
 use crate::error::{Error, Result};
 use crate::gan::{self, latent};
-use crate::gpu::{Executable, Gpu, Memory, Selector};
-use crate::graph::{Places, Plan};
+use crate::gpu::{Gpu, Selector};
 use crate::models::Model;
-use crate::recording::StepValues;
 use crate::train::checkpoint::{Checkpoint, newest_readable};
+use crate::train::stored::{CHECKPOINT_MEND, Stored};
 use crate::train::{figures, state};
 
 /// Images of one pass.
@@ -129,10 +128,7 @@ fn walk(ends: &[Vec<f32>], frames: usize) -> Vec<Vec<f32>> {
 
 /// A generator in evaluation, ready to run.
 pub(crate) struct Sampler {
-    gpu: Gpu,
-    memory: Memory,
-    places: Places,
-    executable: Executable,
+    generator: Stored,
     latent: usize,
     range: (f32, f32),
 }
@@ -148,27 +144,8 @@ impl Sampler {
         path: &Path,
     ) -> Result<Self> {
         let program = gan::sampling(model, prefix, PASS)?;
-        let places = Places::of(&program)?;
-        let plan = Plan::new(&program, &places, &gpu.facts.kernel_facts())?;
-        let arenas: Vec<usize> = places.arenas().iter().map(|arena| arena.len).collect();
-        let memory = Memory::new(gpu, &arenas, &plan.recording.temporaries)?;
-        let executable = Executable::new(gpu, &memory, &plan.recording)?;
-        for (name, shape, slice) in places.iter().filter(|(name, ..)| name.starts_with(prefix)) {
-            match checkpoint.tensors.get(name) {
-                Some((found, values)) if found[..] == shape[..] => memory.write(slice, values)?,
-                _ => {
-                    return Err(Error::usage(
-                        format!("{} has no tensor {name} of {shape}", path.display()),
-                        "give a checkpoint that this version wrote",
-                    ));
-                }
-            }
-        }
         Ok(Self {
-            gpu: gpu.clone(),
-            memory,
-            places,
-            executable,
+            generator: Stored::new(gpu, &program, checkpoint, path, CHECKPOINT_MEND)?,
             latent: model.latent(),
             range: config.model.output.range(),
         })
@@ -176,14 +153,9 @@ impl Sampler {
 
     /// Images in [-1, 1], row-major, of latents `[count, latent]`.
     pub(crate) fn sample(&mut self, z: &[f32]) -> Result<Vec<f32>> {
-        let place = |name: &str| self.places.get(name).map(|(_, slice)| slice);
-        let (Some(input), Some(output)) = (place("sample.z"), place("sample.images")) else {
-            unreachable!("the sampling program declares both");
-        };
         in_passes(z, self.latent, PASS, self.range, |z| {
-            self.memory.write(input, z)?;
-            self.executable.run(&self.gpu, &StepValues::default())?;
-            self.memory.read(output)
+            let [images] = self.generator.run(("sample.z", z), ["sample.images"])?;
+            Ok(images)
         })
     }
 }

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use super::network::{Network, PREFIX};
 use crate::error::{Error, Result};
-use crate::gpu::{Executable, Gpu, Memory};
-use crate::graph::{Places, Plan, Program, Role};
+use crate::gpu::Gpu;
+use crate::graph::{Program, Role};
 use crate::nn::{Mode, Net};
-use crate::recording::StepValues;
 use crate::train::checkpoint::Checkpoint;
+use crate::train::stored::Stored;
 
 /// Images of one pass.
 const PASS: usize = 128;
@@ -99,10 +99,7 @@ pub struct Seen {
 /// A classifier with its weights on a device.
 pub struct Classifier {
     about: About,
-    gpu: Gpu,
-    memory: Memory,
-    places: Places,
-    executable: Executable,
+    network: Stored,
 }
 
 impl Classifier {
@@ -133,35 +130,10 @@ impl Classifier {
             let state = program.graph.declare(name, shape, Role::Output)?;
             program.assign(state, node)?;
         }
-        let places = Places::of(&program)?;
-        let plan = Plan::new(&program, &places, &gpu.facts.kernel_facts())?;
-        let arenas: Vec<usize> = places.arenas().iter().map(|arena| arena.len).collect();
-        let memory = Memory::new(gpu, &arenas, &plan.recording.temporaries)?;
-        let executable = Executable::new(gpu, &memory, &plan.recording)?;
-        for parameter in net.parameters() {
-            let name = &parameter.name;
-            match (file.tensors.get(name), places.get(name)) {
-                (Some((shape, values)), Some((wanted, slice))) if shape[..] == wanted[..] => {
-                    memory.write(slice, values)?;
-                }
-                _ => {
-                    return Err(Error::usage(
-                        format!(
-                            "{} has no tensor {name} of {}",
-                            path.display(),
-                            parameter.shape
-                        ),
-                        "give a file that `gpugan classify` wrote",
-                    ));
-                }
-            }
-        }
+        let mend = "give a file that `gpugan classify` wrote";
         Ok(Self {
+            network: Stored::new(gpu, &program, file, path, mend)?,
             about,
-            gpu: gpu.clone(),
-            memory,
-            places,
-            executable,
         })
     }
 
@@ -175,28 +147,9 @@ impl Classifier {
     /// # Errors
     /// Where the device failed.
     pub fn look(&mut self, images: &[f32]) -> Result<Seen> {
-        let place = |name: &str| self.places.get(name).map(|(_, slice)| slice);
-        let (Some(input), Some(features), Some(logits)) =
-            (place("images"), place("features"), place("logits"))
-        else {
-            unreachable!("the program declares all three");
-        };
-        let network = &self.about.network;
-        let one: usize = network.image.iter().product();
-        let mut seen = Seen::default();
-        for part in images.chunks(PASS * one) {
-            // A short last part is filled up; what is too much is dropped.
-            let count = part.len() / one;
-            let mut padded = part.to_vec();
-            padded.resize(PASS * one, 0.0);
-            self.memory.write(input, &padded)?;
-            self.executable.run(&self.gpu, &StepValues::default())?;
-            let rows = self.memory.read(features)?;
-            seen.features.extend(&rows[..count * network.features]);
-            let rows = self.memory.read(logits)?;
-            seen.logits.extend(&rows[..count * network.classes]);
-        }
-        Ok(seen)
+        let outputs = ["features", "logits"];
+        let [features, logits] = self.network.run(("images", images), outputs)?;
+        Ok(Seen { features, logits })
     }
 
     /// Share of images `[count, C, H, W]` in [-1, 1] that it tells right.

@@ -4,6 +4,7 @@
 
 mod classifier;
 mod network;
+mod svm;
 mod training;
 
 use std::path::{Path, PathBuf};
@@ -12,6 +13,7 @@ use std::time::Instant;
 
 pub use classifier::{About, Classifier, Seen, kept_at};
 pub use network::{Network, Outputs, PREFIX};
+pub use svm::LinearSvm;
 pub use training::{Next, Recipe, Update, train};
 
 use crate::config::options::ClassifyOptions;

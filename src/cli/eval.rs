@@ -33,6 +33,10 @@ pub struct EvalArgs {
     /// Train classifiers on generated images and test them on real ones, and the other way round
     #[arg(long)]
     synthetic: bool,
+    /// Train linear classifiers with 10 labels a class on the discriminator's features and on raw
+    /// pixels
+    #[arg(long)]
+    representation: bool,
     #[command(flatten)]
     adapter: AdapterArg,
     /// Sample the weights themselves instead of their moving average
@@ -60,6 +64,7 @@ impl EvalArgs {
             },
             json: self.json,
             synthetic: self.synthetic,
+            representation: self.representation,
             adapter: self.adapter.chosen(),
             raw: self.raw,
             // Standard output is the report's alone.

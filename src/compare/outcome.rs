@@ -146,6 +146,7 @@ pub(super) fn of(options: &CompareOptions, config: Config) -> Result<Outcome> {
             metrics: options.metrics.clone(),
             json: false,
             synthetic: false,
+            representation: false,
             adapter: options.adapter.clone(),
             raw: false,
             quiet: options.quiet,

@@ -121,6 +121,8 @@ pub struct EvalOptions {
     pub json: bool,
     /// Train classifiers on generated images too.
     pub synthetic: bool,
+    /// Compare the discriminator's features with raw pixels too.
+    pub representation: bool,
     /// Which adapter, as `--adapter` names it; the best where not given.
     pub adapter: Option<String>,
     /// Sample the weights themselves, not their moving average.

@@ -72,7 +72,7 @@ impl Dataset {
     ///
     /// # Panics
     /// If `every` is below 2.
-    pub fn hold_out(self, every: usize) -> (Self, Self) {
+    pub fn hold_out(&self, every: usize) -> (Self, Self) {
         assert!(every > 1, "a part of every item would leave nothing");
         let mut seen = vec![0_usize; self.classes.len().max(1)];
         let held: Vec<bool> = (0..self.len())

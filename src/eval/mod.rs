@@ -2,6 +2,7 @@
 
 mod observer;
 mod report;
+mod representation;
 mod synthetic;
 
 use std::path::Path;
@@ -9,6 +10,7 @@ use std::time::Instant;
 
 pub use observer::Observer;
 pub use report::Report;
+pub use representation::Representation;
 
 use crate::config::options::EvalOptions;
 use crate::data::Dataset;
@@ -57,6 +59,13 @@ pub fn evaluate(options: &EvalOptions) -> Result<Report> {
     if options.synthetic {
         synthetic::check(&data, source, observer.classifier().about())?;
     }
+    let mut representation = if options.representation {
+        representation::check(&data, source)?;
+        let of = Representation::new(&gpu, &config, &model, &checkpoint, &path)?;
+        Some(of)
+    } else {
+        None
+    };
     progress.line(&format!("data: {}", data.describe()))?;
 
     progress.start(0, data.len() as u64);
@@ -109,6 +118,10 @@ pub fn evaluate(options: &EvalOptions) -> Result<Report> {
         unseen.as_deref(),
         &fake,
     );
+    if let Some(of) = &mut representation {
+        let rows = representation::measure(of, &data, source, &mut progress)?;
+        scores.extend(rows);
+    }
     if options.synthetic {
         scores.extend(synthetic::measure(
             &gpu,

@@ -9,5 +9,7 @@ pub mod loss;
 pub mod monitor;
 pub mod penalty;
 mod programs;
+mod representation;
 
 pub use programs::{Layout, METRICS, Metric, Role, probe, programs, sampling};
+pub use representation::representation;

@@ -173,11 +173,12 @@ impl Monitor {
         let real = step.real()?;
         let on_real = step.judge(real)?;
         let on_fake = step.judge(fake)?;
+        let [of_real, of_fake] = [on_real.logits, on_fake.logits];
         let loss = step.generator_loss(on_fake, Some(on_real))?;
 
         let graph = &mut step.program.graph;
-        let mut probes = accuracies(graph, config, on_real.logits, on_fake.logits)?;
-        let gradient = graph.gradient(loss, &[on_fake.logits])?[0];
+        let mut probes = accuracies(graph, config, of_real, of_fake)?;
+        let gradient = graph.gradient(loss, &[of_fake])?[0];
         probes.push((Probe::LogitGradient, square_sum(graph, gradient)?));
         probes.extend(self.networks(graph)?);
         probes.extend(self.distances(graph, config.batch, images, real)?);

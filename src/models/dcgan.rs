@@ -107,6 +107,7 @@ pub(super) fn discriminator(
     let inits = edge(config.stem, weight.clone());
     let mut h = net.conv(graph, "main.0", x, channels, HALVE, inits)?;
     h = leaky_relu(graph, h, SLOPE);
+    let mut hidden = vec![h];
     let mut layer = 2;
     for _ in 1..doublings(model) {
         channels *= 2;
@@ -129,6 +130,7 @@ pub(super) fn discriminator(
             layer += 3;
         }
         h = leaky_relu(graph, h, SLOPE);
+        hidden.push(h);
     }
     let features = h;
     h = model.compared(graph, net, h, weight.clone())?;
@@ -145,7 +147,11 @@ pub(super) fn discriminator(
             net.linear(graph, &layer, flat, 1, Inits::zero_bias(weight))?
         }
     };
-    Ok(Judgement { logits, features })
+    Ok(Judgement {
+        logits,
+        features,
+        hidden,
+    })
 }
 
 /// How often the generator doubles its first image.

@@ -17,6 +17,7 @@ pub(super) fn generator(
     let features = channels * height * width;
     let hidden = &model.config.hidden_g;
     let h = layers(graph, net, z, hidden)?;
+    let h = h.last().copied().unwrap_or(z);
     let y = last(graph, net, h, hidden.len(), features)?;
     let y = output(graph, model.config.output, y);
     let batch = graph.shape(z)[0];
@@ -29,9 +30,10 @@ pub(super) fn discriminator(
     net: &mut Net,
     x: NodeId,
 ) -> Result<Judgement> {
-    let hidden = &model.config.hidden_d;
+    let units = &model.config.hidden_d;
     let x = flatten(graph, x)?;
-    let features = layers(graph, net, x, hidden)?;
+    let hidden = layers(graph, net, x, units)?;
+    let features = hidden.last().copied().unwrap_or(x);
     let [batch, units] = graph.shape(features)[..] else {
         unreachable!("a dense layer gives [N, units]");
     };
@@ -39,19 +41,25 @@ pub(super) fn discriminator(
     let h = model.compared(graph, net, h, uniform(units, 1.0))?;
     let h = flatten(graph, h)?;
     let logits = last(graph, net, h, hidden.len(), 1)?;
-    Ok(Judgement { logits, features })
+    Ok(Judgement {
+        logits,
+        features,
+        hidden,
+    })
 }
 
-/// The last hidden layer of `x [N, features]`. Layers are numbered as in an
-/// nn.Sequential with the activations counted.
-fn layers(graph: &mut Graph, net: &mut Net, x: NodeId, hidden: &[usize]) -> Result<NodeId> {
+/// The hidden layers of `x [N, features]`, of so many units each. Layers are
+/// numbered as in an nn.Sequential with the activations counted.
+fn layers(graph: &mut Graph, net: &mut Net, x: NodeId, units: &[usize]) -> Result<Vec<NodeId>> {
     let mut h = x;
-    for (index, &units) in hidden.iter().enumerate() {
+    let mut hidden = Vec::new();
+    for (index, &units) in units.iter().enumerate() {
         let inits = start(graph.shape(h)[1], 2.0);
         h = net.linear(graph, &format!("main.{}", 2 * index), h, units, inits)?;
         h = leaky_relu(graph, h, 0.0);
+        hidden.push(h);
     }
-    Ok(h)
+    Ok(hidden)
 }
 
 /// The output `[N, out]` after so many hidden layers.

@@ -59,16 +59,19 @@ pub(super) fn discriminator(
     let weight = Init::Uniform(config.irange_d as f32);
     let mut h = flatten(graph, x)?; // [N, C * H * W]
     h = net.dropout(graph, h, config.dropout_input as f32)?;
+    let mut hidden = Vec::new();
     for layer in ["maxout.0", "maxout.1"] {
         let features = config.maxout_units * config.maxout_pieces;
         h = net.linear(graph, layer, h, features, Inits::zero_bias(weight.clone()))?;
         h = maxout(graph, h, config.maxout_pieces)?;
+        hidden.push(h);
         h = net.dropout(graph, h, config.dropout_hidden as f32)?;
     }
     let logits = net.linear(graph, "out", h, 1, Inits::zero_bias(weight))?; // [N, 1]
     Ok(Judgement {
         logits,
         features: h,
+        hidden,
     })
 }
 

@@ -25,12 +25,16 @@ pub struct Model {
 }
 
 /// What a discriminator says of images.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Judgement {
     /// `[N, 1]`: logits of being real, or a critic's scores.
     pub logits: NodeId,
     /// What the last layer sees.
     pub features: NodeId,
+    /// Every hidden layer from the image on, `[N, C, H, W]` or `[N, units]`:
+    /// activations, or the sum at the end of a residual block. None depends on
+    /// the other images of the batch but by batch normalisation.
+    pub hidden: Vec<NodeId>,
 }
 
 impl From<NodeId> for Judgement {
@@ -39,6 +43,7 @@ impl From<NodeId> for Judgement {
         Self {
             logits,
             features: logits,
+            hidden: Vec::new(),
         }
     }
 }

@@ -101,8 +101,10 @@ pub(super) fn discriminator(
     let [_, height, width] = model.image;
     let halvings = halvings([height, width], LAST);
     let mut h = x;
+    let mut hidden = Vec::new();
     for block in 0..halvings + PLAIN {
         h = block_of(model, graph, net, block, h, block < halvings)?;
+        hidden.push(h);
     }
     h = leaky_relu(graph, h, 0.0);
     let seen = if config.spectral_norm {
@@ -115,7 +117,11 @@ pub(super) fn discriminator(
     let h = flatten(graph, h)?;
     let inits = Inits::zero_bias(uniform(graph.shape(h)[1], 1.0));
     let logits = net.linear(graph, "output", h, 1, inits)?;
-    Ok(Judgement { logits, features })
+    Ok(Judgement {
+        logits,
+        features,
+        hidden,
+    })
 }
 
 /// Doubles `x`, by the nearest pixel; a 1x1 convolution leads past.

@@ -16,6 +16,7 @@ pub mod session;
 pub mod state;
 pub mod stats;
 pub(crate) mod stop;
+pub(crate) mod stored;
 mod trace;
 mod watch;
 

@@ -117,6 +117,20 @@ fn a_classifier_learns_digits_and_scores_samples() {
     ];
     let wrong = gpugan(home, &[&ask[..], &other].concat());
     refused(&wrong, &["--synthetic", "digits-classifier", "fashion"]);
+    let pictures = home.join("pictures");
+    fs::create_dir(&pictures).unwrap();
+    image::GrayImage::new(8, 8)
+        .save(pictures.join("a.png"))
+        .unwrap();
+    let unlabelled = [
+        "--data",
+        pictures.to_str().unwrap(),
+        "--representation",
+        "--features",
+        kept.to_str().unwrap(),
+    ];
+    let wrong = gpugan(home, &[&ask[..], &unlabelled].concat());
+    refused(&wrong, &["--representation", "labels", "pictures"]);
 
     let table = success(gpugan(home, &ask));
     assert!(table.contains("frechet(digits-classifier)"), "{table}");
@@ -152,16 +166,58 @@ fn a_classifier_learns_digits_and_scores_samples() {
         "--json",
         "--metrics",
         "frechet",
+        "--representation",
     ];
-    let output = gpugan(home, &few);
-    assert!(output.status.success(), "{}", said(&output));
-    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let report = json(&gpugan(home, &few));
     let scores = report["scores"].as_array().unwrap();
-    assert_eq!(scores.len(), 2, "{report}");
+    assert_eq!(scores.len(), 4, "{report}");
     assert!(
         scores[0]["value"].is_null() && scores[1]["value"].is_f64(),
         "{report}"
     );
+    // Of 4 and 8 channels, 4x4 and 2x2 pixels; every tenth digit is a test image.
+    for (row, name, width, least) in [
+        (2, "svm-discriminator", "96 features", 0.4),
+        (3, "svm-pixels", "64 features", 0.7),
+    ] {
+        assert_eq!(scores[row]["name"], name);
+        let note = scores[row]["note"].as_str().unwrap();
+        assert!(note.contains(width) && note.contains("176 test"), "{note}");
+        let accuracy = scores[row]["value"].as_f64().unwrap();
+        assert!((least..1.0).contains(&accuracy), "{report}");
+        assert!(scores[row]["spread"].as_f64().unwrap() > 0.0, "{report}");
+    }
+}
+
+/// What a successful evaluation printed.
+fn json(output: &Output) -> serde_json::Value {
+    assert!(output.status.success(), "{}", said(output));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// Radford et al. 2015, section 5.1, on digits.
+#[test]
+#[ignore = "long: make test-long"]
+fn a_trained_discriminators_features_tell_digits_better_than_pixels() {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/data/mnist");
+    let of = ["--data", data.to_str().unwrap()];
+    let with = |arguments: &[&str]| gpugan(home, &[arguments, &of].concat());
+    success(with(&["train", "--steps", "1000", "--quiet"]));
+    success(with(&["classify", "--epochs", "0.1", "--quiet"]));
+    let ask = "eval --checkpoint runs/00000-dcgan28-mnist --samples 64 --metrics modes \
+               --representation --json";
+    let report = json(&with(&ask.split_whitespace().collect::<Vec<_>>()));
+    let accuracy = |name: &str| {
+        let mut scores = report["scores"].as_array().unwrap().iter();
+        let score = scores.find(|score| score["name"] == name);
+        let score = score.unwrap_or_else(|| panic!("no {name}: {report}"));
+        println!("{name}: {} ± {}", score["value"], score["spread"]);
+        score["value"].as_f64().unwrap()
+    };
+    let [features, pixels] = ["svm-discriminator", "svm-pixels"].map(accuracy);
+    assert!(features > pixels, "{features} is not more than {pixels}");
 }
 
 /// A run that scores its snapshots keeps the best one, also when it goes on.

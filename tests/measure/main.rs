@@ -1,10 +1,11 @@
-//! Scores: against closed forms, against SciPy, scikit-learn and torch-fidelity,
-//! and through the command line.
+//! Scores: against closed forms, against SciPy, scikit-learn, PyTorch and
+//! torch-fidelity, and through the command line.
 
 mod closed;
 mod commands;
 mod compare;
 mod golden;
+mod representation;
 
 use gpugan::metrics::Rows;
 use gpugan::reference::random;
