@@ -7,7 +7,7 @@ mod synthetic;
 use std::path::Path;
 use std::time::Instant;
 
-pub use observer::Observer;
+pub use observer::{Observer, unseen};
 pub use report::Report;
 
 use crate::config::options::EvalOptions;
@@ -20,9 +20,6 @@ use crate::models::Model;
 use crate::sample::{self, Sampler};
 use crate::train::progress::Progress;
 use crate::train::state;
-
-/// Unseen real images for the memorisation ratio at most.
-const UNSEEN: usize = 500;
 
 /// Scores a checkpoint as asked, prints the report and writes it as `eval.json`
 /// beside the checkpoint.
@@ -38,7 +35,8 @@ pub fn run(options: &EvalOptions) -> Result<()> {
     let source = options.data.as_ref().unwrap_or(&config.data.source);
     let model = Model::new(&config, channels);
     let [c, h, w] = model.image();
-    let data = Dataset::open(source, h, w, Some(c))?;
+    let stack = config.data.stack;
+    let data = Dataset::open(source, h, w, Some(c / stack))?.stacked(stack)?;
     let gpu = Gpu::open(&Selector::named(options.adapter.as_deref()))?;
     progress.line(&format!("adapter: {}", gpu.facts))?;
     let mut observer = Observer::open(&gpu, &data, source, options.features.as_deref())?;
@@ -47,7 +45,7 @@ pub fn run(options: &EvalOptions) -> Result<()> {
     }
     progress.line(&format!("data: {}", data.describe()))?;
 
-    progress.start(0, data.len() as u64);
+    progress.start(0, observer.reals(&data) as u64);
     let real = observer.real(&data, |count| {
         progress.advance_by(count, "real images".into())
     })?;
@@ -87,8 +85,7 @@ pub fn run(options: &EvalOptions) -> Result<()> {
         start.elapsed().as_secs_f64()
     ))?;
 
-    let unseen =
-        Dataset::open_test(source, h, w, Some(c))?.map(|test| test.pixels(test.spread(UNSEEN)).0);
+    let unseen = unseen(&data, source)?;
     let about = observer.classifier().about().clone();
     let mut scores = metrics::measure(
         &options.metrics,
