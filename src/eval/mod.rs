@@ -111,7 +111,10 @@ pub fn run(options: &EvalOptions) -> Result<()> {
             .metadata
             .get("step")
             .and_then(|step| step.parse().ok()),
-        data: source.clone(),
+        data: match stack {
+            1 => source.clone(),
+            _ => format!("{source}, stacks of {stack}"),
+        },
         real: real.features.count(),
         samples: options.samples,
         weights: prefix,

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::classify::{Classifier, Seen, kept_at};
-use crate::data::{Dataset, to_floats, to_pixels};
+use crate::data::{Dataset, STACKED, to_floats, to_pixels};
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, cache_folder};
 use crate::metrics::modes;
@@ -69,6 +69,17 @@ impl Observer {
                 command,
             ));
         }
+        let classes = classifier.about().network.classes;
+        let stacks = classes.checked_pow(stack as u32);
+        if stacks.is_none_or(|stacks| stack > 1 && stacks > STACKED) {
+            return Err(Error::usage(
+                format!(
+                    "{} tells {classes} classes, of which stacks of {stack} make more than {STACKED}",
+                    path.display()
+                ),
+                "give a classifier of fewer classes with --features",
+            ));
+        }
         Ok(Self {
             classifier,
             stack,
@@ -81,9 +92,12 @@ impl Observer {
         &self.classifier
     }
 
-    /// All readable images of the data, or 10,000 stacks. What the classifier sees in them is
-    /// kept in the user's cache folder for the next time; `watch` hears how many
-    /// more were looked at.
+    /// All readable images of the data, or 10,000 of a stacked set. What the
+    /// classifier sees in them is kept in the user's cache folder for the next
+    /// time; `watch` hears how many more were looked at.
+    ///
+    /// Parts of real stacks are independent, so the classes of all stacks are
+    /// taken to be as frequent as the product of their parts'.
     ///
     /// # Errors
     /// [`Error::Usage`] where none can be read; errors of the device.

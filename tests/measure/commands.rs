@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 use gpugan::train::checkpoint::Checkpoint;
 
 /// Runs the program with a cache folder of its own.
-fn gpugan(home: &Path, arguments: &[&str]) -> Output {
+pub(super) fn gpugan(home: &Path, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_gpugan"))
         .args(arguments)
         .current_dir(home)
@@ -20,13 +20,13 @@ fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout)
 }
 
-fn success(output: Output) -> String {
+pub(super) fn success(output: Output) -> String {
     assert!(output.status.success(), "{}", said(&output));
     said(&output)
 }
 
 /// One line of error with these parts, exit code 2.
-fn refused(output: &Output, parts: &[&str]) {
+pub(super) fn refused(output: &Output, parts: &[&str]) {
     let said = said(output);
     assert_eq!(output.status.code(), Some(2), "{said}");
     let error = said.lines().find(|line| line.starts_with("error: "));

@@ -4,6 +4,7 @@
 mod closed;
 mod commands;
 mod golden;
+mod stacked;
 
 use gpugan::metrics::Rows;
 use gpugan::reference::random;
