@@ -219,6 +219,8 @@ fn forbidden_values_name_key_value_and_what_is_allowed() {
             ["data.size = [28, 2000]", "from 4 to 1024"],
         ),
         ("data.channels=5", ["data.channels = 5", "from 1 to 4"]),
+        ("data.stack=0", ["data.stack = 0", "from 1 to 4"]),
+        ("data.stack=5", ["data.stack = 5", "from 1 to 4"]),
         (
             "data.mirror=yes",
             ["data.mirror = \"yes\"", "true or false"],
@@ -337,6 +339,13 @@ fn keys_that_contradict_each_other_are_refused() {
         "optimizer.d.lr_min=0.1",
         &["optimizer.d.lr_min = 0.1 is above optimizer.d.lr = 0.0004"],
     );
+    let stacked = ["data.stack=3", "data.channels=3"].map(|set| assignment(set).unwrap());
+    refused(
+        presets::load("dcgan28").unwrap().with(stacked),
+        &["data.stack = 3", "data.channels = 3", "data.channels = 1"],
+    );
+    let grey = ["data.stack=3", "data.channels=1"].map(|set| assignment(set).unwrap());
+    presets::load("dcgan28").unwrap().with(grey).unwrap();
 }
 
 #[test]

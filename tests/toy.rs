@@ -183,7 +183,7 @@ fn bad_input_is_refused_before_anything_is_written() {
     let text = data.path().join("text.png");
     fs::write(&text, "no picture").unwrap();
     let [white, text] = [&white, &text].map(|path| path.to_str().unwrap());
-    let cases: [(&[&str], &[&str]); 9] = [
+    let cases: [(&[&str], &[&str]); 10] = [
         (&["--data", "ring9"], &["ring9", "ring8", "picture"]),
         (&["--data", white], &["white.png", "black"]),
         (&["--data", text], &["text.png", "PNG"]),
@@ -196,6 +196,7 @@ fn bad_input_is_refused_before_anything_is_written() {
             &["--set", "loss.augment=cutout"],
             &["loss.augment", "points"],
         ),
+        (&["--set", "data.stack=2"], &["data.stack", "points"]),
         (&["--steps", "0"], &["steps", "0"]),
         (&["--set", "loss.penalty=none"], &["wasserstein", "penalty"]),
         (&["--adapter", "no such adapter"], &["no such adapter"]),

@@ -102,7 +102,8 @@ impl StepFigures {
 /// Where the configuration does not fit together or the device failed.
 pub fn measure_step(gpu: &Gpu, config: &Config) -> Result<StepFigures> {
     let start = Instant::now();
-    let model = Model::new(config, config.data.channels.unwrap_or(1));
+    let channels = config.data.channels.unwrap_or(1) * config.data.stack;
+    let model = Model::new(config, channels);
     let blueprint = Blueprint::new(config, &model, &gpu.facts.kernel_facts())?;
     let bytes = blueprint.memory.total();
     let mut session = Session::new(gpu, config, &model, blueprint)?;

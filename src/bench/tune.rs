@@ -43,7 +43,8 @@ pub fn tune(
     config: &Config,
     show: &mut impl FnMut(&Contest) -> Result<()>,
 ) -> Result<Tuned> {
-    let model = Model::new(config, config.data.channels.unwrap_or(1));
+    let channels = config.data.channels.unwrap_or(1) * config.data.stack;
+    let model = Model::new(config, channels);
     // What is known already must not decide which contractions there are.
     let facts = crate::ops::Facts {
         tuned: None,

@@ -22,7 +22,7 @@ pub use table::table;
 /// training, but for one that diverges or is ended for its health.
 pub fn run(options: &CompareOptions) -> Result<()> {
     // Not after hours of training.
-    outcome::check(options)?;
+    let channels = outcome::check(options)?;
     let mut progress = Progress::new(options.quiet);
     let mut entries: Vec<Entry> = options.configs.iter().map(Entry::new).collect();
     let count = entries.len() as u64 * options.seeds;
@@ -48,7 +48,7 @@ pub fn run(options: &CompareOptions) -> Result<()> {
     let gpu = Gpu::open(&Selector::named(options.adapter.as_deref()))?;
     for (entry, config) in entries.iter_mut().zip(&options.configs) {
         progress.line(&format!("timing {}", config.preset))?;
-        entry.sec_per_update = outcome::time(&gpu, config)?;
+        entry.sec_per_update = outcome::time(&gpu, config, channels)?;
     }
     outcome::picture(&gpu, &entries, &options.outdir.join("compare.png"))?;
     gpu.save_pipeline_cache()?;

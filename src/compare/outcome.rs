@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::bench;
 use crate::config::options::{CompareOptions, EvalOptions, RunFolder, TrainOptions};
-use crate::config::{Config, presets};
+use crate::config::{Config, Override, presets};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::eval::{self, Observer};
@@ -72,24 +72,24 @@ pub struct Outcome {
     pub scores: Vec<Score>,
 }
 
-/// Refuses a comparison that could not be measured.
+/// Refuses a comparison that could not be measured; returns the channels of the
+/// data's images.
 ///
 /// # Errors
 /// [`Error::Usage`] where the data cannot be read, where no adapter fits, and
 /// where there is no classifier.
-pub(super) fn check(options: &CompareOptions) -> Result<()> {
+pub(super) fn check(options: &CompareOptions) -> Result<usize> {
     let gpu = Gpu::open(&Selector::named(options.adapter.as_deref()))?;
+    let mut channels = 1;
     for config in &options.configs {
         let data = &config.data;
-        let set = Dataset::open(
-            &data.source,
-            data.size.height,
-            data.size.width,
-            data.channels,
-        )?;
+        let size = data.size;
+        let set = Dataset::open(&data.source, size.height, size.width, data.channels)?;
+        let set = set.stacked(data.stack)?;
         Observer::open(&gpu, &set, &data.source, options.features.as_deref())?;
+        channels = set.single().0.shape()[0];
     }
-    Ok(())
+    Ok(channels)
 }
 
 /// Trains and measures one run; where it lies in the folder already, it is only
@@ -186,12 +186,14 @@ fn find(outdir: &Path, config: &Config) -> Option<PathBuf> {
         })
 }
 
-/// Seconds of one update of both networks.
+/// Seconds of one update of both networks on images of so many channels.
 ///
 /// # Errors
 /// Where the device failed.
-pub(super) fn time(gpu: &Gpu, config: &Config) -> Result<f64> {
-    Ok(bench::measure_step(gpu, config)?.times.median())
+pub(super) fn time(gpu: &Gpu, config: &Config, channels: usize) -> Result<f64> {
+    // A number of channels is small.
+    let config = config.with([Override::new("data.channels", channels as i64)])?;
+    Ok(bench::measure_step(gpu, &config)?.times.median())
 }
 
 /// A row of samples of each preset's first run, in the order of the table; black

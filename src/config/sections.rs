@@ -51,6 +51,8 @@ section! {
         /// Channels of the images: 1 grey, 2 grey and alpha, 3 RGB, 4 RGBA; as many as the data has where not set.
         #[serde(skip_serializing_if = "Option::is_none")]
         channels: Option<usize> = None, Rule::Whole(1, 4);
+        /// Grey images of the source that make one image, each its own channel; 1 leaves them as they are. Three digits make 1000 classes, of which a generator that loses modes draws few (Lin et al. 2018).
+        stack: usize = 1, Rule::Whole(1, 4);
         /// Whether each image is mirrored left to right with probability one half.
         mirror: bool = false, Rule::Flag;
     }

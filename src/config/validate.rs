@@ -27,6 +27,18 @@ impl Config {
     /// Images and networks.
     fn validate_sizes(&self) -> Result<()> {
         let Size { height, width } = self.data.size;
+        let stack = self.data.stack;
+        if let Some(channels) = self.data.channels
+            && stack > 1
+            && channels > 1
+        {
+            return Err(Error::usage(
+                format!(
+                    "data.stack = {stack} makes a channel of each grey image, and data.channels = {channels}"
+                ),
+                "use data.channels = 1, which reads all images as grey, or data.stack = 1",
+            ));
+        }
         if self.model.architecture == Architecture::Dcgan {
             match self.model.stem {
                 Stem::Conv if height != width || height < 16 || !height.is_power_of_two() => {

@@ -2,11 +2,13 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use image::{DynamicImage, GrayImage};
 
 use super::idx::Idx;
+use super::journal::Journal;
+use super::stack::Stack;
 use super::{Report, folder, idx, picture};
 use crate::error::{Error, Result};
 
@@ -27,9 +29,6 @@ const FASHION_CLASSES: [&str; 10] = [
     "Ankle boot",
 ];
 
-/// What listens to reports.
-type Listener = Arc<dyn Fn(&Report) + Send + Sync>;
-
 /// Images of one shape `[channels, height, width]`, perhaps with labels.
 ///
 /// IDX files lie in memory whole. Pictures are decoded when asked for, and the
@@ -49,7 +48,8 @@ pub struct Dataset {
     room: AtomicUsize,
     /// Items known to be unreadable.
     failed: AtomicUsize,
-    journal: Mutex<Journal>,
+    /// A stack shares that of the set it is made of.
+    pub(super) journal: Arc<Journal>,
 }
 
 pub(super) enum Source {
@@ -60,12 +60,7 @@ pub(super) enum Source {
     },
     /// Nothing to read: all pixels are known.
     Memory,
-}
-
-#[derive(Default)]
-struct Journal {
-    reports: Vec<Report>,
-    listener: Option<Listener>,
+    Stack(Stack),
 }
 
 impl Dataset {
@@ -228,6 +223,11 @@ impl Dataset {
             Source::Idx(idx) => idx.count,
             Source::Files { files, .. } => files.len(),
             Source::Memory => 0,
+            Source::Stack(stack) => stack.parts.len() / stack.depth,
+        };
+        let journal = match &source {
+            Source::Stack(stack) => Arc::clone(&stack.of.journal),
+            _ => Arc::default(),
         };
         Self {
             name,
@@ -238,7 +238,7 @@ impl Dataset {
             known: (0..count).map(|_| OnceLock::new()).collect(),
             room: AtomicUsize::new(CACHE_BYTES),
             failed: AtomicUsize::new(0),
-            journal: Mutex::default(),
+            journal,
         }
     }
 
@@ -297,6 +297,9 @@ impl Dataset {
     /// # Panics
     /// If `item` is not below [`Self::len`].
     pub fn decode(&self, item: usize) -> Result<Vec<u8>> {
+        if let Source::Stack(stack) = &self.source {
+            return stack.decode(item);
+        }
         if let Some(known) = self.known[item].get() {
             return match known {
                 Ok(pixels) => Ok(pixels.to_vec()),
@@ -326,7 +329,7 @@ impl Dataset {
     fn load(&self, item: usize) -> Result<DynamicImage, String> {
         match &self.source {
             Source::Files { files, .. } => picture::read(&files[item]),
-            Source::Memory => Err("it is not in memory".to_owned()),
+            Source::Memory | Source::Stack(_) => Err("it is not in memory".to_owned()),
             Source::Idx(idx) => {
                 let area = idx.height * idx.width;
                 let values = idx.values[item * area..][..area].to_vec();
@@ -347,7 +350,7 @@ impl Dataset {
         match &self.source {
             Source::Idx(idx) => &idx.path,
             Source::Files { files, .. } => &files[item],
-            Source::Memory => Path::new(&self.name),
+            Source::Memory | Source::Stack(_) => Path::new(&self.name),
         }
     }
 
@@ -361,6 +364,7 @@ impl Dataset {
     /// The error for a set of which no item can be read.
     pub(super) fn nothing_readable(&self) -> Error {
         let root = match &self.source {
+            Source::Stack(stack) => return stack.of.nothing_readable(),
             Source::Idx(idx) => &idx.path,
             Source::Files { root, .. } => root,
             Source::Memory => Path::new(&self.name),
@@ -382,48 +386,35 @@ impl Dataset {
 
     /// Whether every item is known to be unreadable.
     pub(super) fn all_failed(&self) -> bool {
-        self.failed.load(Ordering::Acquire) == self.len()
+        match &self.source {
+            Source::Stack(stack) => stack.of.all_failed(),
+            _ => self.failed.load(Ordering::Acquire) == self.len(),
+        }
     }
 
     fn fail(&self, item: usize, reason: String) {
         let report = Report::new(self.path(item), reason.clone());
         if self.known[item].set(Err(reason)).is_ok() {
             self.failed.fetch_add(1, Ordering::Release);
-            self.note(report);
-        }
-    }
-
-    fn journal(&self) -> MutexGuard<'_, Journal> {
-        // Nothing that holds the lock can leave the journal half changed.
-        self.journal.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn note(&self, report: Report) {
-        let listener = {
-            let mut journal = self.journal();
-            journal.reports.push(report.clone());
-            journal.listener.clone()
-        };
-        if let Some(listener) = listener {
-            listener(&report);
+            self.journal.note(report);
         }
     }
 
     pub(super) fn note_all(&self, reports: Vec<Report>) {
-        reports.into_iter().for_each(|report| self.note(report));
+        reports
+            .into_iter()
+            .for_each(|report| self.journal.note(report));
     }
 
     /// Calls `listener` for every report: those made up to now at once, later
     /// ones as they happen, from the thread that met the file.
     pub fn on_report(&mut self, listener: impl Fn(&Report) + Send + Sync + 'static) {
-        let mut journal = self.journal();
-        journal.reports.iter().for_each(&listener);
-        journal.listener = Some(Arc::new(listener));
+        self.journal.listen(Arc::new(listener));
     }
 
     /// What was left out up to now and why, in the order it was met.
     pub fn skipped(&self) -> Vec<Report> {
-        self.journal().reports.clone()
+        self.journal.reports()
     }
 
     /// One line for the log: name, count, shape, classes, reports.
@@ -433,7 +424,7 @@ impl Dataset {
             0 => "no labels".to_string(),
             count => format!("{count} classes"),
         };
-        let skipped = self.journal().reports.len();
+        let skipped = self.skipped().len();
         format!(
             "{}: {} images, {channels}x{height}x{width}, {classes}, {skipped} skipped",
             self.name,

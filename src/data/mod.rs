@@ -12,9 +12,11 @@
 mod dataset;
 mod folder;
 mod idx;
+mod journal;
 mod loader;
 mod picture;
 mod split;
+mod stack;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -22,6 +24,7 @@ use std::path::PathBuf;
 pub use dataset::Dataset;
 pub use loader::{Batch, Loader, Position};
 pub use split::{to_floats, to_pixels};
+pub use stack::STACKED;
 
 /// Something in the data that was left out, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -114,12 +114,16 @@ impl Dataset {
                 files: items.iter().map(|&item| files[item].clone()).collect(),
             },
             Source::Memory => Source::Memory,
+            Source::Stack(stack) => Source::Stack(stack.part(items)),
         };
         let mut part = Self::new(self.name.clone(), source, self.shape());
         part.known = items.iter().map(|&item| self.known[item].clone()).collect();
         part.labels = items.iter().filter_map(|&item| self.label(item)).collect();
         part.classes.clone_from(&self.classes);
-        part.note_all(self.skipped());
+        // Stacks share one journal.
+        if !matches!(self.source, Source::Stack(_)) {
+            part.note_all(self.skipped());
+        }
         part
     }
 
@@ -152,6 +156,12 @@ impl Dataset {
         }
         match &self.source {
             Source::Idx(idx) => crc.update(&idx.values),
+            Source::Stack(stack) => {
+                crc.update(&stack.of.fingerprint().to_le_bytes());
+                for part in &stack.parts {
+                    crc.update(&part.to_le_bytes());
+                }
+            }
             Source::Files { files, .. } => {
                 for file in files {
                     crc.update(&signature(file));

@@ -8,7 +8,7 @@ mod synthetic;
 use std::path::Path;
 use std::time::Instant;
 
-pub use observer::Observer;
+pub use observer::{Observer, unseen};
 pub use report::Report;
 pub use representation::Representation;
 
@@ -22,9 +22,6 @@ use crate::models::Model;
 use crate::sample::{self, Sampler};
 use crate::train::progress::Progress;
 use crate::train::state;
-
-/// Unseen real images for the memorisation ratio at most.
-const UNSEEN: usize = 500;
 
 /// Scores a checkpoint as asked and prints the report.
 ///
@@ -52,7 +49,8 @@ pub fn evaluate(options: &EvalOptions) -> Result<Report> {
     let source = options.data.as_ref().unwrap_or(&config.data.source);
     let model = Model::new(&config, channels);
     let [c, h, w] = model.image();
-    let data = Dataset::open(source, h, w, Some(c))?;
+    let stack = config.data.stack;
+    let data = Dataset::open(source, h, w, Some(c / stack))?.stacked(stack)?;
     let gpu = Gpu::open(&Selector::named(options.adapter.as_deref()))?;
     progress.line(&format!("adapter: {}", gpu.facts))?;
     let mut observer = Observer::open(&gpu, &data, source, options.features.as_deref())?;
@@ -68,7 +66,7 @@ pub fn evaluate(options: &EvalOptions) -> Result<Report> {
     };
     progress.line(&format!("data: {}", data.describe()))?;
 
-    progress.start(0, data.len() as u64);
+    progress.start(0, observer.reals(&data) as u64);
     let real = observer.real(&data, |count| {
         progress.advance_by(count, "real images".into())
     })?;
@@ -108,8 +106,7 @@ pub fn evaluate(options: &EvalOptions) -> Result<Report> {
         start.elapsed().as_secs_f64()
     ))?;
 
-    let unseen =
-        Dataset::open_test(source, h, w, Some(c))?.map(|test| test.pixels(test.spread(UNSEEN)).0);
+    let unseen = unseen(&data, source)?;
     let about = observer.classifier().about().clone();
     let mut scores = metrics::measure(
         &options.metrics,
@@ -139,7 +136,10 @@ pub fn evaluate(options: &EvalOptions) -> Result<Report> {
             .metadata
             .get("step")
             .and_then(|step| step.parse().ok()),
-        data: source.clone(),
+        data: match stack {
+            1 => source.clone(),
+            _ => format!("{source}, stacks of {stack}"),
+        },
         real: real.features.count(),
         samples: options.samples,
         weights: prefix,

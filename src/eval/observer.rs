@@ -3,19 +3,29 @@
 use std::path::{Path, PathBuf};
 
 use crate::classify::{Classifier, Seen, kept_at};
-use crate::data::{Dataset, to_floats, to_pixels};
+use crate::data::{Dataset, STACKED, to_floats, to_pixels};
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, cache_folder};
-use crate::metrics::modes::histogram;
+use crate::metrics::modes;
 use crate::metrics::{Rows, Samples};
 use crate::train::checkpoint::Checkpoint;
 
 /// Images looked at between two reports of progress.
 pub(super) const CHUNK: usize = 512;
 
-/// A classifier with the real images as it sees them.
+/// Unseen real images for the memorisation ratio at most.
+const UNSEEN: usize = 500;
+
+/// Real stacks that are looked at, of all that there are.
+const STACKS: usize = 10_000;
+
+/// A classifier with the real images as it sees them. Of stacks it sees one
+/// channel after the other: their features are those of the channels in a row,
+/// and their class is the number that the channels' classes are the digits of.
 pub struct Observer {
     classifier: Classifier,
+    /// Channels that are images of their own; 1 where images are no stacks.
+    stack: usize,
     /// Where it was read from.
     path: PathBuf,
 }
@@ -27,6 +37,7 @@ impl Observer {
     /// [`Error::Usage`] with the command that makes one where there is none, or
     /// where it is for images of another shape.
     pub fn open(gpu: &Gpu, data: &Dataset, source: &str, file: Option<&Path>) -> Result<Self> {
+        let (data, stack) = data.single();
         let [c, h, w] = data.shape();
         let command = if h == w {
             format!("make one: `gpugan classify --data {source} --size {h} --channels {c}`")
@@ -58,7 +69,22 @@ impl Observer {
                 command,
             ));
         }
-        Ok(Self { classifier, path })
+        let classes = classifier.about().network.classes;
+        let stacks = classes.checked_pow(stack as u32);
+        if stacks.is_none_or(|stacks| stack > 1 && stacks > STACKED) {
+            return Err(Error::usage(
+                format!(
+                    "{} tells {classes} classes, of which stacks of {stack} make more than {STACKED}",
+                    path.display()
+                ),
+                "give a classifier of fewer classes with --features",
+            ));
+        }
+        Ok(Self {
+            classifier,
+            stack,
+            path,
+        })
     }
 
     /// The classifier.
@@ -66,14 +92,17 @@ impl Observer {
         &self.classifier
     }
 
-    /// All readable images of the data. What the classifier sees in them is
-    /// kept in the user's cache folder for the next time; `watch` hears how many
-    /// more were looked at.
+    /// All readable images of the data, or 10,000 of a stacked set. What the
+    /// classifier sees in them is kept in the user's cache folder for the next
+    /// time; `watch` hears how many more were looked at.
+    ///
+    /// Parts of real stacks are independent, so the classes of all stacks are
+    /// taken to be as frequent as the product of their parts'.
     ///
     /// # Errors
     /// [`Error::Usage`] where none can be read; errors of the device.
     pub fn real(&mut self, data: &Dataset, watch: impl FnMut(usize)) -> Result<Samples> {
-        let (pixels, _) = data.pixels(0..data.len());
+        let (pixels, _) = data.pixels(data.spread(self.reals(data)));
         if pixels.is_empty() {
             return Err(Error::usage(
                 format!("no image of {} can be read", data.name()),
@@ -92,7 +121,21 @@ impl Observer {
                 seen
             }
         };
-        Ok(self.samples(pixels, seen))
+        let mut samples = self.samples(pixels, seen);
+        if self.stack > 1 {
+            let classes = self.classifier.about().network.classes;
+            samples.classes = modes::of_stacks(&samples.classes, classes, self.stack);
+        }
+        Ok(samples)
+    }
+
+    /// How many images of the data are looked at.
+    pub(super) fn reals(&self, data: &Dataset) -> usize {
+        if self.stack > 1 {
+            STACKS.min(data.len())
+        } else {
+            data.len()
+        }
     }
 
     /// Generated images `[count, C, H, W]` in [-1, 1], rounded to 8 bits as
@@ -107,7 +150,8 @@ impl Observer {
     }
 
     fn look(&mut self, pixels: &[u8], mut watch: impl FnMut(usize)) -> Result<Seen> {
-        let one: usize = self.classifier.about().network.image.iter().product();
+        let image = self.classifier.about().network.image;
+        let one = self.stack * image.iter().product::<usize>();
         let mut all = Seen::default();
         for part in pixels.chunks(CHUNK * one) {
             let seen = self.classifier.look(&to_floats(part))?;
@@ -120,14 +164,20 @@ impl Observer {
 
     fn samples(&self, pixels: Vec<u8>, seen: Seen) -> Samples {
         let network = &self.classifier.about().network;
+        let [channels, height, width] = network.image;
+        let seen_classes: Vec<usize> = seen.classes(network.classes).collect();
+        let numbers = seen_classes
+            .chunks_exact(self.stack)
+            .map(|digits| modes::number(digits, network.classes));
         Samples {
-            shape: network.image,
+            shape: [channels * self.stack, height, width],
+            stack: self.stack,
             pixels,
             probabilities: seen.probabilities(network.classes),
-            classes: histogram(seen.classes(network.classes), network.classes),
+            classes: modes::histogram(numbers, network.classes.pow(self.stack as u32)),
             features: Rows {
                 values: seen.features,
-                width: network.features,
+                width: network.features * self.stack,
             },
         }
     }
@@ -180,4 +230,18 @@ impl Observer {
             let _ = file.save(path);
         }
     }
+}
+
+/// Test images of `source`, 500 at most, in the shape of `data`; `None` where
+/// there are none, and of stacks.
+///
+/// # Errors
+/// As of [`Dataset::open_test`].
+pub fn unseen(data: &Dataset, source: &str) -> Result<Option<Vec<u8>>> {
+    if data.single().1 > 1 {
+        return Ok(None);
+    }
+    let [c, h, w] = data.shape();
+    let test = Dataset::open_test(source, h, w, Some(c))?;
+    Ok(test.map(|test| test.pixels(test.spread(UNSEEN)).0))
 }

@@ -34,9 +34,16 @@ const PASS: usize = 64;
 /// Refuses data that there are no accuracies on, before anything is measured.
 ///
 /// # Errors
-/// [`Error::Usage`] for data without labels, of one class, or with too few
-/// images of a class.
+/// [`Error::Usage`] for data without labels, of one class, with too few images of
+/// a class, and for stacks, whose classes are too many.
 pub(super) fn check(data: &Dataset, source: &str) -> Result<()> {
+    let (_, stack) = data.single();
+    if stack > 1 {
+        return Err(Error::usage(
+            format!("--representation has no machines for the classes of data.stack = {stack}"),
+            "leave it out, or train on data.stack = 1",
+        ));
+    }
     let classes = data.class_names();
     if data.label(0).is_none() || classes.len() < 2 {
         return Err(Error::usage(

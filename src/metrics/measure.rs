@@ -137,13 +137,17 @@ impl Score {
 pub struct Samples {
     /// `[C, H, W]`
     pub shape: [usize; 3],
+    /// Grey images that make one image, each a channel; 1 where they are no
+    /// stacks.
+    pub stack: usize,
     /// `[count, C, H, W]`
     pub pixels: Vec<u8>,
     /// A vector for each image.
     pub features: Rows,
-    /// Class probabilities, `[count, classes]`.
+    /// Class probabilities, `[count, classes]`, of stacks those of each channel.
     pub probabilities: Vec<f64>,
-    /// How many samples are of each class.
+    /// How many samples are of each class; of real stacks numbers in proportion to
+    /// how often each class occurs.
     pub classes: Vec<usize>,
 }
 
@@ -185,6 +189,14 @@ pub fn measure(
     };
     for kind in kinds {
         match kind {
+            Kind::Inception if fake.stack > 1 => {
+                let note = "stacks have no class probabilities".to_owned();
+                add("inception-style", true, None, None, note);
+            }
+            Kind::Memorisation if fake.stack > 1 => {
+                let note = "a few only of all stacks are looked at".to_owned();
+                add("memorisation", false, None, None, note);
+            }
             Kind::Frechet => {
                 let (value, note) = of_moments(&real.features, &fake.features);
                 add("frechet", true, value, None, note);

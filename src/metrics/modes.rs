@@ -43,6 +43,34 @@ pub fn compare(real: &[usize], fake: &[usize]) -> Option<Modes> {
     })
 }
 
+/// The label of a stack: that of its parts as digits of one number, base
+/// `classes`.
+pub fn number(digits: &[usize], classes: usize) -> usize {
+    digits
+        .iter()
+        .fold(0, |number, digit| number * classes + digit)
+}
+
+/// From counts of stacks whose parts were drawn independently, as those of real
+/// images are, the counts in proportion to which all stacks occur: products of
+/// how often each class occurs in any place. `counts` are `classes ^ depth`.
+pub fn of_stacks(counts: &[usize], classes: usize, depth: usize) -> Vec<usize> {
+    let mut single = vec![0; classes];
+    for (label, count) in counts.iter().enumerate() {
+        let mut rest = label;
+        for _ in 0..depth {
+            single[rest % classes] += count;
+            rest /= classes;
+        }
+    }
+    (1..depth).fold(single.clone(), |stacks, _| {
+        let longer = stacks
+            .iter()
+            .flat_map(|stack| single.iter().map(move |last| stack * last));
+        longer.collect()
+    })
+}
+
 /// How often each of `classes` occurs.
 pub fn histogram(labels: impl Iterator<Item = usize>, classes: usize) -> Vec<usize> {
     let mut counts = vec![0; classes];

@@ -103,6 +103,12 @@ fn check(config: &Config) -> Result<()> {
             "use --set model.output=linear",
         ));
     }
+    if config.data.stack > 1 {
+        return Err(Error::usage(
+            "data.stack makes channels of images, and points have none",
+            "use --set data.stack=1",
+        ));
+    }
     if config.loss.augment != Augment::None {
         return Err(Error::usage(
             "loss.augment changes images, not points",

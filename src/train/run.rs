@@ -42,12 +42,13 @@ pub fn run(options: TrainOptions) -> Result<()> {
         options::RunFolder::Resume(path) => Some(Resumed::open(path, config)?),
         options::RunFolder::New(_) => None,
     };
-    let dataset = Arc::new(Dataset::open(
+    let dataset = Dataset::open(
         &config.data.source,
         size.height,
         size.width,
         config.data.channels,
-    )?);
+    )?;
+    let dataset = Arc::new(dataset.stacked(config.data.stack)?);
     let channels = dataset.shape()[0];
     let init = match &options.init {
         Some(path) => Some((path, Checkpoint::load(path)?)),

@@ -10,16 +10,13 @@ use super::run::Run;
 use super::run_folder::{RunFolder, replace};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
-use crate::eval::Observer;
+use crate::eval::{Observer, unseen};
 use crate::gan::latent;
 use crate::gpu::Gpu;
 use crate::metrics::{self, Kind, Samples, Score};
 
 /// Images that are scored at a snapshot, of the seeds from 0 on.
 const SAMPLES: usize = 2000;
-
-/// Unseen real images for the memorisation ratio at most.
-const UNSEEN: usize = 500;
 
 /// A line of `metrics.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -55,14 +52,11 @@ impl Scores {
     ) -> Result<Self> {
         let mut observer = Observer::open(gpu, data, source, features)?;
         let real = observer.real(data, |_| {})?;
-        let [c, h, w] = data.shape();
-        let unseen = Dataset::open_test(source, h, w, Some(c))?
-            .map(|test| test.pixels(test.spread(UNSEEN)).0);
         Ok(Self {
             observer,
             kinds: kinds.to_vec(),
             real,
-            unseen,
+            unseen: unseen(data, source)?,
             best: None,
         })
     }

@@ -162,6 +162,7 @@ fn samples(count: usize, stream: u32) -> Samples {
     classes[0] = count;
     Samples {
         shape: [1, 28, 28],
+        stack: 1,
         pixels: pixels.collect(),
         features: normal(count, 8, stream),
         probabilities: vec![0.5; 2 * count],

@@ -6,6 +6,7 @@ mod commands;
 mod compare;
 mod golden;
 mod representation;
+mod stacked;
 
 use gpugan::metrics::Rows;
 use gpugan::reference::random;
