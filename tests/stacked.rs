@@ -49,6 +49,7 @@ fn stacks_are_the_same_in_every_run_and_of_their_parts() {
     let part = stacks.part(&[77, 5]);
     assert_eq!((part.len(), part.label(0)), (2, stacks.label(77)));
     assert_eq!(part.decode(0).unwrap(), stacks.decode(77).unwrap());
+    assert_eq!(part.decode(1).unwrap(), stacks.decode(5).unwrap());
     let (single, depth) = stacks.single();
     assert_eq!((single.name(), depth), ("digits", 3));
 
