@@ -68,7 +68,7 @@ pub fn run(options: &SampleOptions) -> Result<()> {
         }
     }
     gpu.save_pipeline_cache()?;
-    crate::cli::print(&format!(
+    crate::console::print(&format!(
         "{} images of {} -> {}\n",
         z.len(),
         path.display(),
@@ -153,30 +153,9 @@ impl Sampler {
 
     /// Images in [-1, 1], row-major, of latents `[count, latent]`.
     pub(crate) fn sample(&mut self, z: &[f32]) -> Result<Vec<f32>> {
-        in_passes(z, self.latent, PASS, self.range, |z| {
+        latent::in_passes(z, self.latent, PASS, self.range, |z| {
             let [images] = self.generator.run(("sample.z", z), ["sample.images"])?;
             Ok(images)
         })
     }
-}
-
-/// Images in [-1, 1] of latents `[count, latent]`, made by `generate` in passes
-/// of `pass` latents to `pass` images in `range`.
-pub(crate) fn in_passes(
-    z: &[f32],
-    latent: usize,
-    pass: usize,
-    (low, high): (f32, f32),
-    mut generate: impl FnMut(&[f32]) -> Result<Vec<f32>>,
-) -> Result<Vec<f32>> {
-    let mut images = Vec::new();
-    for part in z.chunks(pass * latent) {
-        // A short last part is filled up; what is too much is dropped.
-        let mut padded = part.to_vec();
-        padded.resize(pass * latent, 0.0);
-        let made = generate(&padded)?;
-        let wanted = &made[..made.len() / pass * (part.len() / latent)];
-        images.extend(wanted.iter().map(|x| (x - low) / (high - low) * 2.0 - 1.0));
-    }
-    Ok(images)
 }

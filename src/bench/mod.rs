@@ -10,8 +10,8 @@ mod scaling;
 mod step;
 mod tune;
 
-use crate::cli::print;
 use crate::config::options::{BenchOptions, BenchWhat};
+use crate::console::print;
 use crate::error::Result;
 use crate::gpu::{Gpu, Selector};
 

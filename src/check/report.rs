@@ -5,8 +5,8 @@ use std::fmt::Write;
 use serde_json::json;
 
 use super::{Case, Comparison, Family, cases, run_case};
-use crate::cli::print;
 use crate::config::options::CheckOptions;
+use crate::console::print;
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, Selector};
 use crate::ops::Rung;

@@ -20,7 +20,7 @@ pub fn run(args: &AdaptersArgs) -> Result<()> {
     let all = gpu::list();
     let best = Selector::Best.choose(&all)?;
     if args.json {
-        return super::print(&format!("{:#}\n", serde_json::json!(all)));
+        return crate::console::print(&format!("{:#}\n", serde_json::json!(all)));
     }
     let header = [
         "",
@@ -53,7 +53,7 @@ pub fn run(args: &AdaptersArgs) -> Result<()> {
         ]);
     }
     let text = table(&rows) + "* is used where --adapter does not say otherwise\n";
-    super::print(&text)
+    crate::console::print(&text)
 }
 
 /// The abilities that an adapter has, by name.

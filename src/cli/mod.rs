@@ -12,9 +12,7 @@ pub mod sample;
 pub mod toy;
 pub mod train;
 
-use std::io::{ErrorKind, Write};
-
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// Train and sample generative adversarial networks on any GPU.
 #[derive(Debug, clap::Parser)]
@@ -53,7 +51,7 @@ pub enum Verb {
 /// Does what the command line asks.
 ///
 /// # Errors
-/// Whatever stops it; [`Error::exit_code`] is the exit code of the program.
+/// Whatever stops it; [`crate::Error::exit_code`] is the exit code of the program.
 pub fn run(cli: Cli) -> Result<()> {
     match cli.verb {
         Verb::Train(args) => crate::train::run(args.options()?),
@@ -87,17 +85,5 @@ impl AdapterArg {
     /// The adapter asked for; an empty environment variable asks for none.
     fn chosen(self) -> Option<String> {
         self.adapter.filter(|name| !name.trim().is_empty())
-    }
-}
-
-/// Writes to standard output. A reader that went away, as `head` does, is no
-/// error: nobody is left to tell.
-pub(crate) fn print(text: &str) -> Result<()> {
-    let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(e) if e.kind() != ErrorKind::BrokenPipe => {
-            Err(Error::io("write", "standard output")(e))
-        }
-        _ => Ok(()),
     }
 }

@@ -18,7 +18,7 @@ pub struct PresetsArgs {
 /// standard output cannot be written.
 pub fn run(args: &PresetsArgs) -> Result<()> {
     if let Some(name) = &args.name {
-        return super::print(&load(name)?.to_commented_toml());
+        return crate::console::print(&load(name)?.to_commented_toml());
     }
     let widest = PRESETS.iter().map(|p| p.name.len()).max().unwrap_or(0);
     let mut text = String::new();
@@ -30,5 +30,5 @@ pub fn run(args: &PresetsArgs) -> Result<()> {
         };
         text += &format!("{:widest$}  {}{default}\n", preset.name, preset.summary());
     }
-    super::print(&text)
+    crate::console::print(&text)
 }

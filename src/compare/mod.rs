@@ -60,6 +60,6 @@ pub fn run(options: &CompareOptions) -> Result<()> {
             std::io::Write::write_all(out, text.as_bytes())
         })?;
     }
-    crate::cli::print(&text)?;
+    crate::console::print(&text)?;
     progress.line(&format!("-> {}/compare.*", options.outdir.display()))
 }

@@ -29,7 +29,7 @@ use crate::train::state;
 /// As of [`evaluate`].
 pub fn run(options: &EvalOptions) -> Result<()> {
     let report = evaluate(options)?;
-    crate::cli::print(&if options.json {
+    crate::console::print(&if options.json {
         report.json()?
     } else {
         report.table()

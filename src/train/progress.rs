@@ -54,7 +54,7 @@ impl Progress {
     pub(crate) fn line(&mut self, text: &str) -> Result<()> {
         if !self.quiet {
             if self.bar.is_hidden() {
-                crate::cli::print(&format!("{text}\n"))?;
+                crate::console::print(&format!("{text}\n"))?;
             } else {
                 self.bar.println(text);
             }
@@ -122,7 +122,7 @@ impl Progress {
             }
         }
         if !self.quiet && self.bar.is_hidden() {
-            crate::cli::print(&format!("{text}\n"))?;
+            crate::console::print(&format!("{text}\n"))?;
         }
         match &mut self.log {
             Some(log) => log.line(&text),

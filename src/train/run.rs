@@ -70,7 +70,7 @@ pub fn run(options: TrainOptions) -> Result<()> {
     progress.line(&blueprint.memory.to_string())?;
     if options.dump_plan {
         for (name, recording) in &blueprint.recordings {
-            crate::cli::print(&format!("# {name}\n{recording}"))?;
+            crate::console::print(&format!("# {name}\n{recording}"))?;
         }
     }
     capacity::check(&gpu, config, &model, &blueprint.memory)?;

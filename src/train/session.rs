@@ -12,7 +12,6 @@ use crate::graph::Shape;
 use crate::models::Model;
 use crate::optim;
 use crate::recording::{Slice, StepValues};
-use crate::sample::in_passes;
 
 use super::blueprint::Blueprint;
 use super::memory::MemoryPlan;
@@ -346,7 +345,7 @@ impl Session {
     pub fn sample(&mut self, z: &[f32]) -> Result<Vec<f32>> {
         let (latent, pass) = (self.model.latent(), self.blueprint.samples);
         let range = self.config.model.output.range();
-        in_passes(z, latent, pass, range, |z| {
+        latent::in_passes(z, latent, pass, range, |z| {
             self.write("sample.z", z)?;
             self.run("sample", StepValues::default())?;
             self.read("sample.images")
