@@ -12,6 +12,7 @@ pub use observer::{Observer, unseen};
 pub use report::Report;
 pub use representation::Representation;
 
+use crate::config::Config;
 use crate::config::options::EvalOptions;
 use crate::data::Dataset;
 use crate::error::Result;
@@ -80,22 +81,7 @@ pub fn evaluate(options: &EvalOptions) -> Result<Report> {
     progress.start(0, 2 * options.samples as u64);
     let prefix = sample::prefix(&checkpoint, options.raw);
     let mut sampler = Sampler::new(&gpu, &config, &model, prefix, &checkpoint, &path)?;
-    let mut images = Vec::new();
-    for from in (0..options.samples).step_by(observer::CHUNK) {
-        let seeds = from..options.samples.min(from + observer::CHUNK);
-        let count = seeds.len();
-        let z: Vec<f32> = seeds
-            .flat_map(|seed| {
-                latent::of_seed(
-                    config.model.latent_distribution,
-                    model.latent(),
-                    seed as u64,
-                )
-            })
-            .collect();
-        images.extend(sampler.sample(&z)?);
-        progress.advance_by(count, "samples".into());
-    }
+    let images = generate(&mut sampler, &config, options.samples, &progress)?;
     let fake = observer.generated(&images, |count| {
         progress.advance_by(count, "samples seen".into());
     })?;
@@ -152,4 +138,25 @@ pub fn evaluate(options: &EvalOptions) -> Result<Report> {
     report.save(&out)?;
     progress.line(&format!("{:.0} s -> {}", report.seconds, out.display()))?;
     Ok(report)
+}
+
+/// Images of the seeds from 0 on, some at a time, so that the progress is seen.
+fn generate(
+    sampler: &mut Sampler,
+    config: &Config,
+    count: usize,
+    progress: &Progress,
+) -> Result<Vec<f32>> {
+    let model = &config.model;
+    let mut images = Vec::new();
+    for from in (0..count).step_by(observer::CHUNK) {
+        let seeds = from..count.min(from + observer::CHUNK);
+        let made = seeds.len();
+        let z: Vec<f32> = seeds
+            .flat_map(|seed| latent::of_seed(model.latent_distribution, model.latent, seed as u64))
+            .collect();
+        images.extend(sampler.sample(&z)?);
+        progress.advance_by(made, "samples".into());
+    }
+    Ok(images)
 }
