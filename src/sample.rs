@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::config::Config;
 use crate::config::options::{SampleForm, SampleOptions};
+use crate::config::{Config, Output};
 use crate::error::{Error, Result};
 use crate::gan::{self, latent};
 use crate::gpu::{Gpu, Selector};
@@ -129,8 +129,7 @@ fn walk(ends: &[Vec<f32>], frames: usize) -> Vec<Vec<f32>> {
 /// A generator in evaluation, ready to run.
 pub(crate) struct Sampler {
     generator: Stored,
-    latent: usize,
-    range: (f32, f32),
+    output: Output,
 }
 
 impl Sampler {
@@ -146,16 +145,13 @@ impl Sampler {
         let program = gan::sampling(model, prefix, PASS)?;
         Ok(Self {
             generator: Stored::new(gpu, &program, checkpoint, path, CHECKPOINT_MEND)?,
-            latent: model.latent(),
-            range: config.model.output.range(),
+            output: config.model.output,
         })
     }
 
     /// Images in [-1, 1], row-major, of latents `[count, latent]`.
     pub(crate) fn sample(&mut self, z: &[f32]) -> Result<Vec<f32>> {
-        latent::in_passes(z, self.latent, PASS, self.range, |z| {
-            let [images] = self.generator.run(("sample.z", z), ["sample.images"])?;
-            Ok(images)
-        })
+        let [images] = self.generator.run(("sample.z", z), ["sample.images"])?;
+        Ok(self.output.to_unit(&images))
     }
 }

@@ -21,10 +21,15 @@ pub use table::table;
 /// [`Error::Usage`] where there is no classifier for the data; whatever stops a
 /// training, but for one that diverges or is ended for its health.
 pub fn run(options: &CompareOptions) -> Result<()> {
-    // Not after hours of training.
-    let channels = outcome::check(options)?;
     let mut progress = Progress::new(options.quiet);
-    let mut entries: Vec<Entry> = options.configs.iter().map(Entry::new).collect();
+    let gpu = Gpu::open(&Selector::named(options.adapter.as_deref()))?;
+    let features = options.features.as_deref();
+    // What cannot be measured is refused now, not after hours of training.
+    let entries = options
+        .configs
+        .iter()
+        .map(|config| Entry::new(&gpu, config, features));
+    let mut entries = entries.collect::<Result<Vec<_>>>()?;
     let count = entries.len() as u64 * options.seeds;
     let mut number = 0;
     // A seed of all presets before the next seed, so that half of the work
@@ -45,10 +50,9 @@ pub fn run(options: &CompareOptions) -> Result<()> {
             entry.runs.push(outcome);
         }
     }
-    let gpu = Gpu::open(&Selector::named(options.adapter.as_deref()))?;
     for (entry, config) in entries.iter_mut().zip(&options.configs) {
         progress.line(&format!("timing {}", config.preset))?;
-        entry.sec_per_update = outcome::time(&gpu, config, channels)?;
+        entry.sec_per_update = outcome::time(&gpu, config, entry.channels)?;
     }
     outcome::picture(&gpu, &entries, &options.outdir.join("compare.png"))?;
     gpu.save_pipeline_cache()?;

@@ -5,18 +5,19 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::bench;
-use crate::config::options::{CompareOptions, EvalOptions, RunFolder, TrainOptions};
+use crate::config::options::{self, CompareOptions, EvalOptions, TrainOptions};
 use crate::config::{Config, Override, presets};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::eval::{self, Observer};
 use crate::gan::health::{VERDICTS, Verdict};
 use crate::gan::latent;
-use crate::gpu::{Gpu, Selector};
+use crate::gpu::Gpu;
 use crate::metrics::Score;
 use crate::models::Model;
 use crate::sample::{self, Sampler};
-use crate::train::{self, checkpoint, figures, run_folder, state, stats, stop};
+use crate::train::run_folder::RunFolder;
+use crate::train::{self, checkpoint, figures, state, stats, stop};
 
 /// Samples of each preset in the picture.
 const SHOWN: usize = 16;
@@ -26,6 +27,8 @@ const SHOWN: usize = 16;
 pub struct Entry {
     /// Its name.
     pub preset: String,
+    /// Channels of the data's images.
+    pub channels: usize,
     /// Real images in an update of D.
     pub batch: usize,
     /// Generator steps of each training, as asked for.
@@ -38,15 +41,26 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// A preset of which nothing is trained yet.
-    pub fn new(config: &Config) -> Self {
-        Self {
+    /// A preset of which nothing is trained yet, but could be, and measured by the
+    /// classifier of this file or the one that is kept for the data.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where the data cannot be read and where there is no
+    /// classifier.
+    pub fn new(gpu: &Gpu, config: &Config, features: Option<&Path>) -> Result<Self> {
+        let data = &config.data;
+        let size = data.size;
+        let set = Dataset::open(&data.source, size.height, size.width, data.channels)?;
+        let set = set.stacked(data.stack)?;
+        Observer::open(gpu, &set, &data.source, features)?;
+        Ok(Self {
             preset: config.preset.clone(),
+            channels: set.single().0.shape()[0],
             batch: config.batch,
             steps: config.steps,
             sec_per_update: 0.0,
             runs: Vec::new(),
-        }
+        })
     }
 }
 
@@ -72,26 +86,6 @@ pub struct Outcome {
     pub scores: Vec<Score>,
 }
 
-/// Refuses a comparison that could not be measured; returns the channels of the
-/// data's images.
-///
-/// # Errors
-/// [`Error::Usage`] where the data cannot be read, where no adapter fits, and
-/// where there is no classifier.
-pub(super) fn check(options: &CompareOptions) -> Result<usize> {
-    let gpu = Gpu::open(&Selector::named(options.adapter.as_deref()))?;
-    let mut channels = 1;
-    for config in &options.configs {
-        let data = &config.data;
-        let size = data.size;
-        let set = Dataset::open(&data.source, size.height, size.width, data.channels)?;
-        let set = set.stacked(data.stack)?;
-        Observer::open(&gpu, &set, &data.source, options.features.as_deref())?;
-        channels = set.single().0.shape()[0];
-    }
-    Ok(channels)
-}
-
 /// Trains and measures one run; where it lies in the folder already, it is only
 /// measured, and where it is not at its end, it goes on.
 ///
@@ -100,17 +94,18 @@ pub(super) fn check(options: &CompareOptions) -> Result<usize> {
 /// health.
 pub(super) fn of(options: &CompareOptions, config: Config) -> Result<Outcome> {
     let found = find(&options.outdir, &config);
+    let newest = RunFolder::newest(&options.outdir);
     let done = found.as_deref().is_some_and(|folder| {
         checkpoint::list(folder).is_ok_and(|all| all.iter().any(|(step, _)| *step >= config.steps))
     });
     let seed = config.seed;
-    let mut ended = None;
+    let mut trained = Ok(());
     if !done {
-        let trained = train::run(TrainOptions {
+        trained = train::run(TrainOptions {
             config,
             folder: match &found {
-                Some(folder) => RunFolder::Resume(folder.clone()),
-                None => RunFolder::New(options.outdir.clone()),
+                Some(folder) => options::RunFolder::Resume(folder.clone()),
+                None => options::RunFolder::New(options.outdir.clone()),
             },
             adapter: options.adapter.clone(),
             init: None,
@@ -121,25 +116,26 @@ pub(super) fn of(options: &CompareOptions, config: Config) -> Result<Outcome> {
             dump_plan: false,
             quiet: options.quiet,
         });
-        match trained {
-            Ok(()) => {}
-            Err(e @ (Error::Unhealthy { .. } | Error::Gpu { .. })) => ended = Some(e.to_string()),
-            Err(e) => return Err(e),
-        }
     }
     let folder = match found {
-        Some(folder) => folder,
-        None => run_folder::RunFolder::newest(&options.outdir)
-            .map(|folder| folder.path().to_owned())
-            // The device was refused before the run began.
-            .ok_or_else(|| Error::gpu(ended.clone().unwrap_or_default(), "see above"))?,
+        Some(folder) => Some(RunFolder::open(folder)?),
+        // None where the training ended before it had one.
+        None => RunFolder::newest(&options.outdir).filter(|made| Some(made) != newest.as_ref()),
     };
-    let ticks = stats::read(&folder.join("stats.jsonl"))?;
-    let scores = if stop::asked() || checkpoint::newest_readable(&folder, |_| {}).is_none() {
+    let (folder, ended) = match (folder, trained) {
+        (Some(folder), Ok(())) => (folder, None),
+        (Some(folder), Err(e @ (Error::Unhealthy { .. } | Error::Gpu { .. }))) => {
+            (folder, Some(e.to_string()))
+        }
+        (_, Err(e)) => return Err(e),
+        (None, Ok(())) => unreachable!("a training that ends well has a folder"),
+    };
+    let ticks = stats::read(&folder.stats())?;
+    let scores = if stop::asked() || checkpoint::newest_readable(folder.path(), |_| {}).is_none() {
         Vec::new()
     } else {
         let report = eval::evaluate(&EvalOptions {
-            checkpoint: folder.clone(),
+            checkpoint: folder.path().to_owned(),
             data: None,
             features: options.features.clone(),
             samples: options.samples,
@@ -171,7 +167,7 @@ pub(super) fn of(options: &CompareOptions, config: Config) -> Result<Outcome> {
             .collect(),
         ended,
         scores,
-        folder,
+        folder: folder.path().to_owned(),
     })
 }
 
@@ -232,8 +228,6 @@ fn samples(gpu: &Gpu, folder: &Path) -> Result<Option<(Vec<f32>, [usize; 3])>> {
     let prefix = sample::prefix(&file, false);
     let mut sampler = Sampler::new(gpu, &config, &model, prefix, &file, &path)?;
     let kind = config.model.latent_distribution;
-    let z: Vec<f32> = (0..SHOWN as u64)
-        .flat_map(|seed| latent::of_seed(kind, model.latent(), seed))
-        .collect();
+    let z = latent::of_seeds(kind, model.latent(), 0..SHOWN as u64);
     Ok(Some((sampler.sample(&z)?, model.image())))
 }

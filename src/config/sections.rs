@@ -1,5 +1,7 @@
 //! The sections of the configuration: [`Config`] and what is in it.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use super::rule::{Rule, section};
@@ -403,6 +405,23 @@ impl Output {
             Self::Tanh | Self::Linear => (-1.0, 1.0),
             Self::Sigmoid => (0.0, 1.0),
         }
+    }
+
+    /// Pixels in [-1, 1] as the networks see them.
+    pub fn from_unit(self, pixels: &[f32]) -> Cow<'_, [f32]> {
+        let (low, high) = self.range();
+        if (low, high) == (-1.0, 1.0) {
+            return Cow::Borrowed(pixels);
+        }
+        let scaled = pixels.iter().map(|x| low + (high - low) * (x + 1.0) / 2.0);
+        scaled.collect()
+    }
+
+    /// Pixels that a network made, in [-1, 1].
+    pub fn to_unit(self, pixels: &[f32]) -> Vec<f32> {
+        let (low, high) = self.range();
+        let scaled = pixels.iter().map(|x| (x - low) / (high - low) * 2.0 - 1.0);
+        scaled.collect()
     }
 }
 

@@ -15,7 +15,7 @@ pub use representation::Representation;
 use crate::config::Config;
 use crate::config::options::EvalOptions;
 use crate::data::Dataset;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::gan::latent;
 use crate::gpu::{Gpu, Selector};
 use crate::metrics;
@@ -152,11 +152,22 @@ fn generate(
     for from in (0..count).step_by(observer::CHUNK) {
         let seeds = from..count.min(from + observer::CHUNK);
         let made = seeds.len();
-        let z: Vec<f32> = seeds
-            .flat_map(|seed| latent::of_seed(model.latent_distribution, model.latent, seed as u64))
-            .collect();
+        let seeds = seeds.map(|seed| seed as u64);
+        let z = latent::of_seeds(model.latent_distribution, model.latent, seeds);
         images.extend(sampler.sample(&z)?);
         progress.advance_by(made, "samples".into());
     }
     Ok(images)
+}
+
+/// Refuses what is trained on labels where the images are stacks, whose classes are
+/// too many for that.
+fn refuse_stacks(data: &Dataset, flag: &str) -> Result<()> {
+    match data.single() {
+        (_, 1) => Ok(()),
+        (_, stack) => Err(Error::usage(
+            format!("{flag} learns the classes of single images, and data.stack = {stack}"),
+            "leave it out, or train on data.stack = 1",
+        )),
+    }
 }

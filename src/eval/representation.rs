@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use crate::classify::LinearSvm;
-use crate::config::Config;
+use crate::config::{Config, Output};
 use crate::data::{Dataset, to_floats};
 use crate::error::{Error, Result};
 use crate::gan;
@@ -37,13 +37,7 @@ const PASS: usize = 64;
 /// [`Error::Usage`] for data without labels, of one class, with too few images of
 /// a class, and for stacks, whose classes are too many.
 pub(super) fn check(data: &Dataset, source: &str) -> Result<()> {
-    let (_, stack) = data.single();
-    if stack > 1 {
-        return Err(Error::usage(
-            format!("--representation has no machines for the classes of data.stack = {stack}"),
-            "leave it out, or train on data.stack = 1",
-        ));
-    }
+    super::refuse_stacks(data, "--representation")?;
     let classes = data.class_names();
     if data.label(0).is_none() || classes.len() < 2 {
         return Err(Error::usage(
@@ -76,7 +70,7 @@ pub struct Representation {
     /// Features of each layer.
     layers: Vec<usize>,
     /// What black and white are to the networks.
-    range: (f32, f32),
+    output: Output,
 }
 
 impl Representation {
@@ -97,7 +91,7 @@ impl Representation {
         Ok(Self {
             discriminator: Stored::new(gpu, &program, checkpoint, path, CHECKPOINT_MEND)?,
             layers,
-            range: config.model.output.range(),
+            output: config.model.output,
         })
     }
 
@@ -107,11 +101,7 @@ impl Representation {
     /// # Errors
     /// Where the device failed.
     pub fn look(&mut self, images: &[f32]) -> Result<Rows> {
-        let (low, high) = self.range;
-        let images: Vec<f32> = images
-            .iter()
-            .map(|x| low + (x + 1.0) / 2.0 * (high - low))
-            .collect();
+        let images = self.output.from_unit(images);
         let outputs = ["representation.features"];
         let [values] = self
             .discriminator

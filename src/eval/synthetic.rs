@@ -41,13 +41,7 @@ struct Labelled {
 /// [`Error::Usage`] for data without labels or with other classes than the
 /// classifier's, and for stacks, whose classes it does not know.
 pub(super) fn check(data: &Dataset, source: &str, about: &About) -> Result<()> {
-    let (_, stack) = data.single();
-    if stack > 1 {
-        return Err(Error::usage(
-            format!("--synthetic trains classifiers of single images, and data.stack = {stack}"),
-            "leave it out, or train on data.stack = 1",
-        ));
-    }
+    super::refuse_stacks(data, "--synthetic")?;
     if data.label(0).is_some() && data.class_names() == about.classes {
         return Ok(());
     }

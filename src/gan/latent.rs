@@ -2,7 +2,6 @@
 //! seed means the same image on every adapter.
 
 use crate::config::Latent;
-use crate::error::Result;
 use crate::reference::random;
 
 /// The stream of latent vectors; the graph's own streams count from 0.
@@ -37,25 +36,16 @@ pub fn fold(seed: u64) -> u32 {
     (seed ^ (seed >> 32)) as u32
 }
 
-/// Images in [-1, 1] of latents `[count, latent]`, made by `generate` in passes
-/// of `pass` latents to `pass` images in `range`.
-pub(crate) fn in_passes(
-    z: &[f32],
-    latent: usize,
-    pass: usize,
-    (low, high): (f32, f32),
-    mut generate: impl FnMut(&[f32]) -> Result<Vec<f32>>,
-) -> Result<Vec<f32>> {
-    let mut images = Vec::new();
-    for part in z.chunks(pass * latent) {
-        // A short last part is filled up; what is too much is dropped.
-        let mut padded = part.to_vec();
-        padded.resize(pass * latent, 0.0);
-        let made = generate(&padded)?;
-        let wanted = &made[..made.len() / pass * (part.len() / latent)];
-        images.extend(wanted.iter().map(|x| (x - low) / (high - low) * 2.0 - 1.0));
-    }
-    Ok(images)
+/// Those of several seeds in a row, `[count, length]`.
+pub fn of_seeds(
+    distribution: Latent,
+    length: usize,
+    seeds: impl IntoIterator<Item = u64>,
+) -> Vec<f32> {
+    let seeds = seeds.into_iter();
+    seeds
+        .flat_map(|seed| of_seed(distribution, length, seed))
+        .collect()
 }
 
 #[cfg(test)]

@@ -423,6 +423,21 @@ pub fn sampling(model: &Model, prefix: &str, count: usize) -> Result<Program> {
     Ok(program)
 }
 
+/// What the discriminator, in evaluation, makes of `count` images that are an input
+/// of this name; one that judges packs sees each image `pack` times.
+pub(super) fn judged(
+    graph: &mut Graph,
+    config: &Config,
+    model: &Model,
+    (name, count): (&str, usize),
+) -> Result<(NodeId, Judgement)> {
+    let [_, mut net] = model.nets(Mode::Eval);
+    let [c, h, w] = model.image();
+    let images = input(graph, name, [count, c, h, w])?;
+    let pack = graph.concat(&vec![images; config.loss.pack], 1)?;
+    Ok((images, model.discriminator(graph, &mut net, pack)?))
+}
+
 /// The discriminator seen from outside: `probe.scores [count, 1]` of images
 /// `probe.images [count, C, H, W]` and the gradient of their scores,
 /// `probe.gradient`. One that judges packs sees each image `pack` times.
@@ -432,11 +447,8 @@ pub fn sampling(model: &Model, prefix: &str, count: usize) -> Result<Program> {
 pub fn probe(config: &Config, model: &Model, count: usize) -> Result<Program> {
     let mut program = Program::default();
     let graph = &mut program.graph;
-    let [_, mut net] = model.nets(Mode::Eval);
-    let [c, h, w] = model.image();
-    let images = input(graph, "probe.images", [count, c, h, w])?;
-    let pack = graph.concat(&vec![images; config.loss.pack], 1)?;
-    let scores = model.discriminator(graph, &mut net, pack)?.logits;
+    let (images, judged) = judged(graph, config, model, ("probe.images", count))?;
+    let scores = judged.logits;
     let sum = graph.sum_all(scores)?;
     let gradient = graph.gradient(sum, &[images])?[0];
     for (name, node) in [("probe.scores", scores), ("probe.gradient", gradient)] {

@@ -1,12 +1,12 @@
 //! What a discriminator has learned to see, as features of images (Radford et
 //! al. 2015, section 5.1).
 
-use super::programs::input;
+use super::programs::judged;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId, Program, Role, Window};
 use crate::models::Model;
-use crate::nn::{Mode, flatten};
+use crate::nn::flatten;
 
 /// Rows and columns that a hidden layer keeps at most.
 const GRID: usize = 4;
@@ -27,12 +27,8 @@ pub fn representation(
 ) -> Result<(Program, Vec<usize>)> {
     let mut program = Program::default();
     let graph = &mut program.graph;
-    let [_, mut net] = model.nets(Mode::Eval);
-    let [c, h, w] = model.image();
-    let images = input(graph, "representation.images", [count, c, h, w])?;
-    let pack = graph.concat(&vec![images; config.loss.pack], 1)?;
-    let hidden = model.discriminator(graph, &mut net, pack)?.hidden;
-    let layers = hidden.into_iter().map(|h| pooled(graph, h));
+    let (_, judged) = judged(graph, config, model, ("representation.images", count))?;
+    let layers = judged.hidden.into_iter().map(|h| pooled(graph, h));
     let layers = layers.collect::<Result<Vec<NodeId>>>()?;
     let widths = layers.iter().map(|&layer| graph.shape(layer)[1]).collect();
     let features = graph.concat(&layers, 1)?;

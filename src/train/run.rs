@@ -144,11 +144,11 @@ pub fn run(options: TrainOptions) -> Result<()> {
     let mut run = Run {
         channels,
         trace: Trace::new(options.trace, [config.batch, c, h, w]),
-        noise: (0..GRID as u64)
-            .flat_map(|seed| {
-                latent::of_seed(config.model.latent_distribution, model.latent(), seed)
-            })
-            .collect(),
+        noise: latent::of_seeds(
+            config.model.latent_distribution,
+            model.latent(),
+            0..GRID as u64,
+        ),
         tick: TickSums::default(),
         rules: Rules::new(config),
         known: Verdicts::default(),

@@ -155,9 +155,8 @@ impl Run {
             return Ok(());
         };
         let (step, model) = (self.session.counters.step, &self.config.model);
-        let z: Vec<f32> = (0..SAMPLES as u64)
-            .flat_map(|seed| latent::of_seed(model.latent_distribution, model.latent, seed))
-            .collect();
+        let seeds = 0..SAMPLES as u64;
+        let z = latent::of_seeds(model.latent_distribution, model.latent, seeds);
         let images = self.session.sample(&z)?;
         let checkpoint = self.folder.checkpoint(step);
         let line = scores.take(&self.folder, step, &images, &checkpoint)?;

@@ -206,14 +206,7 @@ impl Session {
 
     /// Writes images in [-1, 1] in the range of the generator's output.
     fn write_images(&self, name: &str, images: &[f32]) -> Result<()> {
-        let (low, high) = self.config.model.output.range();
-        if (low, high) == (-1.0, 1.0) {
-            return self.write(name, images);
-        }
-        let scaled: Vec<f32> = images
-            .iter()
-            .map(|x| low + (high - low) * (x + 1.0) / 2.0)
-            .collect();
+        let scaled = self.config.model.output.from_unit(images);
         self.write(name, &scaled)
     }
 
@@ -344,12 +337,17 @@ impl Session {
     /// Where the device failed.
     pub fn sample(&mut self, z: &[f32]) -> Result<Vec<f32>> {
         let (latent, pass) = (self.model.latent(), self.blueprint.samples);
-        let range = self.config.model.output.range();
-        latent::in_passes(z, latent, pass, range, |z| {
-            self.write("sample.z", z)?;
+        let mut images = Vec::new();
+        for part in z.chunks(pass * latent) {
+            // A short last part is filled up; what is too much is dropped.
+            let mut padded = part.to_vec();
+            padded.resize(pass * latent, 0.0);
+            self.write("sample.z", &padded)?;
             self.run("sample", StepValues::default())?;
-            self.read("sample.images")
-        })
+            let made = self.read("sample.images")?;
+            images.extend(&made[..made.len() / pass * (part.len() / latent)]);
+        }
+        Ok(self.config.model.output.to_unit(&images))
     }
 
     /// The discriminator's scores `[count]` of images `[count, C, H, W]`, and

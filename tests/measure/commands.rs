@@ -50,6 +50,16 @@ const SMALL: [&str; 10] = [
     "model.latent=8",
 ];
 
+/// A folder with a picture and no classes.
+fn unlabelled_pictures(home: &Path) -> String {
+    let pictures = home.join("pictures");
+    fs::create_dir(&pictures).unwrap();
+    image::GrayImage::new(8, 8)
+        .save(pictures.join("a.png"))
+        .unwrap();
+    pictures.to_str().unwrap().to_owned()
+}
+
 /// Trains three steps of it; returns its folder.
 fn small_run(home: &Path) -> PathBuf {
     success(gpugan(
@@ -117,14 +127,10 @@ fn a_classifier_learns_digits_and_scores_samples() {
     ];
     let wrong = gpugan(home, &[&ask[..], &other].concat());
     refused(&wrong, &["--synthetic", "digits-classifier", "fashion"]);
-    let pictures = home.join("pictures");
-    fs::create_dir(&pictures).unwrap();
-    image::GrayImage::new(8, 8)
-        .save(pictures.join("a.png"))
-        .unwrap();
+    let pictures = unlabelled_pictures(home);
     let unlabelled = [
         "--data",
-        pictures.to_str().unwrap(),
+        &pictures,
         "--representation",
         "--features",
         kept.to_str().unwrap(),
@@ -259,18 +265,8 @@ fn what_cannot_be_classified_or_scored_is_refused() {
     refused(&with(&["--epochs", "0"]), &["--epochs 0"]);
     refused(&with(&["--lr", "nan"]), &["--lr"]);
     refused(&with(&["--test", "fashion"]), &["test images", "classes"]);
-    let pictures = home.join("pictures");
-    fs::create_dir(&pictures).unwrap();
-    image::GrayImage::new(8, 8)
-        .save(pictures.join("a.png"))
-        .unwrap();
-    let unlabelled = [
-        "classify",
-        "--data",
-        pictures.to_str().unwrap(),
-        "--size",
-        "8",
-    ];
+    let pictures = unlabelled_pictures(home);
+    let unlabelled = ["classify", "--data", &pictures, "--size", "8"];
     refused(
         &gpugan(home, &unlabelled),
         &["classes", "a folder for each class"],

@@ -32,6 +32,7 @@ fn outcome(seed: u64, value: Option<f64>, verdicts: &[(Verdict, usize)]) -> Outc
 fn the_table_has_means_and_deviations_of_what_was_measured() {
     let entry = |preset: &str, runs: Vec<Outcome>| Entry {
         preset: preset.to_owned(),
+        channels: 1,
         batch: 32,
         steps: 1000,
         sec_per_update: 0.0338,
