@@ -1,0 +1,67 @@
+//! Runs that the program at c27e202 began (`runs/<name>/`, two steps) and took
+//! on to step 4 (`runs/<name>/later.safetensors`): resumed by this program they
+//! arrive at the same numbers, bit for bit on the adapter and driver that the
+//! runs were made on, which `runs/adapter.txt` names.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use gpugan::train::checkpoint::Checkpoint;
+
+const RUNS: &str = "tests/unchanged/runs";
+
+/// Of an element relative to its tensor's largest, on other drivers.
+const TOLERANCE: f32 = 1e-3;
+
+#[test]
+fn runs_of_the_earlier_program_go_on_as_they_would_have() {
+    let adapter = fs::read_to_string(format!("{RUNS}/adapter.txt")).unwrap();
+    let mut names: Vec<String> = fs::read_dir(RUNS)
+        .unwrap()
+        .map(|entry| entry.unwrap())
+        .filter(|entry| entry.path().is_dir())
+        .map(|entry| entry.file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert_eq!(names.len(), 14, "{names:?}");
+    let mut differing = Vec::new();
+    for name in names {
+        let folder = tempfile::tempdir().unwrap();
+        let stored = Path::new(RUNS).join(&name);
+        for file in ["config.toml", "checkpoint-000002.safetensors"] {
+            fs::copy(stored.join(file), folder.path().join(file)).unwrap();
+        }
+        let output = Command::new(env!("CARGO_BIN_EXE_gpugan"))
+            .args(["train", "--steps", "4", "--resume"])
+            .arg(folder.path())
+            .output()
+            .unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{name}: {stderr}");
+        let stdout = String::from_utf8_lossy(&output.stdout);
+        let same = stdout.lines().next().unwrap() == adapter.trim();
+        let reached =
+            Checkpoint::load(&folder.path().join("checkpoint-000004.safetensors")).unwrap();
+        let expected = Checkpoint::load(&stored.join("later.safetensors")).unwrap();
+        assert_eq!(
+            reached.tensors.keys().collect::<Vec<_>>(),
+            expected.tensors.keys().collect::<Vec<_>>(),
+            "{name}"
+        );
+        for (tensor, (shape, values)) in &expected.tensors {
+            let (now_shape, now) = &reached.tensors[tensor];
+            assert_eq!(shape, now_shape, "{name}: {tensor}");
+            let largest = values.iter().fold(0.0_f32, |most, x| most.max(x.abs()));
+            let limit = if same { 0.0 } else { TOLERANCE * largest };
+            let far = values
+                .iter()
+                .zip(now)
+                .any(|(a, b)| (a - b).abs() > limit || b.is_nan());
+            if far {
+                differing.push(format!("{name}: {tensor}"));
+            }
+        }
+    }
+    assert!(differing.is_empty(), "other numbers in {differing:#?}");
+}
