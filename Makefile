@@ -36,6 +36,7 @@ train: setup ## train a GAN; options in ARGS="..."
 test: setup-lint data fmt clippy doc full-sets unit ## everything that CI checks
 
 .PHONY: test-long
+# Each is an `#[ignore]`d test beside the short form of itself.
 test-long: setup data ## the tests that take minutes: whole trainings
 	@cargo test --release $(ARGS) -- --ignored --nocapture
 
@@ -82,7 +83,7 @@ doc:
 # Without `make data`, as on systems it does not know, plain `cargo test` leaves
 # these out and says so.
 full-sets:
-	$(call phase,full sets,cargo test --test idx -- --ignored)
+	$(call phase,full sets,cargo test --test plain idx:: -- --ignored)
 
 unit:
 	$(call phase,test,cargo test $(ARGS))

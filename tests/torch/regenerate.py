@@ -1,4 +1,4 @@
-"""Make the golden files of tests/replay.rs again: `make fixtures`, or only some
+"""Make the golden files of tests/program/replay.rs again: `make fixtures`, or only some
 of them: `make fixtures ARGS="wgan sngan"`.
 
 Trains small runs on real images with gpugan, replays their traces in PyTorch in

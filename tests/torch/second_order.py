@@ -122,7 +122,7 @@ def named(net):
 
 
 def start(draws, name, shape):
-    """The value of a tensor; tests/theory/second_order.rs has the same rule."""
+    """The value of a tensor; tests/device/theory/second_order.rs has the same rule."""
     uniform = 2 * draws.uniform(shape, torch.zeros((), dtype=torch.float64)) - 1
     if name.split(".")[-1].startswith("weight") and len(shape) > 1:
         uniform = uniform * math.sqrt(3 / (math.prod(shape) // shape[0]))

@@ -1,0 +1,24 @@
+//! What needs neither a GPU nor the built program.
+
+mod checkpoint;
+mod config;
+mod data;
+mod figures;
+mod idx;
+mod loader;
+mod plan;
+mod recordings;
+mod reference;
+mod scores;
+mod sets;
+mod stacked;
+mod vjp;
+
+#[path = "../shared/dirac.rs"]
+mod dirac;
+#[path = "../shared/near.rs"]
+mod near;
+#[path = "../shared/preset.rs"]
+mod preset;
+#[path = "../shared/usage.rs"]
+mod usage;

@@ -1,0 +1,342 @@
+//! The command line: what its arguments are read as, its messages and its exit
+//! codes.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use clap::Parser;
+use gpugan::Error;
+use gpugan::cli::check::CheckArgs;
+use gpugan::cli::sample::{SampleArgs, parse_seeds};
+use gpugan::cli::train::TrainArgs;
+use gpugan::config::options::{RunFolder, SampleForm, SampleOptions, TrainOptions};
+use gpugan::config::presets::{self, PRESETS};
+use gpugan::config::{Config, Size, Update};
+
+use crate::usage::refused;
+
+/// What `gpugan train` makes of these arguments.
+fn train(args: &[&str]) -> Result<TrainOptions, Error> {
+    let args = TrainArgs::try_parse_from(["train"].iter().chain(args));
+    args.unwrap_or_else(|e| panic!("{e}")).options()
+}
+
+/// What `gpugan sample --checkpoint c` makes of these arguments.
+fn sample(args: &[&str]) -> Result<SampleOptions, Error> {
+    let args = SampleArgs::try_parse_from(["sample", "--checkpoint", "c"].iter().chain(args));
+    args.unwrap_or_else(|e| panic!("{e}")).options()
+}
+
+fn gpugan(args: &[&str]) -> std::process::Output {
+    Command::new(env!("CARGO_BIN_EXE_gpugan"))
+        .args(args)
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn train_without_options_is_dcgan28_on_fashion() {
+    let options = train(&[]).unwrap();
+    assert_eq!(options.config, presets::load("dcgan28").unwrap());
+    assert_eq!(options.config.data.source, "fashion");
+    assert_eq!(options.folder, RunFolder::New("runs".into()));
+    assert!(!options.dry_run && !options.dump_plan && !options.quiet);
+    assert_eq!((options.init, options.trace), (None, 0));
+}
+
+#[test]
+fn flags_and_sets_override_the_preset() {
+    let options = train(&[
+        "--outdir",
+        "out",
+        "--data",
+        "2024",
+        "--preset",
+        "dcgan32",
+        "--batch",
+        "32",
+        "--steps",
+        "7",
+        "--tick",
+        "3",
+        "--snap",
+        "2",
+        "--seed",
+        "5",
+        "--mirror",
+        "--init",
+        "w.safetensors",
+        "--adapter",
+        "llvm",
+        "--trace",
+        "4",
+        "--dry-run",
+        "--dump-plan",
+        "--quiet",
+        "--set",
+        "optimizer.g.lr=1",
+        "--set",
+        "train.update = simultaneous",
+        "--set",
+        "data.size=[64,64]",
+        "--set",
+        "batch=16",
+    ])
+    .unwrap();
+    let config = &options.config;
+    assert_eq!(
+        config.data.source, "2024",
+        "a number is a folder's name too"
+    );
+    assert_eq!(config.preset, "dcgan32");
+    assert_eq!(config.batch, 16, "--set wins");
+    assert_eq!(
+        (config.steps, config.train.tick, config.train.snap),
+        (7, 3, 2)
+    );
+    assert_eq!((config.seed, config.data.mirror), (5, true));
+    assert_eq!(
+        config.optimizer.g.lr, 1.0,
+        "a float key takes a whole number"
+    );
+    assert_eq!(config.optimizer.d.lr, 2e-4);
+    assert_eq!(config.train.update, Update::Simultaneous);
+    assert_eq!(config.data.size, Size::square(64));
+    assert_eq!(options.folder, RunFolder::New("out".into()));
+    assert_eq!(options.init.as_deref(), Some(Path::new("w.safetensors")));
+    assert_eq!(
+        (options.adapter.as_deref(), options.trace),
+        (Some("llvm"), 4)
+    );
+    assert!(options.dry_run && options.dump_plan && options.quiet);
+}
+
+#[test]
+fn flags_are_refused_like_their_keys() {
+    refused(train(&["--batch", "0"]), &["batch = 0 is not allowed"]);
+    refused(train(&["--seed", "-3"]), &["seed = -3 is not allowed"]);
+    refused(
+        train(&["--steps", "ten"]),
+        &["steps = \"ten\" is not allowed"],
+    );
+    refused(
+        train(&["--data", ""]),
+        &["data.source = \"\" is not allowed"],
+    );
+    refused(
+        train(&["--set", "batch"]),
+        &["--set batch has no value", "--set key=value"],
+    );
+    refused(train(&["--set", "preset=mlp"]), &["use --preset mlp"]);
+}
+
+#[test]
+fn kimg_becomes_steps_rounded_up() {
+    for (kimg, batch, steps) in [
+        ("0.064", "64", 1),
+        ("1", "64", 16),
+        ("6.4", "64", 100),
+        ("0.001", "64", 1),
+        ("25000", "32", 781_250),
+    ] {
+        let options = train(&["--kimg", kimg, "--batch", batch]).unwrap();
+        assert_eq!(options.config.steps, steps, "{kimg}");
+    }
+    for kimg in ["0", "-1", "nan", "inf", "1e10"] {
+        refused(
+            train(&["--kimg", kimg]),
+            &["--kimg", "use a number from 0.001"],
+        );
+    }
+    assert!(TrainArgs::try_parse_from(["train", "--kimg", "1", "--steps", "2"]).is_err());
+}
+
+#[test]
+fn resume_takes_the_runs_own_configuration() {
+    let outdir = tempfile::tempdir().unwrap();
+    let out = outdir.path().to_str().unwrap();
+    let nothing = train(&["--outdir", out, "--resume"]);
+    refused(nothing, &["no run to resume in", "--resume"]);
+
+    let mut old = presets::load("mlp").unwrap();
+    old.seed = 11;
+    for (name, config) in [
+        ("00002-dcgan28-fashion", Config::default()),
+        ("00010-mlp-fashion", old.clone()),
+        ("00009-mlp-fashion", Config::default()),
+    ] {
+        let run = outdir.path().join(name);
+        std::fs::create_dir(&run).unwrap();
+        std::fs::write(run.join("config.toml"), config.to_toml()).unwrap();
+    }
+    // Neither of these is a run.
+    std::fs::create_dir(outdir.path().join("00011-mlp-fashion")).unwrap();
+    std::fs::create_dir(outdir.path().join("zz")).unwrap();
+
+    let newest = train(&["--outdir", out, "--resume"]).unwrap();
+    let newest_path = outdir.path().join("00010-mlp-fashion");
+    assert_eq!(newest.folder, RunFolder::Resume(newest_path.clone()));
+    assert_eq!(newest.config, old);
+
+    let run = newest_path.to_str().unwrap();
+    let longer = train(&[
+        "--resume",
+        run,
+        "--kimg",
+        "30000",
+        "--tick",
+        "9",
+        "--snap",
+        "8",
+        "--adapter",
+        "x",
+    ])
+    .unwrap();
+    assert_eq!(longer.config.steps, 300_000, "of the run's batch, 100");
+    assert_eq!((longer.config.train.tick, longer.config.train.snap), (9, 8));
+    old.steps = 300_000;
+    (old.train.tick, old.train.snap) = (9, 8);
+    assert_eq!(longer.config, old, "nothing else changes");
+
+    for fixed in [
+        &["--preset", "mlp"][..],
+        &["--data", "fashion"],
+        &["--batch", "100"],
+        &["--seed", "11"],
+        &["--mirror"],
+        &["--set", "train.tick=3"],
+        &["--init", "w.safetensors"],
+    ] {
+        let args: Vec<_> = ["--resume", run].iter().chain(fixed).copied().collect();
+        let parts = [
+            fixed[0],
+            "cannot change a run that goes on",
+            "--steps, --kimg",
+        ];
+        refused(train(&args), &parts);
+    }
+    refused(train(&["--resume", run, "--steps", "0"]), &["steps = 0"]);
+    refused(
+        train(&["--resume", out]),
+        &["no config.toml", "give the folder of a run"],
+    );
+}
+
+#[test]
+fn sample_reads_seeds_and_forms() {
+    assert_eq!(parse_seeds("0-3,70, 5").unwrap(), [0, 1, 2, 3, 70, 5]);
+    assert_eq!(parse_seeds("18446744073709551615").unwrap(), [u64::MAX]);
+    assert_eq!(parse_seeds("0-65535").unwrap().len(), 65_536);
+    for (text, part) in [
+        ("", "is not a seed"),
+        ("1,,2", "is not a seed"),
+        ("-1", "is not a seed"),
+        ("a", "is not a seed"),
+        ("5-3", "goes down"),
+        ("0-65536", "more than 65536 seeds"),
+        ("0-65535,1", "more than 65536 seeds"),
+        ("0-18446744073709551615", "more than 65536 seeds"),
+    ] {
+        refused(parse_seeds(text), &["--seeds", part]);
+    }
+    let grid = sample(&[]).unwrap();
+    assert_eq!(grid.seeds.len(), 64);
+    assert_eq!(grid.out, Path::new("samples.png"));
+    assert_eq!(grid.form, SampleForm::Grid { columns: 8 });
+    assert!(!grid.raw);
+    let wide = sample(&["--columns", "3", "--raw", "--out", "a.PNG"]).unwrap();
+    assert_eq!(
+        (wide.form, wide.raw),
+        (SampleForm::Grid { columns: 3 }, true)
+    );
+    for out in ["faces/", "faces", "."] {
+        let folder = sample(&["--seeds", "1", "--out", out]).unwrap();
+        assert_eq!(folder.form, SampleForm::Folder);
+    }
+    let walk = sample(&["--walk"]).unwrap();
+    assert_eq!(walk.out, Path::new("walk.gif"));
+    assert_eq!(walk.form, SampleForm::Walk { frames: 16 });
+    let walk = sample(&["--out", "w.gif", "--frames", "2", "--seeds", "0,1"]).unwrap();
+    assert_eq!(walk.form, SampleForm::Walk { frames: 2 });
+
+    refused(sample(&["--out", "a.jpg"]), &["a.jpg", ".png, .gif or /"]);
+    refused(
+        sample(&["--walk", "--out", "a.png"]),
+        &["--walk makes a GIF"],
+    );
+    refused(
+        sample(&["--walk", "--seeds", "4"]),
+        &["a walk needs two seeds"],
+    );
+    refused(sample(&["--frames", "4"]), &["--frames is for a walk"]);
+    refused(
+        sample(&["--walk", "--columns", "4"]),
+        &["--columns is for a grid"],
+    );
+}
+
+#[test]
+fn check_passes_its_arguments_on() {
+    let args = ["check", "--adapter", "1", "--json", "--filter", "conv"];
+    let options = CheckArgs::try_parse_from(args).unwrap().options();
+    assert_eq!(options.adapter.as_deref(), Some("1"));
+    assert!(options.json);
+    assert_eq!(options.filter.as_deref(), Some("conv"));
+    let options = CheckArgs::try_parse_from(["check", "--adapter", " "]).unwrap();
+    assert_eq!(options.options().adapter, None, "empty asks for none");
+}
+
+#[test]
+fn the_program_lists_presets_and_prints_one() {
+    let list = gpugan(&["presets"]);
+    let text = String::from_utf8(list.stdout).unwrap();
+    assert!(list.status.success());
+    assert_eq!(text.lines().count(), PRESETS.len());
+    for (line, preset) in text.lines().zip(PRESETS) {
+        assert!(line.starts_with(preset.name) && line.contains(preset.summary()));
+    }
+    assert!(text.contains("[default]"));
+
+    let one = gpugan(&["presets", "dcgan32"]);
+    let text = String::from_utf8(one.stdout).unwrap();
+    assert!(one.status.success());
+    let config = presets::load("dcgan32").unwrap();
+    assert_eq!(Config::from_toml(&text).unwrap(), config);
+    assert!(
+        text.contains("size = 32  # overridden, default 28\n"),
+        "{text}"
+    );
+    assert!(text.contains("# Length of the latent vector z."), "{text}");
+    assert!(text.lines().all(|l| !l.starts_with('#') || l.len() <= 80));
+}
+
+#[test]
+fn the_program_ends_a_mistake_with_one_line_and_code_2() {
+    let wrong = gpugan(&["presets", "dcgan23"]);
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(wrong.stdout.is_empty());
+    let line = String::from_utf8(wrong.stderr).unwrap();
+    assert!(line.starts_with("error: unknown preset dcgan23; the nearest is dcgan32;"));
+    assert_eq!(line.lines().count(), 1);
+    for args in [&["presetz"][..], &["presets", "--no-such"], &[]] {
+        assert_eq!(gpugan(args).status.code(), Some(2), "{args:?}");
+    }
+    assert_eq!(gpugan(&["--help"]).status.code(), Some(0));
+    assert_eq!(gpugan(&["--version"]).status.code(), Some(0));
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    // The read end is closed before the program writes.
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let child = Command::new(env!("CARGO_BIN_EXE_gpugan"))
+        .args(["presets", "mlp"])
+        .stdout(writer)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert!(output.stderr.is_empty(), "{output:?}");
+}

@@ -1,0 +1,16 @@
+//! The built program as it is typed, on the adapter of this machine or on the
+//! one that `GPUGAN_ADAPTER` names.
+
+mod arguments;
+mod bench;
+mod measure;
+mod replay;
+mod resumed;
+mod run;
+mod toy;
+mod train;
+
+#[path = "../shared/adapter.rs"]
+mod adapter;
+#[path = "../shared/usage.rs"]
+mod usage;

@@ -1,0 +1,5 @@
+//! Scores through the command line.
+
+mod commands;
+mod compare;
+mod stacked;

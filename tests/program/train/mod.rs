@@ -1,0 +1,355 @@
+//! Whole runs through the command line, on the adapter of this machine.
+
+mod errors;
+mod health;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use crate::run::{SMALL, gpugan, run_folders, train};
+use gpugan::train::checkpoint::{self, Checkpoint};
+use gpugan::train::stats;
+
+/// The newest checkpoint of the only run below `outdir`.
+fn last_checkpoint(outdir: &Path) -> Checkpoint {
+    let folders = run_folders(outdir);
+    assert_eq!(folders.len(), 1, "{folders:?}");
+    let (_, path) = checkpoint::list(&folders[0])
+        .unwrap()
+        .pop()
+        .expect("a checkpoint");
+    Checkpoint::load(&path).unwrap()
+}
+
+fn bits(checkpoint: &Checkpoint) -> BTreeMap<&str, Vec<u32>> {
+    let bits = |values: &[f32]| values.iter().map(|x| x.to_bits()).collect();
+    checkpoint
+        .tensors
+        .iter()
+        .map(|(name, (_, values))| (name.as_str(), bits(values)))
+        .collect()
+}
+
+#[test]
+fn a_run_writes_what_it_promises() {
+    let outdir = tempfile::tempdir().unwrap();
+    train(
+        outdir.path(),
+        &["--steps", "6", "--tick", "2", "--snap", "1"],
+    )
+    .success();
+    let folder = run_folders(outdir.path()).remove(0);
+    assert_eq!(folder.file_name().unwrap(), "00000-dcgan28-digits");
+    for file in [
+        "config.toml",
+        "log.txt",
+        "reals.png",
+        "fakes000000.png",
+        "fakes000006.png",
+        "losses.png",
+    ] {
+        assert!(folder.join(file).is_file(), "{file}");
+    }
+    let ticks = stats::read(&folder.join("stats.jsonl")).unwrap();
+    assert_eq!(
+        ticks.iter().map(|tick| tick.step).collect::<Vec<_>>(),
+        [2, 4, 6]
+    );
+    for tick in &ticks {
+        assert!(
+            tick.loss_d > 0.0
+                && tick.loss_g > 0.0
+                && tick.sec_per_step > 0.0
+                && tick.memory_bytes > 0
+        );
+        assert!((0.0..=1.0).contains(&tick.d_real) && (0.0..=1.0).contains(&tick.d_fake));
+    }
+    assert!((ticks[2].kimg - 6.0 * 8.0 / 1000.0).abs() < 1e-9);
+    let grid = image::open(folder.join("fakes000006.png")).unwrap();
+    assert!(grid.width() == grid.height() && grid.width() > 64);
+}
+
+/// An adaptive augmentation, stopped between two of its changes, and a schedule
+/// of discriminator steps.
+const STRENGTH: [&str; 16] = [
+    "--set",
+    "loss.augment=cutout",
+    "--set",
+    "loss.augment_target=0.2",
+    "--set",
+    "loss.augment_every=4",
+    "--set",
+    "loss.augment_images=400",
+    "--set",
+    "optimizer.d.lr=2e-3",
+    "--set",
+    "train.d_steps_first=2",
+    "--set",
+    "train.d_steps_every=6",
+    "--set",
+    "train.d_steps_boost=3",
+];
+
+#[test]
+fn the_strength_of_augmentation_is_kept_and_told() {
+    let outdir = tempfile::tempdir().unwrap();
+    let steps = ["--steps", "8", "--tick", "4"];
+    train(outdir.path(), &[&STRENGTH[..], &steps].concat()).success();
+    let saved = last_checkpoint(outdir.path());
+    let value = |name: &str| saved.tensors[name].1[0];
+    // Three steps of the discriminator in steps 0, 1 and 6, one in the others.
+    assert!(saved.metadata["counters"].contains("\"d_updates\":14"));
+    assert_eq!(value("augment.updates"), 2.0);
+    // Changes by 4 batches of 8 of 400 images.
+    let p = value("augment.p");
+    let changes = p / 0.08;
+    assert!(p > 0.0 && (changes - changes.round()).abs() < 1e-4, "{p}");
+    let ticks = stats::read(&run_folders(outdir.path())[0].join("stats.jsonl")).unwrap();
+    assert_eq!(ticks.len(), 2);
+    assert_eq!(ticks[1].augment_p, Some(f64::from(p)));
+    assert!((ticks[1].kimg - 14.0 * 8.0 / 1000.0).abs() < 1e-9);
+}
+
+#[test]
+fn a_resumed_run_ends_with_the_weights_of_an_unbroken_one() {
+    for update in [
+        &["--set", "train.d_steps=2", "--set", "train.d_pretrain=3"][..],
+        &[
+            "--set",
+            "train.update=simultaneous",
+            "--set",
+            "optimizer.d.kind=sgd",
+            "--set",
+            "optimizer.d.momentum=0.5",
+        ],
+        &[
+            "--preset",
+            "mlp",
+            "--set",
+            "model.hidden_g=[16]",
+            "--set",
+            "model.maxout_units=6",
+            "--set",
+            "model.maxout_pieces=3",
+        ],
+        &STRENGTH,
+    ] {
+        let [whole, broken] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        let with = |more: &[&'static str]| [update, more].concat();
+        train(whole.path(), &with(&["--steps", "8"])).success();
+        train(broken.path(), &with(&["--steps", "4"])).success();
+        let resume = [
+            "train",
+            "--outdir",
+            broken.path().to_str().unwrap(),
+            "--resume",
+            "--steps",
+            "8",
+        ];
+        gpugan(&resume).success();
+        let (whole, broken) = (
+            last_checkpoint(whole.path()),
+            last_checkpoint(broken.path()),
+        );
+        assert_eq!(whole.metadata["counters"], broken.metadata["counters"]);
+        assert_eq!(whole.metadata["position"], broken.metadata["position"]);
+        assert_eq!(bits(&whole), bits(&broken), "{update:?}");
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_weights_and_another_seed_others() {
+    let [a, b, c] = [(); 3].map(|()| tempfile::tempdir().unwrap());
+    train(a.path(), &["--steps", "3"]).success();
+    train(b.path(), &["--steps", "3"]).success();
+    train(c.path(), &["--steps", "3", "--seed", "1"]).success();
+    let [a, b, c] = [a, b, c].map(|outdir| last_checkpoint(outdir.path()));
+    assert_eq!(bits(&a), bits(&b));
+    assert_ne!(bits(&a), bits(&c));
+}
+
+/// Killed at random moments, every restart resumes and the end is that of the
+/// unbroken run.
+#[test]
+fn twenty_kills_change_nothing() {
+    const STEPS: &str = "200";
+    const EACH: [&str; 6] = ["--steps", STEPS, "--tick", "1", "--snap", "1"];
+    /// So few steps that 20 lives do not reach the end.
+    const STEPS_A_LIFE: f64 = 7.0;
+    let [whole, killed, first] = [(); 3].map(|()| tempfile::tempdir().unwrap());
+    let timed = |outdir: &Path, steps: &[&str]| {
+        let started = Instant::now();
+        train(outdir, steps).success();
+        started.elapsed()
+    };
+    timed(whole.path(), &EACH);
+    let start = timed(first.path(), &["--steps", "1"]);
+    let first = tempfile::tempdir().unwrap();
+    let step = timed(first.path(), &EACH).saturating_sub(start) / 200;
+    let mut kills = 0;
+    let mut done_between = Vec::new();
+    for attempt in 0.. {
+        assert!(attempt < 200, "the run does not come to its end");
+        let outdir = killed.path().to_str().unwrap();
+        let resume = ["train", "--outdir", outdir, "--resume", "--steps", STEPS];
+        let first = [&["train", "--outdir", outdir][..], &SMALL, &EACH].concat();
+        let has_run = run_folders(killed.path())
+            .iter()
+            .any(|run| run.join("config.toml").is_file());
+        let mut child = Command::new(env!("CARGO_BIN_EXE_gpugan"))
+            .args(if has_run { &resume[..] } else { &first })
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        if kills < 20 {
+            // Times spread over start, steps and saving by a fixed sequence.
+            let share = f64::from(attempt * 7919 % 101) / 101.0;
+            std::thread::sleep(
+                start.mul_f64(0.3 + 0.7 * share) + step.mul_f64(STEPS_A_LIFE * share),
+            );
+            if child.try_wait().unwrap().is_none() {
+                child.kill().unwrap();
+                child.wait().unwrap();
+                kills += 1;
+                done_between.push(newest_step(killed.path()));
+                continue;
+            }
+        }
+        let output = child.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        let finished = newest_step(killed.path()) == Some(STEPS.parse().unwrap());
+        assert!(
+            output.status.success() || (finished && said.contains("already")),
+            "{said}"
+        );
+        if finished {
+            break;
+        }
+    }
+    assert!(
+        kills >= 20 || newest_step(killed.path()).is_some(),
+        "{kills} kills at {done_between:?}"
+    );
+    let folders = run_folders(killed.path());
+    let folder = folders
+        .iter()
+        .find(|run| run.join("losses.png").is_file())
+        .expect("the run that ended");
+    let (_, path) = checkpoint::list(folder)
+        .unwrap()
+        .pop()
+        .expect("a checkpoint");
+    assert_eq!(
+        bits(&Checkpoint::load(&path).unwrap()),
+        bits(&last_checkpoint(whole.path())),
+        "{done_between:?}"
+    );
+    let steps: Vec<u64> = stats::read(&folder.join("stats.jsonl"))
+        .unwrap()
+        .iter()
+        .map(|tick| tick.step)
+        .collect();
+    assert_eq!(steps, (1..=200).collect::<Vec<u64>>(), "every step once");
+    assert_eq!(kills, 20, "steps when killed: {done_between:?}");
+}
+
+/// A run that was killed after its first tick and before its first checkpoint.
+#[test]
+fn a_run_without_a_checkpoint_starts_over_with_its_statistics() {
+    let outdir = tempfile::tempdir().unwrap();
+    let tick = ["--steps", "3", "--tick", "1"];
+    train(outdir.path(), &tick).success();
+    let run = &run_folders(outdir.path())[0];
+    for (_, path) in checkpoint::list(run).unwrap() {
+        std::fs::remove_file(path).unwrap();
+    }
+    let folder = outdir.path().to_str().unwrap();
+    gpugan(&["train", "--quiet", "--outdir", folder, "--resume"]).success();
+    let ticks = stats::read(&run.join("stats.jsonl")).unwrap();
+    let steps: Vec<u64> = ticks.iter().map(|tick| tick.step).collect();
+    assert_eq!(steps, [1, 2, 3]);
+}
+
+fn newest_step(outdir: &Path) -> Option<u64> {
+    run_folders(outdir)
+        .iter()
+        .filter_map(|run| Some(checkpoint::list(run).ok()?.last()?.0))
+        .max()
+}
+
+#[test]
+fn samples_are_made_in_every_form() {
+    let outdir = tempfile::tempdir().unwrap();
+    train(outdir.path(), &["--steps", "2"]).success();
+    let run = run_folders(outdir.path()).remove(0);
+    let out = |name: &str| outdir.path().join(name);
+    let sample = |more: &[&str]| {
+        gpugan(&[&["sample", "--checkpoint", run.to_str().unwrap()], more].concat()).success()
+    };
+    let path = |path: &PathBuf| path.to_str().unwrap().to_owned();
+
+    sample(&["--seeds", "0-63", "--out", &path(&out("grid.png"))]);
+    let grid = image::open(out("grid.png")).unwrap();
+    let same = image::open(run.join("fakes000002.png")).unwrap();
+    assert_eq!(
+        grid.to_rgb8(),
+        same.to_rgb8(),
+        "seeds 0-63 are the grid of the run"
+    );
+
+    sample(&["--seeds", "5,70", "--out", &path(&out("single"))]);
+    let single = image::open(out("single").join("seed0070.png")).unwrap();
+    assert_eq!((single.width(), single.height()), (8, 8));
+
+    sample(&[
+        "--seeds",
+        "1-3",
+        "--out",
+        &path(&out("walk.gif")),
+        "--frames",
+        "4",
+    ]);
+    let gif = std::fs::read(out("walk.gif")).unwrap();
+    assert_eq!(&gif[..4], b"GIF8");
+}
+
+#[test]
+fn what_trains_from_a_file_starts_where_the_file_ends() {
+    let [first, second] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    train(first.path(), &["--steps", "3"]).success();
+    let (_, file) = checkpoint::list(&run_folders(first.path())[0])
+        .unwrap()
+        .pop()
+        .unwrap();
+    train(
+        second.path(),
+        &[
+            "--steps",
+            "1",
+            "--init",
+            file.to_str().unwrap(),
+            "--trace",
+            "1",
+            "--set",
+            "optimizer.g.lr=0",
+        ],
+    )
+    .success();
+    let trace = Checkpoint::load(&run_folders(second.path())[0].join("trace.safetensors")).unwrap();
+    let saved = Checkpoint::load(&file).unwrap();
+    assert_eq!(
+        trace.tensors["before.G.main.0.weight"],
+        saved.tensors["G.main.0.weight"]
+    );
+    assert_eq!(
+        trace.tensors["after.G.main.0.weight"], saved.tensors["G.main.0.weight"],
+        "learning rate 0"
+    );
+    assert_ne!(
+        trace.tensors["after.D.main.0.weight"],
+        saved.tensors["D.main.0.weight"]
+    );
+}
