@@ -4,14 +4,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::config::options::{SampleForm, SampleOptions};
-use crate::config::{Config, Output};
 use crate::error::{Error, Result};
-use crate::gan::{self, latent};
 use crate::gpu::{Gpu, Selector};
-use crate::models::Model;
-use crate::train::checkpoint::{Checkpoint, newest_readable};
-use crate::train::stored::{CHECKPOINT_MEND, Stored};
-use crate::train::{figures, state};
+use crate::media::figures;
+use crate::run::shown::Asked;
+use crate::run::state;
+use crate::run::viewer::{self, CHECKPOINT_MEND, Viewer};
+use crate::store::checkpoint::{Checkpoint, newest_readable};
 
 /// Images of one pass.
 const PASS: usize = 64;
@@ -26,36 +25,40 @@ const FRAME_RATE: f64 = 12.0;
 /// the device and of writing.
 pub fn run(options: &SampleOptions) -> Result<()> {
     let (path, checkpoint) = load(&options.checkpoint)?;
-    let (config, channels) = state::description(&checkpoint, &path)?;
-    let prefix = prefix(&checkpoint, options.raw);
     let gpu = Gpu::open(&Selector::named(options.adapter.as_deref()))?;
-    let model = Model::new(&config, channels);
-    let [c, h, w] = model.image();
-
-    let ends: Vec<Vec<f32>> = options
-        .seeds
-        .iter()
-        .map(|&seed| latent::of_seed(config.model.latent_distribution, model.latent(), seed))
-        .collect();
-    let z = match options.form {
-        SampleForm::Walk { frames } => walk(&ends, frames),
-        SampleForm::Grid { .. } | SampleForm::Folder => ends,
+    let mut sampler = open(&gpu, (&checkpoint, &path), options.raw)?;
+    let [c, h, w] = sampler.image().ok_or_else(|| {
+        Error::usage(
+            format!("{} makes no images", path.display()),
+            "give a checkpoint of a generator of images",
+        )
+    })?;
+    let seeds = Asked::seeds(options.seeds.iter().copied());
+    let images = match options.form {
+        SampleForm::Walk { frames } => {
+            let latents = sampler.latents(&options.seeds)?;
+            let length = latents.len() / options.seeds.len().max(1);
+            let ends: Vec<Vec<f32>> = latents.chunks(length).map(<[f32]>::to_vec).collect();
+            let z = walk(&ends, frames).concat();
+            let outputs = sampler.look_at(&z)?;
+            sampler.to_unit(outputs)
+        }
+        SampleForm::Grid { .. } | SampleForm::Folder => sampler.show(&seeds)?,
     };
-    let mut sampler = Sampler::new(&gpu, &config, &model, prefix, &checkpoint, &path)?;
-    let images = sampler.sample(&z.concat())?;
+    let count = images.len() / (c * h * w);
 
     let one = c * h * w;
     match options.form {
         SampleForm::Grid { columns } => {
             figures::save_png(
-                figures::grid(&images, [z.len(), c, h, w], columns)?,
+                figures::grid(&images, [count, c, h, w], columns)?,
                 &options.out,
             )?;
         }
         SampleForm::Folder => {
             fs::create_dir_all(&options.out).map_err(Error::io("create", &options.out))?;
             for (index, seed) in options.seeds.iter().enumerate() {
-                let image = figures::single(&images, [z.len(), c, h, w], index)?;
+                let image = figures::single(&images, [count, c, h, w], index)?;
                 figures::save_png(image, &options.out.join(format!("seed{seed:04}.png")))?;
             }
         }
@@ -70,7 +73,7 @@ pub fn run(options: &SampleOptions) -> Result<()> {
     gpu.save_pipeline_cache()?;
     crate::console::print(&format!(
         "{} images of {} -> {}\n",
-        z.len(),
+        count,
         path.display(),
         options.out.display()
     ))
@@ -89,15 +92,32 @@ pub(crate) fn load(path: &Path) -> Result<(PathBuf, Checkpoint)> {
     })
 }
 
-/// The generator to sample: the averaged one, unless there is none or the `raw`
-/// one is asked for.
-pub(crate) fn prefix(checkpoint: &Checkpoint, raw: bool) -> &'static str {
-    let mut names = checkpoint.tensors.keys();
-    if !raw && names.any(|name| name.starts_with("G_ema.")) {
-        "G_ema"
-    } else {
-        "G"
-    }
+/// What a checkpoint's system shows first, with averaged weights unless there are
+/// none or the `raw` ones are asked for.
+pub(crate) fn open(
+    gpu: &Gpu,
+    (checkpoint, path): (&Checkpoint, &Path),
+    raw: bool,
+) -> Result<Viewer> {
+    let (config, about) = state::description(checkpoint, path)?;
+    let system = state::system_of(&config, &about)?;
+    let views = system.views();
+    let view = views.first().ok_or_else(|| {
+        Error::usage(
+            format!("{} has nothing to show", path.display()),
+            "give a checkpoint of a generator",
+        )
+    })?;
+    let averaged = viewer::averaged(&*system, checkpoint, raw)?;
+    let view = (view.name, PASS);
+    Viewer::new(
+        gpu,
+        &*system,
+        view,
+        averaged,
+        (checkpoint, path),
+        CHECKPOINT_MEND,
+    )
 }
 
 /// Latents from each of `ends` to the next and back to the first, `frames`
@@ -124,34 +144,4 @@ fn walk(ends: &[Vec<f32>], frames: usize) -> Vec<Vec<f32>> {
         }
     }
     path
-}
-
-/// A generator in evaluation, ready to run.
-pub(crate) struct Sampler {
-    generator: Stored,
-    output: Output,
-}
-
-impl Sampler {
-    /// Loads the weights named `<prefix>.` of a checkpoint.
-    pub(crate) fn new(
-        gpu: &Gpu,
-        config: &Config,
-        model: &Model,
-        prefix: &str,
-        checkpoint: &Checkpoint,
-        path: &Path,
-    ) -> Result<Self> {
-        let program = gan::sampling(model, prefix, PASS)?;
-        Ok(Self {
-            generator: Stored::new(gpu, &program, checkpoint, path, CHECKPOINT_MEND)?,
-            output: config.model.output,
-        })
-    }
-
-    /// Images in [-1, 1], row-major, of latents `[count, latent]`.
-    pub(crate) fn sample(&mut self, z: &[f32]) -> Result<Vec<f32>> {
-        let [images] = self.generator.run(("sample.z", z), ["sample.images"])?;
-        Ok(self.output.to_unit(&images))
-    }
 }

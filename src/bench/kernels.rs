@@ -9,7 +9,7 @@ use crate::check::{Case, Derived, Size, shapes};
 use crate::config::Optimizer;
 use crate::error::{Error, Result};
 use crate::gpu::{Executable, Gpu, Memory};
-use crate::graph::{Graph, NodeId, Op, Places, Plan, Program, Role, Shape};
+use crate::graph::{Graph, Group, NodeId, Op, Places, Plan, Program, Role, Shape};
 use crate::optim;
 use crate::recording::Recording;
 
@@ -128,8 +128,8 @@ fn time(gpu: &Gpu, derived: &Derived, program: &Program) -> Result<(Recording, T
             .map(|info| (info.name.clone(), info.shape.clone()))
             .collect()
     };
-    places.add_group("inputs", &named(Role::Input))?;
-    places.add_group("outputs", &named(Role::Output))?;
+    places.add_group(Group::Role(Role::Input), &named(Role::Input))?;
+    places.add_group(Group::Role(Role::Output), &named(Role::Output))?;
     let plan = Plan::new(program, &places, &gpu.facts.kernel_facts())?;
     let arenas: Vec<usize> = places.arenas().iter().map(|arena| arena.len).collect();
     let memory = Memory::new(gpu, &arenas, &plan.recording.temporaries)?;
@@ -159,11 +159,17 @@ fn time_recording(gpu: &Gpu, memory: &Memory, recording: &Recording) -> Result<T
 /// Adam over all parameters of one network.
 fn adam(gpu: &Gpu, ceilings: &Ceilings) -> Result<Row> {
     let mut places = Places::default();
-    let groups = ["G", "G.gradient", "G.moment1", "G.moment2"];
-    for group in groups {
-        places.add_group(group, &[(format!("{group}.w"), [PARAMETERS].into())])?;
+    let name = || "network".to_owned();
+    let groups = [
+        Group::Weights(name()),
+        Group::Gradient(name()),
+        Group::Moment(name(), 1),
+        Group::Moment(name(), 2),
+    ];
+    for (index, group) in groups.into_iter().enumerate() {
+        places.add_group(group, &[(format!("w{index}"), [PARAMETERS].into())])?;
     }
-    let recording = optim::recording(&Optimizer::default(), None, &places, "G")?;
+    let recording = optim::recording(&Optimizer::default(), None, &places, &name())?;
     let arenas: Vec<usize> = places.arenas().iter().map(|arena| arena.len).collect();
     let memory = Memory::new(gpu, &arenas, &[])?;
     let times = time_recording(gpu, &memory, &recording)?;

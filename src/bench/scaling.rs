@@ -19,9 +19,9 @@ use super::step::measure_step;
 use crate::config::{Config, Size};
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
+use crate::media::figures::{save_png, shrink};
 use crate::plot::{self, COLOURS, Drawn, FRAME, GRID, SCALE, font, px};
-use crate::train::figures::{save_png, shrink};
-use crate::train::memory::mebibytes;
+use crate::run::memory::mebibytes;
 
 /// Batches that are measured.
 const BATCHES: [usize; 5] = [16, 32, 64, 128, 256];

@@ -1,4 +1,4 @@
-//! Whole training steps: one update of the discriminator, one of the generator.
+//! Whole training steps: all passes and updates that training takes for one.
 
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -8,12 +8,13 @@ use super::kernels::family;
 use super::measure::Times;
 use super::report::Row;
 use crate::config::Config;
+use crate::data::Same;
 use crate::error::Result;
 use crate::gpu::Gpu;
-use crate::models::Model;
-use crate::train::blueprint::Blueprint;
-use crate::train::memory::mebibytes;
-use crate::train::session::Session;
+use crate::run::blueprint::Blueprint;
+use crate::run::memory::mebibytes;
+use crate::run::session::Session;
+use crate::systems::{self, Given, Source, System};
 
 /// Steps and seconds before the clock starts: drivers compile at the first, and
 /// processors take a while to reach their clock rate.
@@ -32,7 +33,7 @@ pub struct StepFigures {
     /// Of whole steps, from the upload of a batch to the end of all work.
     pub times: Times,
     /// Of each recording of a step by name: gradients of `d` and `g`, updates.
-    pub recordings: Vec<(&'static str, Times)>,
+    pub recordings: Vec<(String, Times)>,
     /// To record and submit a step in which no kernel works.
     pub host: Duration,
     /// Kernel launches of a step.
@@ -103,19 +104,17 @@ impl StepFigures {
 pub fn measure_step(gpu: &Gpu, config: &Config) -> Result<StepFigures> {
     let start = Instant::now();
     let channels = config.data.channels.unwrap_or(1) * config.data.stack;
-    let model = Model::new(config, channels);
-    let blueprint = Blueprint::new(config, &model, &gpu.facts.kernel_facts())?;
+    let size = config.data.size;
+    let image = [channels, size.height, size.width];
+    let system = systems::open(config, &Given::images(image))?;
+    let blueprint = Blueprint::new(config, &*system, &gpu.facts.kernel_facts())?;
     let bytes = blueprint.memory.total();
-    let mut session = Session::new(gpu, config, &model, blueprint)?;
-    let [c, h, w] = model.image();
-    // Times do not depend on what the images show.
-    let images: Vec<f32> = (0..config.batch * c * h * w)
-        .map(|i| (i as f32 * 0.37).sin())
-        .collect();
-    let step = |session: &mut Session| -> Result<f64> {
+    let mut session = Session::new(gpu, config, system, blueprint)?;
+    // Times do not depend on what the data show.
+    let mut feed = constant(session.system(), config.batch);
+    let mut step = |session: &mut Session| -> Result<f64> {
         let start = Instant::now();
-        session.discriminator_step(&images)?;
-        session.generator_step(Some(&images))?;
+        session.step(&mut feed)?;
         gpu.wait()?;
         Ok(start.elapsed().as_secs_f64())
     };
@@ -140,10 +139,7 @@ pub fn measure_step(gpu: &Gpu, config: &Config) -> Result<StepFigures> {
     hosts.sort();
     let families = families(&mut session)?;
     Ok(StepFigures {
-        name: format!(
-            "{} width {} batch {}",
-            config.preset, config.model.width, config.batch
-        ),
+        name: format!("{}{} batch {}", config.preset, width(config), config.batch),
         times: Times::new(seconds).expect("steps were timed"),
         recordings,
         host: hosts[hosts.len() / 2],
@@ -154,9 +150,32 @@ pub fn measure_step(gpu: &Gpu, config: &Config) -> Result<StepFigures> {
     })
 }
 
+/// The width of networks that have one, for names of rows.
+fn width(config: &Config) -> String {
+    let width = config.value("model.width");
+    width.map_or_else(String::new, |width| format!(" width {width}"))
+}
+
+/// A batch for every column that a system takes: images that show nothing, and
+/// zeros.
+fn constant(system: &dyn System, batch: usize) -> Same {
+    let columns = system.fields().into_iter().filter_map(|field| {
+        let count = field.shape(batch).numel();
+        match field.source {
+            Source::Pixels { column, .. } => {
+                let pixels = (0..count).map(|i| (i as f32 * 0.37).sin());
+                Some((column, pixels.collect()))
+            }
+            Source::Column { column, .. } => Some((column, vec![0.0; count])),
+            Source::Latent(_) | Source::Scalar | Source::Zero => None,
+        }
+    });
+    Same(columns.collect())
+}
+
 /// Times of each recording of a step by name, a round of all after another.
-fn recordings(session: &mut Session) -> Result<Vec<(&'static str, Times)>> {
-    let mut seconds: Vec<(&'static str, Vec<f64>)> = Vec::new();
+fn recordings(session: &mut Session) -> Result<Vec<(String, Times)>> {
+    let mut seconds: Vec<(String, Vec<f64>)> = Vec::new();
     let begin = Instant::now();
     let mut rounds = 0;
     while rounds < LEAST || (rounds < MOST && begin.elapsed() < BUDGET) {

@@ -4,11 +4,11 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::gpu::{Executable, Gpu, Memory};
 use crate::graph::Shape;
-use crate::models::Model;
 use crate::ops::{Contraction, Tuned, Variant};
+use crate::random;
 use crate::recording::{Access, Binding, Command, Dispatch, Recording, Slice, StepValues, Storage};
-use crate::reference::random;
-use crate::train::blueprint::Blueprint;
+use crate::run::blueprint::Blueprint;
+use crate::systems::{self, Given};
 
 /// Runs of a candidate, each of some launches, of which the fastest counts; one
 /// that is this much slower than the best at its first run gets no other.
@@ -44,13 +44,15 @@ pub fn tune(
     show: &mut impl FnMut(&Contest) -> Result<()>,
 ) -> Result<Tuned> {
     let channels = config.data.channels.unwrap_or(1) * config.data.stack;
-    let model = Model::new(config, channels);
+    let size = config.data.size;
+    let image = [channels, size.height, size.width];
+    let system = systems::open(config, &Given::images(image))?;
     // What is known already must not decide which contractions there are.
     let facts = crate::ops::Facts {
         tuned: None,
         ..gpu.facts.kernel_facts()
     };
-    let blueprint = Blueprint::new(config, &model, &facts)?;
+    let blueprint = Blueprint::new(config, &*system, &facts)?;
     let mut winners = Vec::new();
     for contraction in blueprint.contractions {
         let contest = contest(gpu, contraction, &facts)?;

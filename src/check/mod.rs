@@ -12,7 +12,8 @@ use std::fmt;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId, Op, Program, Role, Shape, StateId};
 use crate::ops::Rung;
-use crate::reference::{self, Tensor, random};
+use crate::random;
+use crate::reference::{self, Tensor};
 
 pub use cases::{Size, cases, shapes};
 pub use report::run;

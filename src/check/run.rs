@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{Case, STEP};
 use crate::error::Result;
 use crate::gpu::{Executable, Gpu, Memory};
-use crate::graph::{Places, Plan, Shape};
+use crate::graph::{Group, Places, Plan, Role, Shape};
 use crate::ops::{Facts, Rung};
 use crate::recording::{Slice, StepValues};
 use crate::reference::Tensor;
@@ -66,8 +66,8 @@ pub fn run_case(gpu: &Gpu, case: &Case, rung: Rung) -> Result<Vec<Comparison>> {
             (name, tensor.shape.clone())
         })
         .collect();
-    places.add_group("inputs", &inputs)?;
-    places.add_group("outputs", &outputs)?;
+    places.add_group(Group::Role(Role::Input), &inputs)?;
+    places.add_group(Group::Role(Role::Output), &outputs)?;
     let facts = Facts {
         rung,
         ..gpu.facts.kernel_facts()
@@ -82,7 +82,7 @@ pub fn run_case(gpu: &Gpu, case: &Case, rung: Rung) -> Result<Vec<Comparison>> {
             memory.write(slice, &values)?;
         }
     }
-    for arena in places.group("outputs") {
+    for arena in places.group(&Group::Role(Role::Output)) {
         memory.write(arena, &vec![f32::NAN; arena.len])?;
     }
     let (seed, counter) = STEP;
@@ -93,7 +93,7 @@ pub fn run_case(gpu: &Gpu, case: &Case, rung: Rung) -> Result<Vec<Comparison>> {
     };
     Executable::new(gpu, &memory, &plan.recording)?.run(gpu, &step)?;
     let arenas = places
-        .group("outputs")
+        .group(&Group::Role(Role::Output))
         .into_iter()
         .map(|arena| Ok((arena, memory.read(arena)?)))
         .collect::<Result<Vec<(Slice, Vec<f32>)>>>()?;

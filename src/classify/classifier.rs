@@ -2,13 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use super::network::{Network, PREFIX};
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
-use crate::graph::{Program, Role};
-use crate::nn::{Mode, Net};
-use crate::train::checkpoint::Checkpoint;
-use crate::train::stored::Stored;
+use crate::nets;
+use crate::run::viewer::Viewer;
+use crate::store::checkpoint::Checkpoint;
+use crate::systems::classifier;
 
 /// Images of one pass.
 const PASS: usize = 128;
@@ -31,7 +30,7 @@ pub struct About {
     /// How many test images there were, and what they were.
     pub tested_on: String,
     /// Its sizes.
-    pub network: Network,
+    pub network: nets::Classifier,
 }
 
 impl About {
@@ -99,7 +98,7 @@ pub struct Seen {
 /// A classifier with its weights on a device.
 pub struct Classifier {
     about: About,
-    network: Stored,
+    network: Viewer,
 }
 
 impl Classifier {
@@ -118,23 +117,11 @@ impl Classifier {
     /// As of [`Classifier::load`].
     pub fn new(gpu: &Gpu, file: &Checkpoint, path: &Path) -> Result<Self> {
         let about = About::of(file, path)?;
-        let mut program = Program::default();
-        let [c, h, w] = about.network.image;
-        let mut net = Net::new(PREFIX, Mode::Eval);
-        let graph = &mut program.graph;
-        let images = graph.declare("images", [PASS, c, h, w], Role::Input)?;
-        let images = graph.state(images);
-        let outputs = about.network.build(graph, &mut net, images)?;
-        for (name, node) in [("features", outputs.features), ("logits", outputs.logits)] {
-            let shape = program.graph.shape(node).clone();
-            let state = program.graph.declare(name, shape, Role::Output)?;
-            program.assign(state, node)?;
-        }
+        let system = classifier::Classifier::of(about.network.clone());
         let mend = "give a file that `gpugan classify` wrote";
-        Ok(Self {
-            network: Stored::new(gpu, &program, file, path, mend)?,
-            about,
-        })
+        let view = ("features", PASS);
+        let network = Viewer::new(gpu, &system, view, false, (file, path), mend)?;
+        Ok(Self { network, about })
     }
 
     /// What is known about it.
@@ -147,8 +134,8 @@ impl Classifier {
     /// # Errors
     /// Where the device failed.
     pub fn look(&mut self, images: &[f32]) -> Result<Seen> {
-        let outputs = ["features", "logits"];
-        let [features, logits] = self.network.run(("images", images), outputs)?;
+        let mut outputs = self.network.look_at(images)?.into_iter();
+        let [features, logits] = [(); 2].map(|()| outputs.next().unwrap_or_default());
         Ok(Seen { features, logits })
     }
 

@@ -3,7 +3,6 @@
 //! ([`crate::metrics`]).
 
 mod classifier;
-mod network;
 mod svm;
 mod training;
 
@@ -12,7 +11,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 pub use classifier::{About, Classifier, Seen, kept_at};
-pub use network::{Network, Outputs, PREFIX};
 pub use svm::LinearSvm;
 pub use training::{Next, Recipe, Update, train};
 
@@ -20,9 +18,10 @@ use crate::config::options::ClassifyOptions;
 use crate::data::{Dataset, to_floats};
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, Selector};
-use crate::train::progress::Progress;
-use crate::train::run_folder::Log;
-use crate::train::stop;
+use crate::nets;
+use crate::run::progress::Progress;
+use crate::run::stop;
+use crate::store::run_folder::Log;
 
 /// Of data without test images, every tenth of a class is kept for the test.
 const HELD_OUT: usize = 10;
@@ -50,7 +49,7 @@ pub fn run(options: &ClassifyOptions) -> Result<()> {
         )?)?,
     };
     let gpu = Gpu::open(&Selector::named(options.adapter.as_deref()))?;
-    let network = Network::new(train_set.shape(), classes);
+    let network = nets::Classifier::new(train_set.shape(), classes);
     let recipe = Recipe {
         lr: options.lr,
         seed: options.seed,
@@ -70,7 +69,7 @@ pub fn run(options: &ClassifyOptions) -> Result<()> {
     let mut log = Vec::new();
     let mut means = Means::default();
     let every = (recipe.steps / LINES).max(1);
-    let trained = train(&gpu, &network, &train_set, &recipe, |update| {
+    let trained = train(&gpu, &train_set, &recipe, |update| {
         means.add(update);
         let [loss, accuracy] = means.now();
         progress.advance(format!(
@@ -194,6 +193,6 @@ fn write_log(out: &Path, lines: &[String]) -> Result<()> {
     let path: PathBuf = out.with_extension("log");
     // One training, one log.
     std::fs::write(&path, "").map_err(Error::io("write", &path))?;
-    let mut log = Log::open(&path, false)?;
+    let mut log = Log::open(&path)?;
     lines.iter().try_for_each(|line| log.line(line))
 }

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use super::AdapterArg;
 use crate::config::options::{BenchOptions, BenchWhat};
-use crate::config::{Config, Override, assignment, presets};
+use crate::config::{Config, Override, assignment};
 use crate::error::{Error, Result};
+use crate::systems::presets;
 
 /// Arguments of `gpugan bench`.
 #[derive(Debug, clap::Parser)]

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use super::AdapterArg;
 use crate::config::options::CompareOptions;
-use crate::config::{Architecture, Config, Override, assignment, presets};
+use crate::config::{Config, Override, assignment};
 use crate::error::{Error, Result};
 use crate::metrics::Kind;
+use crate::systems::{self, Given, Medium, presets};
 
 /// Image size that the presets of a comparison have where none are named.
 const SIZE: usize = 28;
@@ -125,6 +126,13 @@ impl CompareArgs {
     }
 }
 
+/// Whether samples of a preset can be scored: images, not points or classes.
 fn makes_images(config: &Config) -> bool {
-    config.model.architecture != Architecture::Dense
+    let size = config.data.size;
+    let image = Given::images([1, size.height, size.width]);
+    systems::open(config, &image).is_ok_and(|system| {
+        let views = system.views();
+        let shown = views.first().map(|view| view.medium);
+        matches!(shown, Some(Medium::Images { .. })) && !system.of_points()
+    })
 }

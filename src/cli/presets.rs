@@ -1,7 +1,7 @@
 //! `gpugan presets`: what a run can start from.
 
-use crate::config::presets::{DEFAULT, PRESETS, load};
 use crate::error::Result;
+use crate::systems::presets::{DEFAULT, PRESETS, load};
 
 /// Arguments of `gpugan presets`.
 #[derive(Debug, clap::Parser)]

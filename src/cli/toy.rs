@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use super::AdapterArg;
 use crate::config::options::ToyOptions;
-use crate::config::{Architecture, Override, assignment, presets};
+use crate::config::{Override, assignment};
 use crate::error::{Error, Result};
+use crate::systems::{self, Given, presets};
 
 /// Arguments of `gpugan toy`.
 #[derive(Debug, clap::Parser)]
@@ -39,6 +40,9 @@ pub struct ToyArgs {
     quiet: bool,
 }
 
+/// A point of a plane as an image.
+const POINT: [usize; 3] = [2, 1, 1];
+
 impl ToyArgs {
     /// What was asked, checked.
     ///
@@ -56,9 +60,9 @@ impl ToyArgs {
             .map(|text| assignment(&text))
             .collect::<Result<Vec<Override>>>()?;
         let config = base.with(overrides)?;
-        if config.model.architecture == Architecture::Dcgan {
+        if !systems::open(&config, &Given::images(POINT))?.takes(POINT) {
             return Err(Error::usage(
-                "a dcgan takes images, not points",
+                format!("{} takes images, not points", config.preset),
                 "use --preset toy, or --set model.architecture=dense",
             ));
         }

@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use super::AdapterArg;
 use crate::config::options::{RunFolder, TrainOptions};
-use crate::config::{Config, Override, assignment, presets};
+use crate::config::{Config, Override, assignment};
 use crate::error::{Error, Result};
 use crate::metrics::Kind;
+use crate::systems::presets;
 
 /// Arguments of `gpugan train`. Flags that stand for a key are read as TOML,
 /// so that a wrong value is reported as the key's.
@@ -180,7 +181,7 @@ impl TrainArgs {
     }
 
     /// The configuration with the length that `--kimg` asks for.
-    fn lengthened(&self, config: Config) -> Result<Config> {
+    fn lengthened(&self, mut config: Config) -> Result<Config> {
         let Some(kimg) = self.kimg else {
             return Ok(config);
         };
@@ -192,8 +193,8 @@ impl TrainArgs {
             ));
         }
         // Exact: whole and below 2^53, and so never more steps than `steps` may be.
-        let steps = (images as u64).div_ceil(config.batch as u64);
-        Ok(Config { steps, ..config })
+        config.steps = (images as u64).div_ceil(config.batch as u64);
+        Ok(config)
     }
 }
 

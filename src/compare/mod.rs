@@ -8,8 +8,9 @@ use crate::config::Override;
 use crate::config::options::CompareOptions;
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, Selector};
-use crate::train::progress::Progress;
-use crate::train::{run_folder, stop};
+use crate::run::progress::Progress;
+use crate::run::stop;
+use crate::store::run_folder;
 
 pub use outcome::{Entry, Outcome};
 pub use table::table;

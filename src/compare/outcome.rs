@@ -6,18 +6,20 @@ use serde::Serialize;
 
 use crate::bench;
 use crate::config::options::{self, CompareOptions, EvalOptions, TrainOptions};
-use crate::config::{Config, Override, presets};
+use crate::config::{Config, Override};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::eval::{self, Observer};
-use crate::gan::health::{VERDICTS, Verdict};
-use crate::gan::latent;
 use crate::gpu::Gpu;
+use crate::media::figures;
 use crate::metrics::Score;
-use crate::models::Model;
-use crate::sample::{self, Sampler};
-use crate::train::run_folder::RunFolder;
-use crate::train::{self, checkpoint, figures, state, stats, stop};
+use crate::run::health::{VERDICTS, Verdict};
+use crate::run::shown::Asked;
+use crate::run::{self, stats, stop};
+use crate::sample;
+use crate::store::checkpoint;
+use crate::store::run_folder::RunFolder;
+use crate::systems::presets;
 
 /// Samples of each preset in the picture.
 const SHOWN: usize = 16;
@@ -101,7 +103,7 @@ pub(super) fn of(options: &CompareOptions, config: Config) -> Result<Outcome> {
     let seed = config.seed;
     let mut trained = Ok(());
     if !done {
-        trained = train::run(TrainOptions {
+        trained = run::run(TrainOptions {
             config,
             folder: match &found {
                 Some(folder) => options::RunFolder::Resume(folder.clone()),
@@ -223,11 +225,7 @@ fn samples(gpu: &Gpu, folder: &Path) -> Result<Option<(Vec<f32>, [usize; 3])>> {
     let Some((path, file)) = checkpoint::newest_readable(folder, |_| {}) else {
         return Ok(None);
     };
-    let (config, channels) = state::description(&file, &path)?;
-    let model = Model::new(&config, channels);
-    let prefix = sample::prefix(&file, false);
-    let mut sampler = Sampler::new(gpu, &config, &model, prefix, &file, &path)?;
-    let kind = config.model.latent_distribution;
-    let z = latent::of_seeds(kind, model.latent(), 0..SHOWN as u64);
-    Ok(Some((sampler.sample(&z)?, model.image())))
+    let mut sampler = sample::open(gpu, (&file, &path), false)?;
+    let images = sampler.show(&Asked::seeds(0..SHOWN as u64))?;
+    Ok(sampler.image().map(|shape| (images, shape)))
 }

@@ -1,8 +1,8 @@
 //! A comparison as a table in Markdown: a column for each preset.
 
 use super::outcome::{Entry, Outcome};
-use crate::gan::health::VERDICTS;
 use crate::metrics::Score;
+use crate::run::health::VERDICTS;
 
 /// A column for each preset, a row for each figure: mean and standard deviation
 /// over the seeds of what could be measured.

@@ -2,7 +2,7 @@
 
 use toml::{Table, Value};
 
-use super::{Key, Rule, keys, show};
+use super::{Refusal, Rule, Section, keys, show};
 use crate::error::{Error, Result};
 
 /// One key that gets a value, not yet checked.
@@ -10,6 +10,8 @@ use crate::error::{Error, Result};
 pub struct Override {
     key: String,
     value: Value,
+    /// As it was written, for keys whose value is text.
+    text: Option<String>,
 }
 
 impl Override {
@@ -18,6 +20,7 @@ impl Override {
         Self {
             key: key.into(),
             value: value.into(),
+            text: None,
         }
     }
 
@@ -26,18 +29,42 @@ impl Override {
         &self.key
     }
 
-    /// The key and the value as it is stored.
+    /// The value, where it is text.
+    pub fn text(&self) -> Option<&str> {
+        self.value.as_str()
+    }
+
+    pub(super) fn value(&self) -> &Value {
+        &self.value
+    }
+
+    /// The key and the value as it is stored; `elsewhere` says of keys that are
+    /// not in these sections where they are.
     ///
     /// # Errors
     /// [`Error::Usage`] for an unknown key, naming the nearest, or a value that
     /// its rule forbids, naming what is allowed.
-    pub(super) fn checked(self) -> Result<(String, Value)> {
-        let rule = find(&self.key)?.rule;
-        match rule.admit(&self.value) {
+    pub(super) fn checked(
+        self,
+        sections: &[Section],
+        elsewhere: impl Fn(&str) -> Option<Refusal>,
+    ) -> Result<(String, Value)> {
+        let Some((_, key)) = keys(sections).find(|(key, _)| *key == self.key) else {
+            return Err(match elsewhere(&self.key) {
+                Some(Refusal { what, mend }) => Error::usage(what, mend),
+                None => unknown(&self.key, sections),
+            });
+        };
+        let value = match self.text {
+            // A folder may be named 2024 or true.
+            Some(text) if matches!(key.rule, Rule::Text) => Value::String(text),
+            _ => self.value,
+        };
+        match key.rule.admit(&value) {
             Some(value) => Ok((self.key, value)),
             None => Err(Error::usage(
-                format!("{} = {} is not allowed", self.key, show(&self.value)),
-                format!("use {rule}"),
+                format!("{} = {} is not allowed", self.key, show(&value)),
+                format!("use {}", key.rule),
             )),
         }
     }
@@ -47,8 +74,8 @@ impl Override {
 /// as a bare word, is text.
 ///
 /// # Errors
-/// [`Error::Usage`] where there is no `=`, for an unknown key, or for `preset`,
-/// which only `--preset` chooses.
+/// [`Error::Usage`] where there is no `=`, and for `preset` and `system`, which
+/// only `--preset` chooses.
 pub fn assignment(text: &str) -> Result<Override> {
     let Some((key, value)) = text.split_once('=') else {
         return Err(Error::usage(
@@ -57,20 +84,22 @@ pub fn assignment(text: &str) -> Result<Override> {
         ));
     };
     let (key, value) = (key.trim(), value.trim());
-    if key == "preset" {
+    if key == "preset" || key == "system" {
         return Err(Error::usage(
-            "--set preset does not choose a preset",
+            format!("--set {key} does not choose a {key}"),
             format!("use --preset {value}"),
         ));
     }
-    let text = || Value::String(value.to_string());
-    let value = match toml_value(value) {
-        // A folder may be named 2024 or true.
-        Some(found) if matches!(find(key)?.rule, Rule::Text) && !found.is_str() => text(),
-        Some(found) => found,
-        None => text(),
+    let text = match toml_value(value) {
+        // What is text in TOML too needs no second form.
+        Some(Value::String(_)) => None,
+        _ => Some(value.to_owned()),
     };
-    Ok(Override::new(key, value))
+    Ok(Override {
+        key: key.to_owned(),
+        value: toml_value(value).unwrap_or_else(|| Value::String(value.to_owned())),
+        text,
+    })
 }
 
 /// The overrides in a TOML file, in the file's order of sections.
@@ -103,18 +132,11 @@ fn flatten(section: &str, table: Table, found: &mut Vec<Override>) {
         };
         match value {
             Value::Table(inner) if !inner.is_empty() => flatten(&key, inner, found),
-            Value::Table(_) if is_section(&key) => {}
-            value => found.push(Override { key, value }),
+            // A section without keys changes nothing.
+            Value::Table(_) => {}
+            value => found.push(Override::new(key, value)),
         }
     }
-}
-
-/// Whether some key lies under `path`.
-fn is_section(path: &str) -> bool {
-    keys().any(|(key, _)| {
-        key.strip_prefix(path)
-            .is_some_and(|rest| rest.starts_with('.'))
-    })
 }
 
 /// One TOML value, or `None` where `text` is not exactly one.
@@ -123,12 +145,8 @@ fn toml_value(text: &str) -> Option<Value> {
     (table.len() == 1).then(|| table.remove("value")).flatten()
 }
 
-/// The known key at a dotted path.
-fn find(path: &str) -> Result<&'static Key> {
-    if let Some((_, key)) = keys().find(|(key, _)| key == path) {
-        return Ok(key);
-    }
-    let known: Vec<String> = keys().map(|(key, _)| key).collect();
+fn unknown(path: &str, sections: &[Section]) -> Error {
+    let known: Vec<String> = keys(sections).map(|(key, _)| key).collect();
     // The last name alone counts a little less than the whole path, so that
     // both `lr` and a misspelt section find their key.
     let last = |key: &str| key.rsplit('.').next().unwrap_or_default().to_string();
@@ -136,17 +154,17 @@ fn find(path: &str) -> Result<&'static Key> {
         let whole = strsim::normalized_damerau_levenshtein(path, key);
         whole.max(0.9 * strsim::normalized_damerau_levenshtein(&last(path), &last(key)))
     };
-    Err(Error::usage(
+    Error::usage(
         format!("unknown key {path}"),
         format!(
-            "the nearest is {}; `gpugan presets dcgan28` lists all",
+            "the nearest is {}; `gpugan presets NAME` lists those of a preset",
             nearest(known.iter().map(String::as_str), score)
         ),
-    ))
+    )
 }
 
 /// The name with the highest score, the first of equals.
-pub(super) fn nearest<'a>(
+pub(crate) fn nearest<'a>(
     names: impl Iterator<Item = &'a str>,
     score: impl Fn(&str) -> f64,
 ) -> &'a str {

@@ -3,7 +3,9 @@
 
 use std::ops::Bound::{self, Excluded, Included, Unbounded};
 
-use toml::Value;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use toml::{Table, Value};
 
 /// One key of the configuration.
 #[derive(Clone, Copy, Debug)]
@@ -36,8 +38,6 @@ pub enum Rule {
 }
 
 impl Rule {
-    /// From 0 to 1, both included.
-    pub const UNIT: Self = Self::Number(Included(0.0), Included(1.0));
     /// From 0, included, to 1, excluded.
     pub const BELOW_ONE: Self = Self::Number(Included(0.0), Excluded(1.0));
     /// Above 0.
@@ -119,9 +119,41 @@ impl std::fmt::Display for Rule {
     }
 }
 
-/// Defines a section: a struct whose every field has a documentation, a
-/// default and a rule, and the table `KEYS` of the same. Fields after
-/// `sections` are sections themselves.
+/// A section of the configuration: its path and its keys with their defaults.
+/// Several sections may share a path; their keys stand together in the file.
+#[derive(Clone, Copy)]
+pub struct Section {
+    /// Dotted, as `optimizer.g`; empty for the keys above all sections.
+    pub path: &'static str,
+    /// In the order of the file.
+    pub keys: &'static [Key],
+    /// Every key with its default; keys that may be unset are missing.
+    pub defaults: fn() -> Table,
+}
+
+/// A struct whose fields are the keys of a section.
+pub trait Keys: Default + Serialize + DeserializeOwned {
+    /// In the order of the file.
+    const KEYS: &'static [Key];
+
+    /// These keys at a path.
+    fn at(path: &'static str) -> Section {
+        Section {
+            path,
+            keys: Self::KEYS,
+            defaults: defaults::<Self>,
+        }
+    }
+}
+
+fn defaults<T: Keys>() -> Table {
+    // Only maps with keys that are not text, or numbers beyond i64, cannot become
+    // a table; the rules keep every number inside.
+    Table::try_from(T::default()).expect("every default has a form in TOML")
+}
+
+/// Defines the keys of a section: a struct whose every field has a documentation,
+/// a default and a rule.
 macro_rules! section {
     (
         $(#[doc = $about:literal])+
@@ -131,7 +163,6 @@ macro_rules! section {
                 $(#[serde($($serde:tt)*)])?
                 $field:ident: $type:ty = $default:expr, $rule:expr;
             )+
-            $(sections { $( $(#[doc = $sub_doc:literal])+ $sub:ident: $sub_type:ty, )+ })?
         }
     ) => {
         $(#[doc = $about])+
@@ -143,22 +174,17 @@ macro_rules! section {
                 $(#[serde($($serde)*)])?
                 pub $field: $type,
             )+
-            $($( $(#[doc = $sub_doc])+ pub $sub: $sub_type, )+)?
         }
 
         impl Default for $name {
             fn default() -> Self {
-                Self {
-                    $($field: $default,)+
-                    $($($sub: Default::default(),)+)?
-                }
+                Self { $($field: $default,)+ }
             }
         }
 
-        impl $name {
-            /// The keys of this section, in the order of the file.
-            pub const KEYS: &'static [$crate::config::rule::Key] = &[
-                $($crate::config::rule::Key {
+        impl $crate::config::Keys for $name {
+            const KEYS: &'static [$crate::config::Key] = &[
+                $($crate::config::Key {
                     name: stringify!($field),
                     doc: concat!($($doc),+),
                     rule: $rule,
@@ -168,4 +194,25 @@ macro_rules! section {
     };
 }
 
-pub(super) use section;
+/// A set of words: an enum that TOML spells in kebab case.
+macro_rules! words {
+    ($(#[doc = $about:literal])+ $name:ident { $( $(#[doc = $doc:literal])+ $word:ident, )+ }) => {
+        $(#[doc = $about])+
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+        #[serde(rename_all = "kebab-case")]
+        pub enum $name { $( $(#[doc = $doc])+ $word, )+ }
+
+        impl $name {
+            /// As TOML spells it.
+            pub fn word(self) -> String {
+                // Only a value that is no word would not be text.
+                toml::Value::try_from(self)
+                    .ok()
+                    .and_then(|value| value.as_str().map(str::to_owned))
+                    .unwrap_or_default()
+            }
+        }
+    };
+}
+
+pub(crate) use {section, words};

@@ -10,7 +10,7 @@ use rand::rngs::Xoshiro256PlusPlus;
 use rand::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
 
-use super::{Dataset, normalized};
+use super::{Columns, Dataset, Feed, IMAGE, LABEL, normalized};
 use crate::error::{Error, Result};
 
 /// Batches kept ready.
@@ -143,6 +143,14 @@ impl Loader {
     /// Where the next batch begins; what a checkpoint keeps.
     pub fn position(&self) -> Position {
         self.position
+    }
+}
+
+impl Feed for Loader {
+    fn next_columns(&mut self, _: usize) -> Result<Columns> {
+        let batch = self.next_batch()?;
+        let labels = batch.labels.into_iter().map(|label| label as f32);
+        Ok(vec![(IMAGE, batch.images), (LABEL, labels.collect())])
     }
 }
 

@@ -21,6 +21,8 @@ mod stack;
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::error::Result;
+
 pub use dataset::Dataset;
 pub use loader::{Batch, Loader, Position};
 pub use split::{to_floats, to_pixels};
@@ -53,4 +55,32 @@ impl fmt::Display for Report {
 /// The value in [-1, 1] that stands for an 8-bit one: `v / 127.5 - 1`.
 pub fn normalized(value: u8) -> f32 {
     f32::from(value) / 127.5 - 1.0
+}
+
+/// The column of images, `[batch, C, H, W]` in [-1, 1].
+pub const IMAGE: &str = "image";
+
+/// The column of class numbers, `[batch, 1]`.
+pub const LABEL: &str = "label";
+
+/// The columns of a batch with their values, row-major.
+pub type Columns = Vec<(&'static str, Vec<f32>)>;
+
+/// Where batches come from, stream by stream.
+pub trait Feed {
+    /// The next batch of a stream, counted from 0.
+    ///
+    /// # Errors
+    /// Where the data cannot be read.
+    fn next_columns(&mut self, stream: usize) -> Result<Columns>;
+}
+
+/// Always the same batch.
+#[derive(Clone, Debug)]
+pub struct Same(pub Columns);
+
+impl Feed for Same {
+    fn next_columns(&mut self, _: usize) -> Result<Columns> {
+        Ok(self.0.clone())
+    }
 }

@@ -12,17 +12,16 @@ pub use observer::{Observer, unseen};
 pub use report::Report;
 pub use representation::Representation;
 
-use crate::config::Config;
 use crate::config::options::EvalOptions;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
-use crate::gan::latent;
 use crate::gpu::{Gpu, Selector};
 use crate::metrics;
-use crate::models::Model;
-use crate::sample::{self, Sampler};
-use crate::train::progress::Progress;
-use crate::train::state;
+use crate::run::progress::Progress;
+use crate::run::shown::Asked;
+use crate::run::state;
+use crate::run::viewer::{self, Viewer};
+use crate::sample;
 
 /// Scores a checkpoint as asked and prints the report.
 ///
@@ -46,10 +45,11 @@ pub fn evaluate(options: &EvalOptions) -> Result<Report> {
     let start = Instant::now();
     let mut progress = Progress::new(options.quiet);
     let (path, checkpoint) = sample::load(&options.checkpoint)?;
-    let (config, channels) = state::description(&checkpoint, &path)?;
+    let (config, about) = state::description(&checkpoint, &path)?;
     let source = options.data.as_ref().unwrap_or(&config.data.source);
-    let model = Model::new(&config, channels);
-    let [c, h, w] = model.image();
+    let system = state::system_of(&config, &about)?;
+    let (c, size) = (about.channels, config.data.size);
+    let (h, w) = (size.height, size.width);
     let stack = config.data.stack;
     let data = Dataset::open(source, h, w, Some(c / stack))?.stacked(stack)?;
     let gpu = Gpu::open(&Selector::named(options.adapter.as_deref()))?;
@@ -60,7 +60,7 @@ pub fn evaluate(options: &EvalOptions) -> Result<Report> {
     }
     let mut representation = if options.representation {
         representation::check(&data, source)?;
-        let of = Representation::new(&gpu, &config, &model, &checkpoint, &path)?;
+        let of = Representation::new(&gpu, &*system, &checkpoint, &path)?;
         Some(of)
     } else {
         None
@@ -79,9 +79,9 @@ pub fn evaluate(options: &EvalOptions) -> Result<Report> {
     ))?;
 
     progress.start(0, 2 * options.samples as u64);
-    let prefix = sample::prefix(&checkpoint, options.raw);
-    let mut sampler = Sampler::new(&gpu, &config, &model, prefix, &checkpoint, &path)?;
-    let images = generate(&mut sampler, &config, options.samples, &progress)?;
+    let averaged = viewer::averaged(&*system, &checkpoint, options.raw)?;
+    let mut sampler = sample::open(&gpu, (&checkpoint, &path), options.raw)?;
+    let images = generate(&mut sampler, options.samples, &progress)?;
     let fake = observer.generated(&images, |count| {
         progress.advance_by(count, "samples seen".into());
     })?;
@@ -128,7 +128,7 @@ pub fn evaluate(options: &EvalOptions) -> Result<Report> {
         },
         real: real.features.count(),
         samples: options.samples,
-        weights: prefix,
+        weights: viewer::weights(&*system, averaged)?,
         features: about.features,
         classifier_accuracy: about.accuracy,
         scores,
@@ -141,20 +141,13 @@ pub fn evaluate(options: &EvalOptions) -> Result<Report> {
 }
 
 /// Images of the seeds from 0 on, some at a time, so that the progress is seen.
-fn generate(
-    sampler: &mut Sampler,
-    config: &Config,
-    count: usize,
-    progress: &Progress,
-) -> Result<Vec<f32>> {
-    let model = &config.model;
+fn generate(sampler: &mut Viewer, count: usize, progress: &Progress) -> Result<Vec<f32>> {
     let mut images = Vec::new();
     for from in (0..count).step_by(observer::CHUNK) {
         let seeds = from..count.min(from + observer::CHUNK);
         let made = seeds.len();
         let seeds = seeds.map(|seed| seed as u64);
-        let z = latent::of_seeds(model.latent_distribution, model.latent, seeds);
-        images.extend(sampler.sample(&z)?);
+        images.extend(sampler.show(&Asked::seeds(seeds))?);
         progress.advance_by(made, "samples".into());
     }
     Ok(images)

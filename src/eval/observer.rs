@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::gpu::{Gpu, cache_folder};
 use crate::metrics::modes;
 use crate::metrics::{Rows, Samples};
-use crate::train::checkpoint::Checkpoint;
+use crate::store::checkpoint::Checkpoint;
 
 /// Images looked at between two reports of progress.
 pub(super) const CHUNK: usize = 512;

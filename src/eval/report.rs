@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::metrics::Score;
-use crate::train::run_folder::replace;
+use crate::store::run_folder::replace;
 
 /// The protocol and the scores of one evaluation.
 #[derive(Clone, Debug, Serialize)]
@@ -21,8 +21,8 @@ pub struct Report {
     pub real: usize,
     /// Images generated, of the seeds from 0 on.
     pub samples: usize,
-    /// Which weights were sampled: `G_ema` or `G`.
-    pub weights: &'static str,
+    /// Which weights were sampled, as `G_ema` or `G`.
+    pub weights: String,
     /// Name of the features, and the test accuracy of their classifier.
     pub features: String,
     /// Test accuracy of the classifier, 0 to 1.

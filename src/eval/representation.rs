@@ -4,17 +4,15 @@
 use std::path::Path;
 
 use crate::classify::LinearSvm;
-use crate::config::{Config, Output};
 use crate::data::{Dataset, to_floats};
 use crate::error::{Error, Result};
-use crate::gan;
 use crate::gpu::Gpu;
 use crate::metrics::{Rows, Score, mean_and_deviation};
-use crate::models::Model;
-use crate::reference::random;
-use crate::train::checkpoint::Checkpoint;
-use crate::train::progress::Progress;
-use crate::train::stored::{CHECKPOINT_MEND, Stored};
+use crate::random;
+use crate::run::progress::Progress;
+use crate::run::viewer::{CHECKPOINT_MEND, Viewer};
+use crate::store::checkpoint::Checkpoint;
+use crate::systems::System;
 
 /// Labelled images of a class.
 const LABELLED: usize = 10;
@@ -27,6 +25,9 @@ const TESTED: usize = 2_000;
 
 /// What an error weighs against the length of the weights: LIBLINEAR's default.
 const C: f64 = 1.0;
+
+/// The view that gives them.
+const VIEW: &str = "representation";
 
 /// Images of one pass where the discriminator takes any number.
 const PASS: usize = 64;
@@ -66,11 +67,7 @@ pub(super) fn check(data: &Dataset, source: &str) -> Result<()> {
 
 /// A trained discriminator's hidden layers as features.
 pub struct Representation {
-    discriminator: Stored,
-    /// Features of each layer.
-    layers: Vec<usize>,
-    /// What black and white are to the networks.
-    output: Output,
+    discriminator: Viewer,
 }
 
 impl Representation {
@@ -81,18 +78,19 @@ impl Representation {
     /// device.
     pub fn new(
         gpu: &Gpu,
-        config: &Config,
-        model: &Model,
+        system: &dyn System,
         checkpoint: &Checkpoint,
         path: &Path,
     ) -> Result<Self> {
-        let pass = PASS.next_multiple_of(config.model.minibatch_std.max(1));
-        let (program, layers) = gan::representation(config, model, pass)?;
-        Ok(Self {
-            discriminator: Stored::new(gpu, &program, checkpoint, path, CHECKPOINT_MEND)?,
-            layers,
-            output: config.model.output,
-        })
+        if !system.views().iter().any(|view| view.name == VIEW) {
+            return Err(Error::usage(
+                "--representation is of a discriminator, and this system has none",
+                "leave it out",
+            ));
+        }
+        let file = (checkpoint, path);
+        let discriminator = Viewer::new(gpu, system, (VIEW, PASS), false, file, CHECKPOINT_MEND)?;
+        Ok(Self { discriminator })
     }
 
     /// Features of images `[count, C, H, W]` in [-1, 1], layer by layer from the
@@ -101,15 +99,17 @@ impl Representation {
     /// # Errors
     /// Where the device failed.
     pub fn look(&mut self, images: &[f32]) -> Result<Rows> {
-        let images = self.output.from_unit(images);
-        let outputs = ["representation.features"];
-        let [values] = self
-            .discriminator
-            .run(("representation.images", &images), outputs)?;
-        Ok(Rows {
-            values,
-            width: self.layers.iter().sum(),
-        })
+        let layers = self.discriminator.look_at(images)?;
+        let widths = self.discriminator.widths();
+        let width = widths.iter().sum();
+        let count = layers.first().map_or(0, Vec::len) / widths.first().copied().unwrap_or(1);
+        let mut values = Vec::with_capacity(count * width);
+        for image in 0..count {
+            for (layer, &width) in layers.iter().zip(&widths) {
+                values.extend(&layer[image * width..][..width]);
+            }
+        }
+        Ok(Rows { values, width })
     }
 }
 
@@ -156,7 +156,8 @@ pub(super) fn measure(
         drawn.push(see(train.pixels(draw(train, number).into_iter()))?);
         progress.advance("features".into());
     }
-    let layers = [&representation.layers[..], &[c * h * w]];
+    let widths = representation.discriminator.widths();
+    let layers = [&widths[..], &[c * h * w]];
     let classes = data.class_names().len();
     let names = ["svm-discriminator", "svm-pixels"];
     let mut scores = Vec::new();

@@ -4,14 +4,15 @@
 
 use std::sync::Arc;
 
-use crate::classify::{About, Classifier, Network, Next, Recipe, train};
+use crate::classify::{About, Classifier, Next, Recipe, train};
 use crate::data::{Dataset, to_floats};
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::metrics::{Samples, Score};
-use crate::reference::random;
-use crate::train::progress::Progress;
-use crate::train::stop;
+use crate::nets;
+use crate::random;
+use crate::run::progress::Progress;
+use crate::run::stop;
 
 /// Seeds of each row.
 const SEEDS: u64 = 5;
@@ -223,13 +224,13 @@ impl Trainer<'_> {
         }
         let classes = self.about.classes.clone();
         let set = Dataset::of_pixels("training", self.shape, &pixels, labels, classes)?;
-        let network = Network::new(self.shape, self.about.classes.len());
+        let network = nets::Classifier::new(self.shape, self.about.classes.len());
         let recipe = Recipe {
             steps: STEPS,
             seed,
             ..Recipe::of_epochs(1.0, BATCH, BATCH)
         };
-        let trained = train(self.gpu, &network, &Arc::new(set), &recipe, |_| {
+        let trained = train(self.gpu, &Arc::new(set), &recipe, |_| {
             Ok(if stop::asked() {
                 Next::Stop
             } else {

@@ -20,5 +20,5 @@ pub use op::{
     Binary, ConvGeometry, Distribution, Op, PadMode, Role, Scalar, State, StateId, Unary, Window,
 };
 pub use plan::Plan;
-pub use program::{Arena, Places, Program};
+pub use program::{Arena, Group, Places, Program};
 pub use shape::{MAX_RANK, Shape};

@@ -95,13 +95,74 @@ impl Program {
 pub struct Places {
     arenas: Vec<Arena>,
     by_name: BTreeMap<String, (Shape, Slice)>,
+    /// Names that stand for whole arenas.
+    whole: Vec<String>,
+}
+
+/// What the tensors of a group are. Those that are named after a network have the
+/// offsets of its weights.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Group {
+    /// What a network trains.
+    Weights(String),
+    /// What a network keeps beside, such as running statistics.
+    Buffers(String),
+    /// Gradients of a network's weights.
+    Gradient(String),
+    /// What an optimiser keeps for each weight, from 1.
+    Moment(String, usize),
+    /// Moving average of a network's weights.
+    Average(String),
+    /// Moving average of a network's buffers.
+    AverageBuffers(String),
+    /// What a run remembers beside its networks.
+    Memory,
+    /// What a batch holds.
+    Field,
+    /// Numbers that a step reports.
+    Report,
+    /// Inputs and outputs of a view.
+    View(String),
+    /// What is measured of a run's health.
+    Probe,
+    /// What measuring keeps between steps.
+    Scratch(String),
+    /// All tensors of this role, of a program on its own.
+    Role(Role),
+}
+
+impl Group {
+    /// Whether its tensors make up the state of a run, which checkpoints hold.
+    pub fn is_state(&self) -> bool {
+        match self {
+            Self::Weights(_)
+            | Self::Buffers(_)
+            | Self::Moment(..)
+            | Self::Average(_)
+            | Self::AverageBuffers(_)
+            | Self::Memory => true,
+            Self::Gradient(_)
+            | Self::Field
+            | Self::Report
+            | Self::View(_)
+            | Self::Probe
+            | Self::Scratch(_)
+            | Self::Role(_) => false,
+        }
+    }
+
+    /// Whether its tensors are those of a network, trained, kept or averaged, from
+    /// which another run can start.
+    pub fn is_network(&self) -> bool {
+        self.is_state() && !matches!(self, Self::Moment(..) | Self::Memory)
+    }
 }
 
 /// A stretch of persistent memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Arena {
-    /// The group it belongs to, such as `G` or `G.gradient`.
-    pub group: String,
+    /// The group it belongs to.
+    pub group: Group,
     /// Size in elements.
     pub len: usize,
 }
@@ -125,7 +186,7 @@ impl Places {
                 .filter(|state| state.role == role)
                 .map(|state| (state.name.clone(), state.shape.clone()))
                 .collect();
-            places.add_group(&format!("{role:?}"), &tensors)?;
+            places.add_group(Group::Role(role), &tensors)?;
         }
         Ok(places)
     }
@@ -135,7 +196,7 @@ impl Places {
     ///
     /// # Errors
     /// Where a name is taken.
-    pub fn add_group(&mut self, group: &str, tensors: &[(String, Shape)]) -> Result<()> {
+    pub fn add_group(&mut self, group: Group, tensors: &[(String, Shape)]) -> Result<()> {
         let mut open = false;
         for (name, shape) in tensors {
             let len = shape.numel();
@@ -147,7 +208,7 @@ impl Places {
                     .is_some_and(|arena| arena.len + room > LONGEST_ARENA)
             {
                 self.arenas.push(Arena {
-                    group: group.to_owned(),
+                    group: group.clone(),
                     len: 0,
                 });
                 open = true;
@@ -179,11 +240,12 @@ impl Places {
     ///
     /// # Errors
     /// Where a name is taken.
-    pub fn name_arenas(&mut self, group: &str, name: &str) -> Result<Vec<(String, Shape)>> {
+    pub fn name_arenas(&mut self, group: &Group, name: &str) -> Result<Vec<(String, Shape)>> {
         let mut names = Vec::new();
         for (index, slice) in self.group(group).into_iter().enumerate() {
             let (name, shape) = (format!("{name}.{index}"), Shape::from([slice.len]));
             let taken = self.by_name.insert(name.clone(), (shape.clone(), slice));
+            self.whole.push(name.clone());
             if taken.is_some() {
                 return Err(Error::shape(
                     "name_arenas",
@@ -201,7 +263,7 @@ impl Places {
     }
 
     /// The whole arenas of a group, in order.
-    pub fn group(&self, group: &str) -> Vec<Slice> {
+    pub fn group(&self, group: &Group) -> Vec<Slice> {
         let whole = |(index, arena): (usize, &Arena)| Slice {
             storage: Storage::Arena(index),
             offset: 0,
@@ -210,7 +272,7 @@ impl Places {
         self.arenas
             .iter()
             .enumerate()
-            .filter(|(_, arena)| arena.group == group)
+            .filter(|(_, arena)| arena.group == *group)
             .map(whole)
             .collect()
     }
@@ -218,6 +280,17 @@ impl Places {
     /// Shape and place of a tensor.
     pub fn get(&self, name: &str) -> Option<(&Shape, Slice)> {
         self.by_name.get(name).map(|(shape, slice)| (shape, *slice))
+    }
+
+    /// The group that a tensor belongs to; none of names of whole arenas.
+    pub fn group_of(&self, name: &str) -> Option<&Group> {
+        let (_, slice) = self.get(name)?;
+        match slice.storage {
+            Storage::Arena(index) if !self.whole.iter().any(|whole| whole == name) => {
+                Some(&self.arenas[index].group)
+            }
+            _ => None,
+        }
     }
 
     /// Names, shapes and places, by name.

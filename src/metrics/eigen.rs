@@ -72,7 +72,7 @@ fn turn(a: &mut [f64], n: usize, p: usize, q: usize, c: f64, s: f64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reference::random;
+    use crate::random;
 
     #[test]
     fn a_matrix_is_the_sum_of_its_parts() {

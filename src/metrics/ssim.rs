@@ -4,7 +4,7 @@
 use super::Estimate;
 use super::mean_and_deviation;
 use super::parallel::each;
-use crate::reference::random;
+use crate::random;
 
 /// Side of the Gaussian window, and its standard deviation.
 const WINDOW: usize = 11;

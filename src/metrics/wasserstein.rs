@@ -3,7 +3,7 @@
 //! are, from the finest detail to the coarsest.
 
 use super::parallel::each;
-use crate::reference::random;
+use crate::random;
 
 /// Side of a patch in pixels.
 const PATCH: usize = 7;

@@ -1,6 +1,6 @@
 //! Linear and convolutional layers, dropout, activations.
 
-use super::{Init, Inits, Mode, Net, Square, image};
+use super::{Init, Inits, Net, Square, image};
 use crate::error::{Error, Result};
 use crate::graph::{ConvGeometry, Distribution, Graph, NodeId, Scalar, Unary};
 
@@ -16,7 +16,7 @@ impl Net {
         Inits { weight, bias }: Inits,
     ) -> Result<NodeId> {
         let inputs = *graph.shape(x).last().unwrap_or(&0);
-        let weight = self.weight(graph, layer, [out, inputs], weight)?;
+        let weight = self.weight(graph, layer, [out, inputs], 0, weight)?;
         let y = graph.matmul(x, weight, false, true)?;
         let Some(bias) = bias else { return Ok(y) };
         let bias = self.parameter(graph, format!("{layer}.bias"), [out], bias)?;
@@ -49,7 +49,7 @@ impl Net {
                         ),
                     )
                 })?;
-        let weight = self.weight(graph, layer, [out, channels, kernel, kernel], weight)?;
+        let weight = self.weight(graph, layer, [out, channels, kernel, kernel], 0, weight)?;
         let y = graph.conv2d(x, weight, geometry)?;
         self.channel_bias(graph, layer, y, out, bias)
     }
@@ -86,12 +86,7 @@ impl Net {
                 format!("pad {pad} takes away all of a {h}x{w} image"),
             )
         })?;
-        let weight = self.parameter(
-            graph,
-            format!("{layer}.weight"),
-            [channels, out, kernel, kernel],
-            weight,
-        )?;
+        let weight = self.weight(graph, layer, [channels, out, kernel, kernel], 1, weight)?;
         let y = graph.conv_transpose2d(x, weight, geometry)?;
         self.channel_bias(graph, layer, y, out, bias)
     }
@@ -111,9 +106,9 @@ impl Net {
     }
 
     /// Drops elements with probability `p` and divides the others by `1 - p`,
-    /// while training.
+    /// where the mode says so.
     pub fn dropout(&self, graph: &mut Graph, x: NodeId, p: f32) -> Result<NodeId> {
-        if self.mode == Mode::Eval || p == 0.0 {
+        if !self.mode.dropout || p == 0.0 {
             return Ok(x);
         }
         let mask = graph.random(

@@ -37,19 +37,42 @@ pub struct Parameter {
 }
 
 impl Parameter {
-    /// Whether it is a trained tensor of the network with this prefix.
-    pub fn is_of(&self, net: &str) -> bool {
-        self.role == Role::Parameter && self.name.split('.').next() == Some(net)
+    /// Whether it is trained, not only kept.
+    pub fn is_trained(&self) -> bool {
+        self.role == Role::Parameter
     }
 }
 
-/// How batch normalisation and dropout behave.
+/// Where batch normalisation takes its statistics from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Mode {
+pub enum Statistics {
+    /// The batch; running statistics follow.
+    Batch,
+    /// What was kept of earlier batches.
+    Running,
+}
+
+/// How layers behave that are not the same in training and in use.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Mode {
+    /// Of batch normalisation; those of the batch also mean that spectral
+    /// normalisation follows the weights.
+    pub statistics: Statistics,
+    /// Whether dropout drops.
+    pub dropout: bool,
+}
+
+impl Mode {
     /// Statistics of the batch, dropout on.
-    Train,
+    pub const TRAIN: Self = Self {
+        statistics: Statistics::Batch,
+        dropout: true,
+    };
     /// Running statistics, dropout off.
-    Eval,
+    pub const EVAL: Self = Self {
+        statistics: Statistics::Running,
+        dropout: false,
+    };
 }
 
 /// One network while it is built into a graph. Building it several times into
@@ -70,20 +93,20 @@ pub struct Net {
 /// sides.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Square {
-    /// window size
+    /// Rows and columns of the window.
     pub kernel: usize,
-    /// steps between windows
+    /// Pixels from one window to the next.
     pub stride: usize,
-    /// zeros on each side
+    /// Zeros on each side of the image.
     pub pad: usize,
 }
 
 /// How the tensors of a layer start.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Inits {
-    /// its weight
+    /// Of the weight.
     pub weight: Init,
-    /// its bias, if it has one
+    /// Of the bias, if there is one.
     pub bias: Option<Init>,
 }
 

@@ -1,6 +1,6 @@
 //! Normalisation of activations: over the batch, or over groups of channels.
 
-use super::{Init, Mode, Net, image};
+use super::{Init, Net, Statistics, image};
 use crate::error::{Error, Result};
 use crate::graph::{Binary, Graph, NodeId, Role, Unary};
 
@@ -41,7 +41,7 @@ impl Net {
                 )
             });
         let (mean, variance) = (mean?, variance?);
-        if self.mode == Mode::Eval {
+        if self.mode.statistics == Statistics::Running {
             let rows = [mean, variance].map(|id| {
                 let node = graph.state(id);
                 graph.reshape(node, [1, channels])

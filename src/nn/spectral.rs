@@ -1,7 +1,7 @@
 //! Spectral normalisation (Miyato et al. 2018): weights divided by their largest
 //! singular value, which one step of the power method a use follows.
 
-use super::{Init, Mode, Net};
+use super::{Init, Net, Statistics};
 use crate::error::Result;
 use crate::graph::{Binary, Graph, NodeId, Role, Shape, Unary};
 
@@ -9,13 +9,14 @@ use crate::graph::{Binary, Graph, NodeId, Role, Shape, Unary};
 const SPECTRAL_EPS: f32 = 1e-12;
 
 impl Net {
-    /// The weight of a layer; of `[out, ...]`, as a matrix of `out` rows, the
-    /// largest singular value is 1 with [`Net::spectral`].
+    /// The weight of a layer, whose axis `outputs` counts its outputs; as a matrix
+    /// of as many rows its largest singular value is 1 with [`Net::spectral`].
     pub(super) fn weight(
         &mut self,
         graph: &mut Graph,
         layer: &str,
         shape: impl Into<Shape>,
+        outputs: usize,
         init: Init,
     ) -> Result<NodeId> {
         if !self.spectral {
@@ -23,7 +24,8 @@ impl Net {
         }
         let weight = self.parameter(graph, format!("{layer}.weight_orig"), shape, init)?;
         let shape = graph.shape(weight).clone();
-        let (rows, columns) = (shape[0], shape.numel() / shape[0].max(1));
+        let rows = shape[outputs];
+        let columns = shape.numel() / rows.max(1);
         let start = Init::Normal {
             mean: 0.0,
             std: 1.0,
@@ -33,11 +35,19 @@ impl Net {
             self.tensor(graph, name, [len].into(), start.clone(), Role::Buffer)
         });
         let (u_id, v_id) = (u_id?, v_id?);
-        let matrix = graph.reshape(weight, [rows, columns])?;
+        let first = match outputs {
+            0 => weight,
+            _ => {
+                let others = (0..shape.rank()).filter(|&axis| axis != outputs);
+                let order: Vec<usize> = std::iter::once(outputs).chain(others).collect();
+                graph.permute(weight, &order)?
+            }
+        };
+        let matrix = graph.reshape(first, [rows, columns])?;
         let (mut u, mut v) = (self.latest(graph, u_id), self.latest(graph, v_id));
         u = graph.reshape(u, [1, rows])?;
         v = graph.reshape(v, [1, columns])?;
-        if self.mode == Mode::Train {
+        if self.mode.statistics == Statistics::Batch {
             let constant = graph.stop_gradient(matrix);
             v = graph.matmul(u, constant, false, false)?;
             v = direction(graph, v)?;

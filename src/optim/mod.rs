@@ -3,7 +3,7 @@
 
 use crate::config::{MomentumForm, Optimizer, OptimizerKind};
 use crate::error::Result;
-use crate::graph::Places;
+use crate::graph::{Group, Places};
 use crate::ops::optimizer::{Momentum, Optimizer as Update, Rule};
 use crate::recording::{Binding, Command, Dispatch, Recording, Slice, StepValues};
 
@@ -30,7 +30,13 @@ pub fn rule(config: &Optimizer) -> Rule {
 /// Adam's bias corrections. Computed in f64, as PyTorch does.
 pub fn schedule(config: &Optimizer, t: u64) -> StepValues {
     let done = t.saturating_sub(1) as f64;
-    let learning_rate = (config.lr * (-done * config.lr_decay.ln()).exp()).max(config.lr_min);
+    let mut learning_rate = config.lr * (-done * config.lr_decay.ln()).exp();
+    if config.lr_steps > 0 {
+        let fallen = (done - config.lr_hold as f64).max(0.0) / config.lr_steps as f64;
+        let left = 1.0 - fallen.min(1.0);
+        learning_rate = config.lr_min + (learning_rate - config.lr_min) * left;
+    }
+    let learning_rate = learning_rate.max(config.lr_min);
     let momentum = if config.momentum_steps == 0 {
         config.momentum
     } else {
@@ -52,18 +58,18 @@ pub fn ema_decay(decay: f64, t: u64) -> f32 {
     decay.min(t as f64 / (t as f64 + 9.0)) as f32
 }
 
-/// One update of all parameters of network `net` (`G` or `D`), kept between
-/// minus `clip` and `clip`, and of its moving average where it has one.
+/// One update of all weights of a network, kept between minus `clip` and `clip`,
+/// and of its moving average where it has one.
 ///
 /// # Errors
-/// None for places laid out by `gan::Layout`.
+/// Where the network has no places.
 pub fn recording(
     config: &Optimizer,
     clip: Option<f64>,
     places: &Places,
     net: &str,
 ) -> Result<Recording> {
-    let update = |rule: Rule, weight_decay: f64, groups: &[String], label: &str| -> Vec<Command> {
+    let update = |rule: Rule, weight_decay: f64, groups: &[Group], label: &str| -> Vec<Command> {
         let slices: Vec<Vec<Slice>> = groups.iter().map(|group| places.group(group)).collect();
         (0..slices[0].len())
             .map(|chunk| {
@@ -92,14 +98,14 @@ pub fn recording(
             .collect()
     };
     let rule = rule(config);
-    let mut groups = vec![net.to_owned(), format!("{net}.gradient")];
-    groups.extend((1..=rule.moments()).map(|moment| format!("{net}.moment{moment}")));
+    let name = || net.to_owned();
+    let mut groups = vec![Group::Weights(name()), Group::Gradient(name())];
+    groups.extend((1..=rule.moments()).map(|moment| Group::Moment(name(), moment)));
     let mut commands = update(rule, config.weight_decay, &groups, "update");
     for (average, of) in [
-        ("ema", net.to_owned()),
-        ("ema.buffers", format!("{net}.buffers")),
+        (Group::Average(name()), Group::Weights(name())),
+        (Group::AverageBuffers(name()), Group::Buffers(name())),
     ] {
-        let average = format!("{net}.{average}");
         if !places.group(&average).is_empty() {
             commands.extend(update(Rule::Ema, 0.0, &[average, of], "average"));
         }

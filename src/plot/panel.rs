@@ -17,26 +17,26 @@ use plotters::{
 use super::curve::{runs, smoothed, span, thinned, x_range};
 use super::{Area, Chart, Drawn, FRAME, GRID, SCALE, font, px, register, short, thick_line};
 use crate::error::{Error, Result};
-use crate::train::figures::shrink;
+use crate::media::figures::shrink;
 
 /// Losses are drawn within this bound, which leaves the axis free of overflow.
 const BOUND: f64 = 1e38;
 
 /// One curve: a value a tick.
 pub(crate) struct Series {
-    label: &'static str,
+    label: String,
     colour: RGBColor,
     values: Vec<f64>,
 }
 
 impl Series {
     pub(crate) fn new(
-        label: &'static str,
+        label: impl Into<String>,
         colour: [u8; 3],
         values: impl Iterator<Item = f64>,
     ) -> Self {
         Self {
-            label,
+            label: label.into(),
             colour: RGBColor(colour[0], colour[1], colour[2]),
             values: values
                 .map(|v| {

@@ -6,10 +6,10 @@
 //! such as an index outside its axis, is an error.
 
 mod contract;
+mod draw;
 mod elementwise;
 mod movement;
 mod norm;
-pub mod random;
 mod reduce;
 mod window;
 
@@ -180,7 +180,7 @@ pub fn apply(
                 stream,
             },
             [],
-        ) => random::tensor(*distribution, shape, *stream, counter, seed),
+        ) => draw::tensor(*distribution, shape, *stream, counter, seed),
 
         (Op::Unary(f), [x]) => elementwise::unary(*f, x),
         (Op::Binary(f), [a, b]) => elementwise::binary(*f, a, b),

@@ -1,8 +1,8 @@
 //! Densities on a lattice, and what the best discriminator says there.
 
 use super::Distribution;
-use crate::config::{Loss, LossKind};
-use crate::gan::loss;
+use crate::adversarial::Loss;
+use crate::adversarial::loss::{Form, weighted};
 
 /// Half the side of what is shown: [-1.9, 1.9] in each coordinate.
 pub const REACH: f64 = 1.9;
@@ -138,94 +138,64 @@ impl Lattice {
 }
 
 /// The best discriminator against a density p of the data and q of a fixed
-/// generator, and its loss, of the losses that have one.
-///
-/// | loss | D*(x) | its loss at x |
-/// |---|---|---|
-/// | on probabilities | `b p / (p + q)` (Goodfellow et al. 2014, proposition 1) | `-b p log D* - ((1 - b) p + q) log(1 - D*)` |
-/// | least squares | `b p / (p + q)` (Mao et al. 2017) | `b^2 p q / (2 (p + q))` |
-/// | hinge | `sign(p - q)` (Lim and Ye 2017) | `2 min(p, q)` |
-///
-/// where b is `real_label`. A discriminator of packs that sees one point `pack`
-/// times has the powers of p and q in the place of them. Relativistic losses
-/// and critics have no such optimum.
-#[derive(Clone, Debug)]
+/// generator, and its loss, of the losses that have one ([`Form`]). A
+/// discriminator of packs that sees one point `pack` times has the powers of p
+/// and q in the place of them.
+#[derive(Clone, Copy, Debug)]
 pub struct Optimum {
-    config: Loss,
+    form: Form,
+    label: f64,
+    pack: usize,
 }
 
 impl Optimum {
     /// Of a loss.
     pub fn new(config: &Loss) -> Self {
         Self {
-            config: config.clone(),
+            form: config.kind.facts().form,
+            label: config.real_label,
+            pack: config.pack,
         }
     }
 
     /// Whether D is a probability, of which the sigmoid is shown. A relativistic
     /// logit means nothing without the other batch.
     pub fn is_probability(&self) -> bool {
-        loss::is_probability(self.config.kind) && self.config.kind != LossKind::Relativistic
+        self.form == Form::Entropy
     }
 
     /// What D* may be, where there is one.
     pub fn range(&self) -> Option<[f64; 2]> {
-        match self.config.kind {
-            LossKind::Wasserstein | LossKind::Relativistic => None,
-            LossKind::Hinge => Some([-1.0, 1.0]),
-            _ => Some([0.0, 1.0]),
+        match self.form {
+            Form::Relative | Form::Gap => None,
+            Form::Margin => Some([-1.0, 1.0]),
+            Form::Entropy | Form::Square => Some([0.0, 1.0]),
         }
     }
 
     /// D*(x) where p and q tell; `None` of losses that have no D*.
     pub fn surface(&self, p: &[f64], q: &[f64]) -> Option<Vec<f64>> {
-        self.range()?;
-        let label = self.config.real_label;
-        let answer: fn(f64) -> f64 = match self.config.kind {
-            LossKind::Hinge => |share| (share - 0.5).signum(),
-            _ => |share| share,
-        };
-        let shares = share(p, q, self.config.pack);
-        Some(shares.map(|share| label * answer(share)).collect())
+        share(p, q, self.pack)
+            .map(|share| self.form.best(share, self.label))
+            .collect()
     }
 
     /// The integral of the loss of D*; `None` of losses that have no D* and of
     /// packs, whose densities have more coordinates.
     pub fn loss(&self, lattice: Lattice, p: &[f64], q: &[f64]) -> Option<f64> {
-        let b = self.config.real_label;
-        let at = |p: f64, q: f64| match self.config.kind {
-            LossKind::Hinge => 2.0 * p.min(q),
-            LossKind::LeastSquares => b * b * p * q / (2.0 * (p + q).max(f64::MIN_POSITIVE)),
-            _ => {
-                let best = b * p / (p + q).max(f64::MIN_POSITIVE);
-                -weighted(b * p, best) - weighted((1.0 - b) * p + q, 1.0 - best)
-            }
-        };
-        self.range().filter(|_| self.config.pack == 1)?;
-        let sum: f64 = p.iter().zip(q).map(|(&p, &q)| at(p, q)).sum();
-        Some(sum * lattice.volume())
-    }
-
-    /// The discriminator's loss at the joint optimum q = p, without `d_weight`:
-    /// log 4, or with a label b the entropy `-b log(b/2) - (2 - b) log(1 - b/2)`;
-    /// `b^2 / 4`; 2; 0 of a critic.
-    pub fn joint(&self) -> f64 {
-        let b = self.config.real_label;
-        match self.config.kind {
-            LossKind::Wasserstein => 0.0,
-            LossKind::Hinge => 2.0,
-            LossKind::LeastSquares => b * b / 4.0,
-            _ => -weighted(b, b / 2.0) - weighted(2.0 - b, 1.0 - b / 2.0),
+        if self.pack > 1 || !self.form.has_optimum() {
+            return None;
         }
+        let at = p.iter().zip(q);
+        let sum: Option<f64> = at
+            .map(|(&p, &q)| self.form.best_loss(p, q, self.label))
+            .sum();
+        Some(sum? * lattice.volume())
     }
-}
 
-/// `weight log x`, 0 where the weight is.
-fn weighted(weight: f64, x: f64) -> f64 {
-    if weight > 0.0 {
-        weight * x.max(f64::MIN_POSITIVE).ln()
-    } else {
-        0.0
+    /// The discriminator's loss at the joint optimum q = p, without `d_weight`.
+    pub fn joint(&self) -> f64 {
+        self.form.joint(self.label)
     }
 }
 
@@ -256,6 +226,7 @@ pub fn jensen_shannon(lattice: Lattice, p: &[f64], q: &[f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::adversarial::LossKind;
     use rand::SeedableRng;
     use rand::rngs::StdRng;
 

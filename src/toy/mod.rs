@@ -18,18 +18,20 @@ use rand::rngs::StdRng;
 
 pub use distribution::{Distribution, NAMES};
 
+use crate::adversarial::Augment;
 use crate::config::options::ToyOptions;
-use crate::config::{Augment, Config, Output, Override, Update};
+use crate::config::{Config, Output, Override};
+use crate::data::{Columns, Feed, IMAGE};
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, Selector};
-use crate::models::Model;
+use crate::media::figures::{self, shrink};
 use crate::plot;
-use crate::train::blueprint::Blueprint;
-use crate::train::figures::{self, shrink};
-use crate::train::progress::Progress;
-use crate::train::run_folder::{self, Log, RunFolder};
-use crate::train::session::Session;
-use crate::train::stats::{TickSums, Writer};
+use crate::run::blueprint::Blueprint;
+use crate::run::progress::Progress;
+use crate::run::session::Session;
+use crate::run::stats::{TickSums, Writer};
+use crate::store::run_folder::{self, Log, RunFolder};
+use crate::systems::{self, Duel, Given, Medium, Report, System, Unit};
 use picture::Scene;
 use watch::{PASS, Record, Watcher};
 
@@ -53,7 +55,6 @@ pub fn run(options: &ToyOptions) -> Result<()> {
     let data = Distribution::open(&options.data)?;
     let name = Path::new(&options.data).file_stem();
     let name = name.unwrap_or_default().to_string_lossy();
-    check(&options.config)?;
     let config = options.config.with([
         Override::new("data.source", options.data.as_str()),
         // The pictures show it.
@@ -62,20 +63,30 @@ pub fn run(options: &ToyOptions) -> Result<()> {
     let mut progress = Progress::new(options.quiet);
     let gpu = Gpu::open(&Selector::named(options.adapter.as_deref()))?;
     progress.line(&format!("adapter: {}", gpu.facts))?;
-    let model = Model::of_images(&config, [data.dimensions(), 1, 1]);
-    let blueprint = Blueprint::with_probe(&config, &model, &gpu.facts.kernel_facts(), PASS)?;
-    let session = Session::new(&gpu, &config, &model, blueprint)?;
+    let system = systems::open(&config, &Given::images([data.dimensions(), 1, 1]))?;
+    let duel = check(&config, &*system)?;
+    let facts = gpu.facts.kernel_facts();
+    let blueprint = Blueprint::with_views(&config, &*system, &facts, &["probe"], PASS)?;
+    let traits = system.traits();
+    let watcher = Watcher::new(&*system, config.seed, &data)?;
+    let session = Session::new(&gpu, &config, system, blueprint)?;
 
     let folder = RunFolder::create(&options.outdir, &config.preset, &name)?;
     run_folder::replace(&folder.config(), |out| {
         out.write_all(config.to_toml().as_bytes())
     })?;
-    progress.log_to(Log::open(folder.log(), false)?);
+    progress.log_to(Log::open(folder.log())?);
     progress.line(&format!("run: {}", folder.path().display()))?;
     let mut run = Run {
         name: name.into_owned(),
-        watcher: Watcher::new(&config, &data),
-        rng: StdRng::seed_from_u64(config.seed),
+        watcher,
+        points: Points {
+            data: data.clone(),
+            batch: config.batch,
+            rng: StdRng::seed_from_u64(config.seed),
+        },
+        duel,
+        traits,
         stats: Writer::append(folder.stats())?,
         records: Vec::new(),
         data,
@@ -92,13 +103,22 @@ pub fn run(options: &ToyOptions) -> Result<()> {
     ))
 }
 
-/// Settings that points have no use for.
-fn check(config: &Config) -> Result<()> {
-    if config.model.output != Output::Linear {
+/// The players; refuses settings that points have no use for.
+fn check(config: &Config, system: &dyn System) -> Result<Duel> {
+    let duel = system.duel().ok_or_else(|| {
+        Error::usage(
+            format!("{} is no game of two players", config.preset),
+            "use --preset toy",
+        )
+    })?;
+    let views = system.views();
+    if let Some(Medium::Images { range, .. }) = views.first().map(|view| view.medium)
+        && range != Output::Linear
+    {
         return Err(Error::usage(
             format!(
                 "model.output = {} keeps points within 1, and toy data reach 1.6",
-                config.model.output.word()
+                range.word()
             ),
             "use --set model.output=linear",
         ));
@@ -109,13 +129,26 @@ fn check(config: &Config) -> Result<()> {
             "use --set data.stack=1",
         ));
     }
-    if config.loss.augment != Augment::None {
+    if duel.loss.augment != Augment::None {
         return Err(Error::usage(
             "loss.augment changes images, not points",
             "use --set loss.augment=none",
         ));
     }
-    Ok(())
+    Ok(duel)
+}
+
+/// Batches of points.
+struct Points {
+    data: Distribution,
+    batch: usize,
+    rng: StdRng,
+}
+
+impl Feed for Points {
+    fn next_columns(&mut self, _: usize) -> Result<Columns> {
+        Ok(vec![(IMAGE, self.data.batch(self.batch, &mut self.rng))])
+    }
 }
 
 struct Run {
@@ -124,7 +157,10 @@ struct Run {
     data: Distribution,
     session: Session,
     watcher: Watcher,
-    rng: StdRng,
+    points: Points,
+    duel: Duel,
+    /// What distinguishes the game.
+    traits: Vec<String>,
     records: Vec<Record>,
     stats: Writer,
     progress: Progress,
@@ -134,25 +170,23 @@ impl Run {
     fn train(&mut self, frames: u64, folder: &RunFolder) -> Result<()> {
         let steps = self.config.steps;
         self.progress.start(0, steps);
-        while self.session.counters.d_updates < self.config.train.d_pretrain {
-            let real = self.data.batch(self.config.batch, &mut self.rng);
-            self.session.discriminator_step(&real)?;
-        }
         let mut sums = TickSums::default();
+        let reports = self.session.system().reports();
         let mut pictures = vec![shrink(&self.look(&sums, 0.0)?, ANIMATED)];
         let mut since = Instant::now();
         for frame in 1..frames {
             let until = steps * frame / (frames - 1);
             while self.session.counters.step < until {
                 let start = Instant::now();
-                self.step()?;
+                self.session.step(&mut self.points)?;
                 for (step, metrics) in self.session.arrived()? {
                     sums.add(step, metrics);
                 }
                 self.progress.step(
+                    &reports,
                     self.config.batch,
                     start.elapsed().as_secs_f64(),
-                    sums.latest,
+                    &sums.latest,
                 );
             }
             for (step, metrics) in self.session.finish()? {
@@ -175,35 +209,25 @@ impl Run {
         figures::save_gif(&pictures, &folder.path().join("toy.gif"), FRAME_RATE)
     }
 
-    /// One generator step with its discriminator steps.
-    fn step(&mut self) -> Result<()> {
-        let batch = self.config.batch;
-        match self.config.train.update {
-            Update::Alternating => {
-                for _ in 0..self.config.train.d_steps_at(self.session.counters.step) {
-                    let real = self.data.batch(batch, &mut self.rng);
-                    self.session.discriminator_step(&real)?;
-                }
-                self.session.generator_step(None)?;
-            }
-            Update::Simultaneous => {
-                let real = self.data.batch(batch, &mut self.rng);
-                self.session.generator_step(Some(&real))?;
-            }
-        }
-        Ok(())
-    }
-
     /// Records and draws the moment.
     fn look(&mut self, sums: &TickSums, seconds: f64) -> Result<RgbImage> {
-        sums.finite()?;
+        if let Some((step, reports)) = &sums.broken {
+            return Err(Error::gpu(
+                format!("training diverged: at step {step} the losses are {reports:?}"),
+                "lower the learning rates (--set optimizer.d.lr=...)",
+            ));
+        }
         let tick = self.session.tick(sums, seconds)?;
+        let reports = self.session.system().reports();
         let (record, view) = self.watcher.look(&mut self.session, tick)?;
         self.stats.write(&record)?;
-        self.progress.line(&words(&record))?;
+        self.progress.line(&words(&record, &reports))?;
         self.records.push(record);
         picture::draw(&Scene {
             config: &self.config,
+            loss: &self.duel.loss,
+            loss_d: self.duel.losses[1],
+            traits: &self.traits,
             data: &self.name,
             modes: self.data.modes(),
             watcher: &self.watcher,
@@ -214,16 +238,14 @@ impl Run {
 }
 
 /// A record for the log.
-fn words(record: &Record) -> String {
+fn words(record: &Record, reports: &[Report]) -> String {
     let tick = &record.tick;
-    let mut text = format!(
-        "step {}  {:.2} ms/step  loss D {:.3}  loss G {:.3}  JSD {:.3}",
-        tick.step,
-        1e3 * tick.sec_per_step,
-        tick.loss_d,
-        tick.loss_g,
-        record.jsd
-    );
+    let mut text = format!("step {}  {:.2} ms/step", tick.step, 1e3 * tick.sec_per_step);
+    let losses = reports.iter().filter(|report| report.unit == Unit::Loss);
+    for report in losses {
+        text += &format!("  {} {:.3}", report.label, tick.report(report.name));
+    }
+    text += &format!("  JSD {:.3}", record.jsd);
     if let Some(score) = record.score {
         text += &format!(
             "  modes {}  high quality {:.1} %  reverse KL {:.3}",

@@ -16,7 +16,8 @@ use plotters::{
 use super::density::{BANDWIDTH, REACH};
 use super::watch::{Record, View, Watcher};
 use super::{line, plane};
-use crate::config::{Config, LossKind};
+use crate::adversarial::{Form, Loss};
+use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::plot::{
     Area, Chart, Drawn, FRAME, GRID, INK, SCALE, font, px, register, short, thick_line,
@@ -49,6 +50,12 @@ const ROWS: [u32; 3] = [64, 404, 262];
 pub struct Scene<'a> {
     /// Of the run.
     pub config: &'a Config,
+    /// What the players minimise.
+    pub loss: &'a Loss,
+    /// The report of the discriminator's loss.
+    pub loss_d: &'a str,
+    /// What distinguishes the game.
+    pub traits: &'a [String],
     /// Name of the data.
     pub data: &'a str,
     /// Its modes, where there are any.
@@ -172,32 +179,12 @@ pub(super) fn arrow(area: &Area<'_>, from: (i32, i32), to: (i32, i32)) -> Drawn 
 fn header(root: &Area<'_>, scene: &Scene<'_>) -> Drawn {
     let config = scene.config;
     let step = scene.records.last().map_or(0, |record| record.tick.step);
-    let mut text = format!("{}: {}", scene.data, config.loss.kind.word());
-    for (is_set, words) in [
-        (
-            config.loss.penalty != crate::config::Penalty::None,
-            format!("{} penalty", config.loss.penalty.word()),
-        ),
-        (
-            config.loss.pack > 1,
-            format!("packs of {}", config.loss.pack),
-        ),
-        (
-            config.train.unroll > 0,
-            format!("unrolled {} steps", config.train.unroll),
-        ),
-        (config.loss.weight_clip > 0.0, "clipped weights".into()),
-        (config.model.spectral_norm, "spectral norm".into()),
-    ] {
-        if is_set {
-            text += &format!(", {words}");
-        }
-    }
+    let mut text = format!("{}: {}", scene.data, scene.traits.join(", "));
     text += &format!(", step {step} of {}", config.steps);
     caption(root, (px(24), px(22)), 18, &[(Mark::Word, text)])?;
-    let pull = match config.loss.kind {
-        LossKind::Relativistic | LossKind::FeatureMatching => "slope of D at a generated point",
-        _ => "pull of the generator's loss on a generated point",
+    let pull = match scene.loss.kind.facts().pull {
+        None => "slope of D at a generated point",
+        Some(_) => "pull of the generator's loss on a generated point",
     };
     let items = [
         (Mark::Dot(REAL), "data".into()),
@@ -280,22 +267,16 @@ struct Panel {
 fn charts(scene: &Scene<'_>) -> [Panel; 3] {
     let series = |of: &dyn Fn(&Record) -> f64| scene.records.iter().map(of).collect::<Vec<_>>();
     let optimum = &scene.watcher.optimum;
-    let (d_weight, sign, name, name_best) = match scene.config.loss.kind {
-        LossKind::NonSaturating | LossKind::Minimax | LossKind::FeatureMatching => {
-            (scene.config.loss.d_weight, -1.0, "V(D, G)", "V(D*, G)")
-        }
-        LossKind::Wasserstein => (
-            scene.config.loss.d_weight,
-            -1.0,
-            "gap E D(x) - E D(G(z))",
-            "",
-        ),
-        _ => (scene.config.loss.d_weight, 1.0, "loss of D", "loss of D*"),
+    let d_weight = scene.loss.d_weight;
+    let (sign, name, name_best) = match scene.loss.kind.facts().form {
+        Form::Entropy => (-1.0, "V(D, G)", "V(D*, G)"),
+        Form::Gap => (-1.0, "gap E D(x) - E D(G(z))", ""),
+        Form::Relative | Form::Square | Form::Margin => (1.0, "loss of D", "loss of D*"),
     };
     let mut curves = vec![(
         name,
         INK,
-        series(&|record| sign * record.tick.loss_d / d_weight),
+        series(&|record| sign * record.tick.report(scene.loss_d) / d_weight),
     )];
     if scene
         .records
@@ -319,8 +300,8 @@ fn charts(scene: &Scene<'_>) -> [Panel; 3] {
     let Some(modes) = scene.modes.filter(|&modes| modes > 1) else {
         let outputs = Panel {
             curves: vec![
-                ("mean D(x)", REAL, series(&|r| r.tick.d_real)),
-                ("mean D(G(z))", FAKE, series(&|r| r.tick.d_fake)),
+                ("mean D(x)", REAL, series(&|r| r.tick.report("d_real"))),
+                ("mean D(G(z))", FAKE, series(&|r| r.tick.report("d_fake"))),
             ],
             level: (String::new(), f64::NAN),
             axis: optimum.is_probability().then_some([0.0, 1.0]),

@@ -3,11 +3,13 @@
 use super::density::{self, Lattice, Optimum};
 use super::score::{self, Score};
 use super::{DRAWN, Distribution};
-use crate::config::{Config, LossKind};
-use crate::error::Result;
-use crate::gan::latent;
-use crate::train::session::Session;
-use crate::train::stats::Tick;
+use crate::adversarial::Loss;
+use crate::error::{Error, Result};
+use crate::run::latent;
+use crate::run::session::Session;
+use crate::run::shown::Asked;
+use crate::run::stats::Tick;
+use crate::systems::{Duel, Source, System};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
@@ -25,7 +27,7 @@ const ESTIMATED: usize = 4 * PASS;
 const WATCHED: u32 = u32::MAX;
 
 /// One moment of a run; a line of `stats.jsonl`.
-#[derive(Clone, Copy, Debug, serde::Serialize)]
+#[derive(Clone, Debug, serde::Serialize)]
 pub struct Record {
     /// Steps, losses and means since the last record.
     #[serde(flatten)]
@@ -70,39 +72,45 @@ pub struct Watcher {
     /// Whether `p` is exact but for the smoothing, not estimated.
     pub exact: bool,
     data: Distribution,
-    kind: LossKind,
+    loss: Loss,
     z: Vec<f32>,
 }
 
 impl Watcher {
     /// Of a run on `data`.
-    pub fn new(config: &Config, data: &Distribution) -> Self {
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where the system is no game that can be watched.
+    pub fn new(system: &dyn System, seed: u64, data: &Distribution) -> Result<Self> {
+        let views = system.views();
+        let input = views.first().and_then(|view| view.inputs.first());
+        let (Some(Duel { loss, .. }), Some(field)) = (system.duel(), input) else {
+            return Err(not_watched());
+        };
+        let Source::Latent(distribution) = field.source else {
+            return Err(not_watched());
+        };
+        let count = ESTIMATED * field.record.iter().product::<usize>();
+        let z = latent::batch(distribution, 0, count, WATCHED, seed);
         let dimensions = data.dimensions();
         let side = if dimensions == 1 { 384 } else { 96 };
         let lattice = Lattice { dimensions, side };
         // Not the points that are trained on.
-        let mut rng = StdRng::seed_from_u64(!config.seed);
+        let mut rng = StdRng::seed_from_u64(!seed);
         let real = data.batch(DRAWN, &mut rng);
         let exact = lattice.exact(data);
         let is_exact = exact.is_some();
         let p = exact.unwrap_or_else(|| lattice.estimated(&data.batch(ESTIMATED, &mut rng)));
-        let latent = &config.model;
-        Self {
+        Ok(Self {
             lattice,
-            optimum: Optimum::new(&config.loss),
+            optimum: Optimum::new(&loss),
             real,
             p,
             exact: is_exact,
             data: data.clone(),
-            kind: config.loss.kind,
-            z: latent::batch(
-                latent.latent_distribution,
-                ESTIMATED,
-                latent.latent,
-                WATCHED,
-                config.seed,
-            ),
-        }
+            z,
+            loss,
+        })
     }
 
     /// Generated points that densities are estimated from.
@@ -160,16 +168,16 @@ impl Watcher {
     /// Relativistic losses and matched features depend on the batch; of them the
     /// slope of the score itself is shown.
     fn weight(&self, score: f64) -> f64 {
-        match self.kind {
-            LossKind::NonSaturating => 1.0 - sigmoid(score),
-            LossKind::Minimax => sigmoid(score),
-            LossKind::LeastSquares => 1.0 - score,
-            LossKind::Hinge
-            | LossKind::Wasserstein
-            | LossKind::Relativistic
-            | LossKind::FeatureMatching => 1.0,
-        }
+        let pull = self.loss.kind.facts().pull;
+        pull.map_or(1.0, |pull| pull(score))
     }
+}
+
+fn not_watched() -> Error {
+    Error::usage(
+        "only a game of generator and discriminator can be watched on points",
+        "use --preset toy",
+    )
 }
 
 fn sigmoid(x: f64) -> f64 {
@@ -180,12 +188,11 @@ fn sigmoid(x: f64) -> f64 {
 fn probe(session: &mut Session, points: &[f32], dimensions: usize) -> Result<(Vec<f32>, Vec<f32>)> {
     let (mut scores, mut slopes) = (Vec::new(), Vec::new());
     for part in points.chunks(PASS * dimensions) {
-        // A short last part is filled up; what is too much is dropped.
-        let mut padded = part.to_vec();
-        padded.resize(PASS * dimensions, 0.0);
-        let [score, slope] = session.probe(&padded)?;
-        scores.extend_from_slice(&score[..part.len() / dimensions]);
-        slopes.extend_from_slice(&slope[..part.len()]);
+        let asked = Asked::given("images", part.to_vec(), part.len() / dimensions);
+        let mut outputs = session.look("probe", &asked)?.into_iter();
+        let [score, slope] = [(); 2].map(|()| outputs.next().unwrap_or_default());
+        scores.extend(score);
+        slopes.extend(slope);
     }
     Ok((scores, slopes))
 }

@@ -2,10 +2,10 @@
 //! loops; and which verdicts follow from numbers.
 
 use gpugan::config::Config;
-use gpugan::gan::health::{Finding, Measures, Observation, Rules, Verdict, Verdicts};
-use gpugan::models::Model;
-use gpugan::train::blueprint::Blueprint;
-use gpugan::train::session::Session;
+use gpugan::nets::Model;
+use gpugan::run::blueprint::Blueprint;
+use gpugan::run::health::{Finding, Measures, Observation, Rules, Verdict, Verdicts};
+use gpugan::run::session::Session;
 
 use crate::adapter::open;
 use crate::preset::changed;
@@ -381,7 +381,7 @@ fn measures_that_do_not_exist_say_nothing() {
 
 #[test]
 fn statistics_without_health_still_read_and_with_it_read_back() {
-    use gpugan::train::stats::{Tick, Writer, read};
+    use gpugan::run::stats::{Tick, Writer, read};
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("stats.jsonl");
     let old = r#"{"step":1,"kimg":0.1,"loss_d":1.0,"loss_g":null,"d_real":0.5,"d_fake":0.5,"sec_per_step":0.1,"memory_bytes":7}"#;

@@ -8,8 +8,8 @@ use gpugan::config::{Config, assignment};
 use gpugan::eval::Representation;
 use gpugan::gan;
 use gpugan::metrics::Rows;
-use gpugan::models::Model;
-use gpugan::train::checkpoint::Checkpoint;
+use gpugan::nets::Model;
+use gpugan::store::checkpoint::Checkpoint;
 
 use crate::adapter::open;
 use crate::near::assert_near;

@@ -3,7 +3,7 @@
 use std::{fs, io::BufReader};
 
 use gpugan::plot::COLOURS;
-use gpugan::train::{
+use gpugan::run::{
     figures::{GAP, GAP_COLOUR, NAN_COLOUR, grid, save_gif, save_png, single},
     loss_plot::{SIZE, losses, save_losses},
     stats::Tick,

@@ -1,10 +1,9 @@
 //! Plans of whole models, without a GPU.
 
 use gpugan::config::Config;
-use gpugan::models::Model;
 use gpugan::ops::Facts;
 use gpugan::recording::{Access, Command, Storage};
-use gpugan::train::blueprint::Blueprint;
+use gpugan::run::blueprint::{Blueprint, Recorded};
 
 use crate::preset::changed;
 
@@ -56,16 +55,11 @@ fn runs() -> Vec<(Config, usize)> {
 }
 
 fn blueprint(config: &Config, channels: usize, software: bool) -> Blueprint {
-    Blueprint::new(
-        config,
-        &Model::new(config, channels),
-        if software {
-            &Facts::SOFTWARE
-        } else {
-            &Facts::CARD
-        },
-    )
-    .unwrap()
+    let facts = match software {
+        true => &Facts::SOFTWARE,
+        false => &Facts::CARD,
+    };
+    crate::preset::blueprint(config, channels, facts)
 }
 
 #[test]
@@ -86,7 +80,10 @@ fn activations_take_at_most_a_fifth_more_than_what_lives_at_once() {
 #[test]
 fn every_temporary_is_written_before_it_is_read() {
     for (config, channels) in runs() {
-        for (name, recording) in blueprint(&config, channels, true).recordings {
+        for Recorded {
+            name, recording, ..
+        } in blueprint(&config, channels, true).recordings
+        {
             let mut written = vec![0; recording.temporaries.len()];
             for command in &recording.commands {
                 let Command::Dispatch(dispatch) = command else {
@@ -132,7 +129,7 @@ fn the_critics_presets_fit_all_sizes_and_bodies() {
                 let config = changed(preset, &[&size_is, body]);
                 for (channels, software) in [(1, true), (3, false)] {
                     let plan = blueprint(&config, channels, software);
-                    let count = |network: usize| plan.layout.parameters[network].len();
+                    let count = |network: usize| plan.networks[network].tensors.len();
                     assert!(count(0) > 4 && count(1) > 4, "{preset} {size} {body}");
                 }
             }
@@ -145,12 +142,7 @@ fn plans_are_the_same_every_time_and_can_be_read() {
     let (config, channels) = (changed("dcgan28", &[]), 1);
     let [first, second] = [(); 2].map(|()| blueprint(&config, channels, true));
     assert_eq!(first.recordings, second.recordings);
-    let (_, update) = first
-        .recordings
-        .iter()
-        .find(|(name, _)| *name == "update D")
-        .unwrap();
-    let text = update.to_string();
+    let text = first.recording("update D").unwrap().to_string();
     assert_eq!(
         text.lines().count(),
         1,
@@ -165,11 +157,7 @@ fn plans_are_the_same_every_time_and_can_be_read() {
 fn only_needed_gradients_are_computed() {
     let blueprint = blueprint(&changed("dcgan64", &[]), 3, true);
     let count = |program: &str, what: &str| {
-        let (_, recording) = blueprint
-            .recordings
-            .iter()
-            .find(|(name, _)| *name == program)
-            .unwrap();
+        let recording = blueprint.recording(program).unwrap();
         recording
             .dispatches()
             // A transposed convolution may take two launches.

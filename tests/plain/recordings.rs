@@ -5,18 +5,20 @@
 use std::fmt::Write;
 use std::io::{Read, Write as _};
 
-use gpugan::config::{Config, assignment, presets};
-use gpugan::models::Model;
+use gpugan::config::Config;
 use gpugan::ops::Facts;
 use gpugan::recording::{Command, Recording};
-use gpugan::train::blueprint::Blueprint;
+
+use crate::preset::{blueprint, changed};
 
 const FILE: &str = "tests/unchanged/recordings.txt.gz";
 
 /// Presets as they are, and with what the others do not use.
 fn runs() -> Vec<(String, Config, usize)> {
-    let plain = presets::PRESETS.iter().map(|preset| (preset.name, ""));
-    let changed = [
+    let plain = [
+        "dcgan28", "dcgan32", "dcgan64", "lsgan", "mlp", "sngan", "toy", "wgan", "wgan-gp",
+    ];
+    let more = [
         (
             "dcgan28",
             "train.update=simultaneous optimizer.d.kind=rmsprop train.ema_decay=0",
@@ -50,13 +52,13 @@ fn runs() -> Vec<(String, Config, usize)> {
             "train.update=alternating optimizer.d.kind=adam optimizer.g.kind=rmsprop",
         ),
     ];
+    let plain = plain.map(|preset| (preset, ""));
     plain
-        .chain(changed)
+        .into_iter()
+        .chain(more)
         .map(|(preset, changes)| {
-            let overrides = changes
-                .split_whitespace()
-                .map(|text| assignment(text).unwrap());
-            let config = presets::load(preset).unwrap().with(overrides).unwrap();
+            let overrides: Vec<&str> = changes.split_whitespace().collect();
+            let config = changed(preset, &overrides);
             let channels = if preset == "dcgan64" { 3 } else { 1 };
             (format!("{preset} {changes}"), config, channels)
         })
@@ -84,17 +86,17 @@ fn all() -> String {
     let mut text = String::new();
     for (name, config, channels) in runs() {
         for (adapter, facts) in [("software", &Facts::SOFTWARE), ("card", &Facts::CARD)] {
-            let model = Model::new(&config, channels);
-            let blueprint = Blueprint::new(&config, &model, facts).unwrap();
+            let blueprint = blueprint(&config, channels, facts);
             let title = format!("{name} on {adapter}");
             writeln!(text, "# {title}: layout").unwrap();
-            for (tensor, shape, slice) in blueprint.layout.places.iter() {
+            for (tensor, shape, slice) in blueprint.places.iter() {
                 writeln!(text, "{tensor} {shape} {slice}").unwrap();
             }
             let mut recordings: Vec<_> = blueprint.recordings.iter().collect();
-            recordings.sort_by_key(|(name, _)| *name);
-            for (recording, commands) in recordings {
-                write!(text, "# {title}: {recording}\n{}", printed(commands)).unwrap();
+            recordings.sort_by_key(|recorded| &recorded.name);
+            for recorded in recordings {
+                let commands = printed(&recorded.recording);
+                write!(text, "# {title}: {}\n{commands}", recorded.name).unwrap();
             }
         }
     }

@@ -10,8 +10,8 @@ use gpugan::cli::check::CheckArgs;
 use gpugan::cli::sample::{SampleArgs, parse_seeds};
 use gpugan::cli::train::TrainArgs;
 use gpugan::config::options::{RunFolder, SampleForm, SampleOptions, TrainOptions};
-use gpugan::config::presets::{self, PRESETS};
 use gpugan::config::{Config, Size, Update};
+use gpugan::systems::presets::{self, PRESETS};
 
 use crate::usage::refused;
 

@@ -5,8 +5,8 @@ use std::process::{Command, Output};
 
 use gpugan::bench::{Row, measure_step};
 use gpugan::config::{Config, presets};
-use gpugan::models::Model;
-use gpugan::train::blueprint::{Blueprint, is_step};
+use gpugan::nets::Model;
+use gpugan::run::blueprint::{Blueprint, is_step};
 
 use crate::adapter::open;
 

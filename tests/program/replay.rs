@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
 
-use gpugan::train::checkpoint::{self, Checkpoint};
+use gpugan::store::checkpoint::{self, Checkpoint};
 use serde::Deserialize;
 
 /// Largest error: of a loss relative to PyTorch's, of an element relative to

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use gpugan::train::checkpoint::Checkpoint;
+use gpugan::store::checkpoint::Checkpoint;
 
 const RUNS: &str = "tests/unchanged/runs";
 

@@ -1,7 +1,7 @@
 //! The Dirac-GAN (Mescheder et al. 2018): the data are all 0, the generator's
 //! all theta, the logit of x is `-psi x`.
 
-use gpugan::config::{Loss, LossKind, Penalty};
+use gpugan::adversarial::{Loss, LossKind, Penalty};
 
 /// A loss, and the distance from the equilibrium at 0 after 500 steps of size
 /// 0.1 from (1, 1): where both move at once, and where theta moves first.

@@ -3,10 +3,10 @@
 
 use gpugan::config::{assignment, presets};
 use gpugan::data::{Dataset, normalized};
-use gpugan::gan::latent;
-use gpugan::models::Model;
-use gpugan::train::blueprint::Blueprint;
-use gpugan::train::session::Session;
+use gpugan::nets::Model;
+use gpugan::run::blueprint::Blueprint;
+use gpugan::run::latent;
+use gpugan::run::session::Session;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 

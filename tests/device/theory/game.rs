@@ -6,11 +6,11 @@ use std::collections::HashMap;
 
 use gpugan::config::{Architecture, Config, Latent, Output};
 use gpugan::graph::{Graph, NodeId, Program, Role, StateId};
-use gpugan::models::Model;
+use gpugan::nets::Model;
 use gpugan::nn::{Mode, Net};
 use gpugan::reference::{Tensor, evaluate, random};
-use gpugan::train::blueprint::Blueprint;
-use gpugan::train::session::Session;
+use gpugan::run::blueprint::Blueprint;
+use gpugan::run::session::Session;
 
 use super::{compute, gpu};
 
@@ -172,7 +172,7 @@ impl Game {
     /// Logits, or a critic's scores, of points.
     pub(crate) fn logits(&self, points: &[f64]) -> Vec<f64> {
         self.outputs(points, |graph, x| {
-            let mut net = Net::new("D", Mode::Eval);
+            let mut net = Net::new("D", Mode::EVAL);
             self.model.discriminator(graph, &mut net, x).unwrap().logits
         })
     }
@@ -182,7 +182,7 @@ impl Game {
         let averaged = self.config.train.ema_decay > 0.0;
         self.outputs(latents, |graph, z| {
             let z = graph.reshape(z, [latents.len(), 1]).unwrap();
-            let mut net = Net::new(if averaged { "G_ema" } else { "G" }, Mode::Eval);
+            let mut net = Net::new(if averaged { "G_ema" } else { "G" }, Mode::EVAL);
             self.model.generator(graph, &mut net, z).unwrap()
         })
     }
@@ -199,7 +199,7 @@ impl Game {
         let count = latents.len();
         let id = graph.declare("z", [count, 1], Role::Input).unwrap();
         let z = graph.state(id);
-        let [mut net_g, mut net_d] = self.model.nets(Mode::Eval);
+        let [mut net_g, mut net_d] = self.model.nets(Mode::EVAL);
         let points = self.model.generator(graph, &mut net_g, z).unwrap();
         let judged = self.model.discriminator(graph, &mut net_d, points).unwrap();
         let loss = build(graph, judged.logits);

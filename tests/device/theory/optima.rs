@@ -1,7 +1,7 @@
 //! Training reaches what Goodfellow et al. 2014 prove: the optimal discriminator
 //! of a fixed generator, and the equilibrium.
 
-use gpugan::reference::random;
+use gpugan::random;
 
 use super::game::{Game, Normal, grid, log_sigmoid, optimal, value};
 

@@ -1,9 +1,9 @@
 //! Critics: the exact optimum of the gradient penalty in one dimension, clipped
 //! weights, and gradients where data and generator share no point.
 
+use gpugan::adversarial::loss;
 use gpugan::config::{LossKind, OptimizerKind, Penalty};
-use gpugan::gan::loss;
-use gpugan::reference::random;
+use gpugan::random;
 
 use super::game::{Game, Normal, STEP, grid};
 

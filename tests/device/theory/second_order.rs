@@ -158,7 +158,7 @@ struct Built {
 fn build(case: &Case, straight: bool) -> Built {
     let mut graph = Graph::new();
     let spectral = case.layers.starts_with("spectral");
-    let mut net = Net::new("D", Mode::Train).spectral(spectral);
+    let mut net = Net::new("D", Mode::TRAIN).spectral(spectral);
     let [c, h, w] = case.image;
     let [(_, real), (fake_id, fake)] = ["real", "fake"].map(|name| {
         let id = graph.declare(name, [BATCH, c, h, w], Role::Input).unwrap();

@@ -4,11 +4,11 @@ mod compose;
 
 use crate::usage::refused;
 use gpugan::Error;
-use gpugan::config::presets::{self, PRESETS};
 use gpugan::config::{
     Architecture, Config, Latent, OptimizerKind, Output, Rule, Size, Stem, Update, assignment,
     keys, parse_file,
 };
+use gpugan::systems::presets::{self, PRESETS};
 
 /// A preset with one key set as by `--set`.
 fn set(preset: &str, text: &str) -> Result<Config, Error> {

@@ -4,7 +4,8 @@
 use std::collections::HashMap;
 
 use gpugan::graph::{Binary, Distribution, Graph, NodeId, Op, Role, Scalar, Shape};
-use gpugan::reference::{Tensor, apply, evaluate, random};
+use gpugan::random;
+use gpugan::reference::{Tensor, apply, evaluate};
 
 use super::{assert_close, noise, run_graph, tensor};
 

@@ -9,7 +9,8 @@ mod values;
 use std::collections::HashMap;
 
 use gpugan::graph::{ConvGeometry, Graph, NodeId, Op, Role, Shape, Window};
-use gpugan::reference::{Tensor, apply, evaluate, random};
+use gpugan::random;
+use gpugan::reference::{Tensor, apply, evaluate};
 
 /// Applies one primitive.
 fn run(op: Op, inputs: &[&Tensor], shape: impl Into<Shape>) -> Tensor {

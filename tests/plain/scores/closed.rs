@@ -7,7 +7,8 @@ use gpugan::metrics::{
     Kind, Rows, Samples, inception, kernel, measure, memory, modes, neighbours, ssim, wasserstein,
 };
 use gpugan::nn;
-use gpugan::reference::{Tensor, evaluate, random};
+use gpugan::random;
+use gpugan::reference::{Tensor, evaluate};
 
 use super::normal;
 use crate::near::assert_near;

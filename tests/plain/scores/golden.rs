@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use gpugan::metrics::{Rows, frechet, inception, kernel, memory, neighbours, ssim, wasserstein};
-use gpugan::train::checkpoint::Checkpoint;
+use gpugan::store::checkpoint::Checkpoint;
 
 use crate::near::assert_near;
 

@@ -5,7 +5,7 @@ mod closed;
 mod golden;
 
 use gpugan::metrics::Rows;
-use gpugan::reference::random;
+use gpugan::random;
 
 /// Standard normal vectors `[count, width]`; each `stream` has its own.
 fn normal(count: usize, width: usize, stream: u32) -> Rows {

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use gpugan::check::{Case, Derived, Gradient, STEP, cases};
 use gpugan::graph::{NodeId, Op, StateId};
-use gpugan::reference::{Tensor, evaluate, random};
+use gpugan::random;
+use gpugan::reference::{Tensor, evaluate};
 
 /// Half the distance of the two points of a difference. Of what it leaves out,
 /// the third derivative weighs 1e-10, rounding 1e-16 / 1e-5.

@@ -1,8 +1,8 @@
 //! Stabilisers that are more than a loss: what compares a batch, and how often
 //! images are augmented.
 
-use gpugan::config::{Augment, Loss, LossKind};
-use gpugan::gan::augment::{self, STATE};
+use gpugan::adversarial::augment::{self, STATE};
+use gpugan::adversarial::{Augment, Loss, LossKind};
 use gpugan::graph::{Graph, Shape};
 use gpugan::nn::{Init, Mode, Net};
 
@@ -25,7 +25,7 @@ fn minibatch_discrimination_is_that_of_its_formula() {
     const C: usize = 4;
     let mut graph = Graph::new();
     let (x_id, x) = input(&mut graph, "x", [N, F]);
-    let mut net = Net::new("D", Mode::Train);
+    let mut net = Net::new("D", Mode::TRAIN);
     let start = Init::Constant(0.0);
     let near = net
         .minibatch_discrimination(&mut graph, "minibatch", x, [B, C], start)

@@ -1,7 +1,7 @@
 //! What gradients build, and what they leave out.
 
+use gpugan::adversarial::loss;
 use gpugan::error::Error;
-use gpugan::gan::loss;
 use gpugan::graph::{ConvGeometry, Graph, NodeId, Op, Scalar, Unary};
 
 use super::{input, values};

@@ -1,7 +1,6 @@
 //! Losses and gradients against what is known of GANs in closed form.
 
-use gpugan::config::{self, LossKind, Penalty};
-use gpugan::gan::{loss, penalty};
+use gpugan::adversarial::{self, LossKind, Penalty, loss, penalty};
 use gpugan::graph::{Graph, NodeId};
 
 use super::{input, values};
@@ -51,10 +50,10 @@ impl Loss {
         let mut graph = Graph::new();
         let (real_id, real) = input(&mut graph, "real", [1]);
         let (fake_id, fake) = input(&mut graph, "fake", [1]);
-        let config = config::Loss {
+        let config = adversarial::Loss {
             real_label: label,
             d_weight: weight,
-            ..config::Loss::default()
+            ..adversarial::Loss::default()
         };
         let loss = loss::discriminator(&mut graph, &config, real, fake).unwrap();
         let mut roots = vec![loss];
@@ -131,7 +130,7 @@ fn the_optimal_discriminators_of_gaussians_have_their_values() {
 
 /// The Dirac-GAN of [`ends`]: distance from the equilibrium at 0 after 500 steps
 /// of size 0.1 from (1, 1); theta moves first where they alternate.
-fn dirac(config: &config::Loss, alternating: bool) -> f64 {
+fn dirac(config: &adversarial::Loss, alternating: bool) -> f64 {
     let mut graph = Graph::new();
     let (theta_id, theta) = input(&mut graph, "theta", [1; 4]);
     let (psi_id, psi) = input(&mut graph, "psi", [1; 4]);
@@ -190,11 +189,11 @@ fn the_dirac_gan_ends_where_the_theory_says() {
             room(*alternating),
         );
     }
-    let weaker = config::Loss {
+    let weaker = adversarial::Loss {
         kind: LossKind::NonSaturating,
         penalty: Penalty::R1,
         penalty_weight: 0.3,
-        ..config::Loss::default()
+        ..adversarial::Loss::default()
     };
     close("weaker penalty", dirac(&weaker, false), 8.6e-4, 1e-5);
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use gpugan::train::checkpoint::Checkpoint;
+use gpugan::store::checkpoint::Checkpoint;
 
 /// Runs the program with a cache folder of its own.
 pub(crate) fn gpugan(home: &Path, arguments: &[&str]) -> Output {

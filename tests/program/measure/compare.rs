@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use gpugan::compare::{Entry, Outcome, table};
-use gpugan::gan::health::Verdict;
 use gpugan::metrics::Score;
+use gpugan::run::health::Verdict;
 use serde_json::Value;
 
 use super::commands::{CLASSIFY, gpugan, refused, said, success};

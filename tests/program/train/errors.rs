@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use gpugan::train::checkpoint;
+use gpugan::store::checkpoint;
 
 use crate::run::{Ended, SMALL, gpugan, run_folders, train};
 

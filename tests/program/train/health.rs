@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::Path;
 
-use gpugan::gan::health::Verdict;
-use gpugan::train::checkpoint;
-use gpugan::train::stats::{self, Tick};
+use gpugan::run::health::Verdict;
+use gpugan::run::stats::{self, Tick};
+use gpugan::store::checkpoint;
 
 use super::{bits, last_checkpoint};
 use crate::run::{Ended, SMALL, gpugan, run_folders, train};
@@ -279,7 +279,7 @@ fn a_rollback_leaves_the_ground_that_diverges() {
     let (step, path) = checkpoint::last_healthy(run)
         .unwrap()
         .expect("a healthy one");
-    let config = gpugan::config::presets::read(&run.join("config.toml")).unwrap();
+    let config = gpugan::systems::presets::read(&run.join("config.toml")).unwrap();
     // A tenth of what it was.
     assert!(config.optimizer.g.lr <= 3.0 && config.optimizer.d.lr <= 3.0);
     // What was undone is in no file.

@@ -9,8 +9,8 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use crate::run::{SMALL, gpugan, run_folders, train};
-use gpugan::train::checkpoint::{self, Checkpoint};
-use gpugan::train::stats;
+use gpugan::run::stats;
+use gpugan::store::checkpoint::{self, Checkpoint};
 
 /// The newest checkpoint of the only run below `outdir`.
 fn last_checkpoint(outdir: &Path) -> Checkpoint {

@@ -1,0 +1,111 @@
+//! What several families are made of.
+
+use crate::config::{Output, Rule, section, words};
+use crate::error::{Error, Result};
+use crate::graph::{Graph, NodeId, Unary};
+use crate::nn::{Init, Net, flatten, minibatch_std};
+
+section! {
+    /// Normalisation of a discriminator.
+    Normalised {
+        /// Normalisation of the discriminator's hidden layers but the first: `batch`, `layer` (all channels of an image), `instance` (each channel of an image), `group`, or `none`, where they have biases instead. Gradient penalties are per image and need one of the last four.
+        norm_d: Norm = Norm::Batch, Rule::Choice(&["batch", "layer", "instance", "group", "none"]);
+        /// Groups of channels of `group` normalisation; divides `width`.
+        norm_groups: usize = 8, Rule::Whole(1, 4096);
+    }
+}
+
+section! {
+    /// What a discriminator compares of a batch.
+    Compared {
+        /// Images of a group whose mean standard deviation the discriminator sees as one more channel of its last features (Karras et al. 2018); divides the batch, 0 is off.
+        minibatch_std: usize = 0, Rule::Whole(0, crate::config::WIDEST);
+        /// Minibatch discrimination (Salimans et al. 2016, section 3.2): as many more channels of the discriminator's last features say how near an image is to the others of its batch; 0 is off.
+        minibatch_features: usize = 0, Rule::Whole(0, 4096);
+        /// Numbers that `minibatch_features` compares for each of its channels.
+        minibatch_dims: usize = 5, Rule::Whole(1, 4096);
+    }
+}
+
+words! {
+    /// Normalisation of hidden layers.
+    Norm {
+        /// Over the batch (Ioffe and Szegedy 2015).
+        Batch,
+        /// Over all channels of an image, with a gain a channel.
+        Layer,
+        /// Over each channel of an image.
+        Instance,
+        /// Over groups of channels of an image.
+        Group,
+        /// None; biases instead.
+        None,
+    }
+}
+
+impl Normalised {
+    /// The normalisation of a hidden layer `x [N, C, H, W]`.
+    pub(super) fn apply(
+        &self,
+        graph: &mut Graph,
+        net: &mut Net,
+        layer: &str,
+        x: NodeId,
+        gain: Init,
+    ) -> Result<NodeId> {
+        let channels = graph.shape(x)[1];
+        let groups = match self.norm_d {
+            Norm::Batch => return net.batch_norm(graph, layer, x, gain),
+            Norm::None => return Ok(x),
+            Norm::Layer => 1,
+            Norm::Instance => channels,
+            Norm::Group => self.norm_groups,
+        };
+        net.group_norm(graph, layer, x, groups, gain)
+    }
+}
+
+impl Compared {
+    /// A discriminator's last features `[N, C, H, W]` with what is compared of the
+    /// batch as further channels, the same at every pixel. `weight` starts the
+    /// projection of minibatch discrimination.
+    pub(super) fn apply(
+        &self,
+        graph: &mut Graph,
+        net: &mut Net,
+        features: NodeId,
+        weight: Init,
+    ) -> Result<NodeId> {
+        let mut h = features;
+        if self.minibatch_std > 0 {
+            h = minibatch_std(graph, h, self.minibatch_std)?;
+        }
+        if self.minibatch_features > 0 {
+            let sizes = [self.minibatch_features, self.minibatch_dims];
+            let flat = flatten(graph, features)?;
+            let near = net.minibatch_discrimination(graph, "minibatch", flat, sizes, weight)?;
+            let [batch, _, rows, columns] = graph.shape(h)[..] else {
+                return Err(Error::shape("compared", "features are [N, C, H, W]"));
+            };
+            let near = graph.reshape(near, [batch, sizes[0], 1, 1])?;
+            let near = graph.broadcast(near, [batch, sizes[0], rows, columns])?;
+            h = graph.concat(&[h, near], 1)?;
+        }
+        Ok(h)
+    }
+}
+
+/// Uniform initial weights of variance `gain / inputs` (He et al. 2015 with gain
+/// 2, before a ReLU).
+pub(super) fn uniform(inputs: usize, gain: f32) -> Init {
+    Init::Uniform((3.0 * gain / inputs as f32).sqrt())
+}
+
+/// The generator's last function.
+pub(super) fn output(graph: &mut Graph, kind: Output, x: NodeId) -> NodeId {
+    match kind {
+        Output::Tanh => graph.unary(Unary::Tanh, x),
+        Output::Sigmoid => graph.unary(Unary::Sigmoid, x),
+        Output::Linear => x,
+    }
+}

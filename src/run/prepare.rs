@@ -1,0 +1,306 @@
+//! `gpugan train`: everything that comes before the first step.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::blueprint::Blueprint;
+use super::capacity;
+use super::health::{Rules, Verdicts};
+use super::progress::Progress;
+use super::scores::Scores;
+use super::session::Session;
+use super::state::{self, About};
+use super::stats::{self, TickSums, Writer};
+use super::trace::Trace;
+use super::training::{Run, readable};
+use crate::config::Config;
+use crate::config::options::{self, TrainOptions};
+use crate::data::{Dataset, Loader, Position, normalized};
+use crate::error::{Error, Result};
+use crate::gpu::{Gpu, Selector};
+use crate::store::checkpoint::{self, Checkpoint};
+use crate::store::run_folder::{self, Log, RunFolder};
+use crate::systems::{self, Given, System};
+
+/// Images that the mean image is taken over.
+const MEAN_OVER: usize = 2000;
+
+/// Trains as asked. Bad input ends before anything is written.
+///
+/// # Errors
+/// Whatever stops the run; the last checkpoint stays intact.
+pub fn run(options: TrainOptions) -> Result<()> {
+    let mut progress = Progress::new(options.quiet);
+    let config = &options.config;
+    let resumed = match &options.folder {
+        options::RunFolder::Resume(path) => Some(Resumed::open(path, config)?),
+        options::RunFolder::New(_) => None,
+    };
+    let dataset = open_data(config)?;
+    let init = match &options.init {
+        Some(path) => Some((path.clone(), Checkpoint::load(path)?)),
+        None => None,
+    };
+
+    let gpu = Gpu::open(&Selector::named(options.adapter.as_deref()))?;
+    progress.line(&format!("adapter: {}", gpu.facts))?;
+    progress.line(&format!("data: {}", dataset.describe()))?;
+    let starts_over = resumed
+        .as_ref()
+        .is_none_or(|resumed| resumed.newest.is_none());
+    let open = |config: &Config| system(config, &dataset, starts_over);
+    let system = open(config)?;
+    let blueprint = Blueprint::new(config, &*system, &gpu.facts.kernel_facts())?;
+    progress.line(&describe(config, &blueprint))?;
+    progress.line(&blueprint.memory.to_string())?;
+    if options.dump_plan {
+        for known in &blueprint.recordings {
+            crate::console::print(&format!("# {}\n{}", known.name, known.recording))?;
+        }
+    }
+    capacity::check(&gpu, config, open, &blueprint.memory)?;
+    if options.dry_run {
+        return progress.line("dry run: everything fits, nothing was written");
+    }
+
+    let scores = match &options.metrics[..] {
+        [] => None,
+        kinds => Some(Scores::new(
+            &gpu,
+            &dataset,
+            &config.data.source,
+            kinds,
+            options.features.as_deref(),
+        )?),
+    };
+    let session = Session::new(&gpu, config, Arc::clone(&system), blueprint)?;
+    let mut prepared = Prepared {
+        options,
+        dataset,
+        session,
+        scores,
+        progress,
+    };
+    prepared.references()?;
+    prepared.initialise(init)?;
+    let (folder, position) = prepared.folder(resumed.as_ref())?;
+    let mut run = prepared.run(folder, position)?;
+    let outcome = run.train();
+    run.progress.end();
+    // What the GPU still holds is compiled work worth keeping.
+    run.session.gpu().save_pipeline_cache()?;
+    outcome
+}
+
+/// The data of a configuration.
+///
+/// # Errors
+/// Where they cannot be read.
+fn open_data(config: &Config) -> Result<Arc<Dataset>> {
+    let data = &config.data;
+    let (height, width) = (data.size.height, data.size.width);
+    let dataset = Dataset::open(&data.source, height, width, data.channels)?;
+    Ok(Arc::new(dataset.stacked(data.stack)?))
+}
+
+/// The system of a configuration for a data set.
+fn system(config: &Config, dataset: &Dataset, starts_over: bool) -> Result<Arc<dyn System>> {
+    let mean = || mean_image(dataset);
+    systems::open(
+        config,
+        &Given {
+            image: dataset.shape(),
+            classes: dataset.class_names(),
+            mean_image: starts_over.then_some(&mean),
+        },
+    )
+}
+
+/// Everything that a run needs before it has a folder.
+struct Prepared {
+    options: TrainOptions,
+    dataset: Arc<Dataset>,
+    session: Session,
+    scores: Option<Scores>,
+    progress: Progress,
+}
+
+impl Prepared {
+    /// What the health monitor compares samples with.
+    fn references(&mut self) -> Result<()> {
+        let Some(count) = self.session.references() else {
+            return Ok(());
+        };
+        let images = readable(&self.dataset, count).flatten().map(normalized);
+        self.session.set_references(&images.collect::<Vec<f32>>())
+    }
+
+    /// Takes the initial weights of a file.
+    fn initialise(&mut self, init: Option<(PathBuf, Checkpoint)>) -> Result<()> {
+        let Some((path, file)) = init else {
+            return Ok(());
+        };
+        let written = state::initialise(&self.session, &file, &path)?;
+        self.progress
+            .line(&format!("{written} tensors from {}", path.display()))
+    }
+
+    /// The run's folder as it is before the next step, and where the data go on.
+    fn folder(&mut self, resumed: Option<&Resumed>) -> Result<(RunFolder, Position)> {
+        let config = &self.options.config;
+        let folder = match &self.options.folder {
+            options::RunFolder::New(outdir) => {
+                RunFolder::create(outdir, &config.preset, self.dataset.name())?
+            }
+            options::RunFolder::Resume(path) => RunFolder::open(path)?,
+        };
+        run_folder::remove_stale(folder.path())?;
+        let mut position = Position::default();
+        if let Some(resumed) = resumed {
+            if let Some((path, file)) = &resumed.newest {
+                position = state::restore(&mut self.session, file, path)?;
+            }
+            // Of a run that was killed before its first checkpoint nothing is left.
+            let step = self.session.counters.step;
+            stats::truncate_after(&folder.stats(), step)?;
+            if let Some(scores) = &mut self.scores {
+                scores.go_on(&folder, step)?;
+            }
+        }
+        run_folder::replace(&folder.config(), |out| {
+            out.write_all(config.to_toml().as_bytes())
+        })?;
+        self.progress.log_to(Log::open(folder.log())?);
+        self.progress.line(&format!(
+            "run: {} from step {}",
+            folder.path().display(),
+            self.session.counters.step
+        ))?;
+        for reason in resumed.into_iter().flat_map(|resumed| &resumed.skipped) {
+            self.progress.line(&format!("warning: {reason}"))?;
+        }
+        Ok((folder, position))
+    }
+
+    /// The run itself.
+    fn run(self, folder: RunFolder, position: Position) -> Result<Run> {
+        let Self {
+            options,
+            dataset,
+            session,
+            scores,
+            progress,
+        } = self;
+        let config = options.config;
+        let loader = Loader::new(
+            Arc::clone(&dataset),
+            config.batch,
+            config.seed,
+            position,
+            config.data.mirror,
+        )?;
+        Ok(Run {
+            about: About {
+                channels: dataset.shape()[0],
+                classes: dataset.class_names().to_vec(),
+            },
+            trace: Trace::new(options.trace),
+            tick: TickSums::default(),
+            rules: Rules::new(session.system().duel(), config.steps),
+            known: Verdicts::default(),
+            // Opened first: a new run has no statistics to read yet.
+            stats: Writer::append(folder.stats())?,
+            ticks: stats::read(&folder.stats())?,
+            config,
+            scores,
+            dataset,
+            folder,
+            loader,
+            progress,
+            session,
+        })
+    }
+}
+
+/// A run that goes on.
+struct Resumed {
+    newest: Option<(PathBuf, Checkpoint)>,
+    skipped: Vec<String>,
+}
+
+impl Resumed {
+    /// Finds the newest checkpoint that can be read. A run without any starts
+    /// over.
+    fn open(path: &Path, config: &Config) -> Result<Self> {
+        let mut skipped = Vec::new();
+        let newest = checkpoint::newest_readable(path, |e| skipped.push(e.to_string()));
+        if newest.is_none() && !skipped.is_empty() {
+            return Err(Error::usage(
+                format!(
+                    "no checkpoint of {} can be read: {}",
+                    path.display(),
+                    skipped.join("; ")
+                ),
+                "start a new run, or copy an intact checkpoint there",
+            ));
+        }
+        if let Some((path, file)) = &newest {
+            let done: u64 = file
+                .metadata
+                .get("step")
+                .and_then(|text| text.parse().ok())
+                .unwrap_or(0);
+            if done >= config.steps {
+                return Err(Error::usage(
+                    format!(
+                        "{} is at step {done} already and the run ends at {}",
+                        path.display(),
+                        config.steps
+                    ),
+                    format!("give --steps above {done}"),
+                ));
+            }
+        }
+        Ok(Self { newest, skipped })
+    }
+}
+
+/// Mean over real images, pixels in [0, 1].
+fn mean_image(dataset: &Dataset) -> Result<Vec<f32>> {
+    let mut sums = vec![0.0_f64; dataset.shape().iter().product()];
+    let mut count = 0;
+    for image in readable(dataset, MEAN_OVER) {
+        for (sum, &byte) in sums.iter_mut().zip(&image) {
+            *sum += f64::from(byte) / 255.0;
+        }
+        count += 1;
+    }
+    if count == 0 {
+        return Err(Error::usage(
+            "no image can be read",
+            "check the files named above",
+        ));
+    }
+    let means = sums.into_iter().map(|sum| (sum / f64::from(count)) as f32);
+    Ok(means.collect())
+}
+
+fn describe(config: &Config, blueprint: &Blueprint) -> String {
+    let networks = blueprint.networks.iter();
+    let networks: Vec<String> = networks
+        .map(|network| format!("{} {}", network.name, network.count()))
+        .collect();
+    let dispatches: Vec<String> = blueprint
+        .recordings
+        .iter()
+        .map(|known| format!("{} {}", known.name, known.recording.dispatches().count()))
+        .collect();
+    format!(
+        "model: {} {} parameters, batch {}; dispatches: {}",
+        config.preset,
+        networks.join(" "),
+        config.batch,
+        dispatches.join(", ")
+    )
+}

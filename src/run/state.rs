@@ -1,0 +1,222 @@
+//! Between a session and its checkpoints.
+
+use std::path::Path;
+
+use super::session::Session;
+use crate::config::Config;
+use crate::data::Position;
+use crate::error::{Error, Result};
+use crate::graph::Group;
+use crate::store::checkpoint::Checkpoint;
+use crate::systems::{self, Counters, Given, System};
+
+/// Metadata entries.
+const CONFIG: &str = "config";
+const COUNTERS: &str = "counters";
+const POSITION: &str = "position";
+const CHANNELS: &str = "channels";
+const CLASSES: &str = "classes";
+
+/// Everything that a run needs to go on, as a checkpoint.
+///
+/// # Errors
+/// Where the device failed.
+pub fn save(
+    session: &Session,
+    config: &Config,
+    about: &About,
+    position: Position,
+) -> Result<Checkpoint> {
+    let mut checkpoint = weights(session)?;
+    let json = |value: serde_json::Result<String>| {
+        value.map_err(|e| Error::usage(e.to_string(), "report this as a bug"))
+    };
+    checkpoint.metadata = [
+        ("format", "gpugan 1".to_owned()),
+        ("step", session.counters.step.to_string()),
+        (CONFIG, config.to_toml()),
+        (CHANNELS, about.channels.to_string()),
+        (CLASSES, serde_json::json!(about.classes).to_string()),
+        (COUNTERS, json(serde_json::to_string(&session.counters))?),
+        (POSITION, json(serde_json::to_string(&position))?),
+    ]
+    .map(|(name, text)| (name.to_owned(), text))
+    .into();
+    Ok(checkpoint)
+}
+
+/// The tensors of a session's state.
+///
+/// # Errors
+/// Where the device failed.
+pub fn weights(session: &Session) -> Result<Checkpoint> {
+    let mut checkpoint = Checkpoint::default();
+    for (name, shape) in session.state() {
+        let values = session.read(&name)?;
+        checkpoint.tensors.insert(name, (shape.to_vec(), values));
+    }
+    Ok(checkpoint)
+}
+
+/// The tensors of a session's networks, without what belongs to the training.
+///
+/// # Errors
+/// Where the device failed.
+pub(crate) fn network(session: &Session) -> Result<Checkpoint> {
+    let mut checkpoint = Checkpoint::default();
+    for (name, shape) in session.tensors(Group::is_network) {
+        let values = session.read(&name)?;
+        checkpoint.tensors.insert(name, (shape.to_vec(), values));
+    }
+    Ok(checkpoint)
+}
+
+/// Puts a session where its checkpoint was saved and returns the loader's
+/// position.
+///
+/// # Errors
+/// [`Error::Usage`] where the file is of another model or no checkpoint of
+/// this program.
+pub fn restore(session: &mut Session, checkpoint: &Checkpoint, path: &Path) -> Result<Position> {
+    check_tensors(session, checkpoint, path, true)?;
+    for (name, (_, values)) in &checkpoint.tensors {
+        session.write(name, values)?;
+    }
+    session.counters = read_json::<Counters>(checkpoint, COUNTERS, path)?;
+    read_json(checkpoint, POSITION, path)
+}
+
+/// Replaces the initial weights that a file names; the average of a replaced
+/// network starts from it.
+///
+/// # Errors
+/// [`Error::Usage`] where a tensor does not belong to the model.
+pub fn initialise(session: &Session, checkpoint: &Checkpoint, path: &Path) -> Result<usize> {
+    check_tensors(session, checkpoint, path, false)?;
+    let own = session.tensors(Group::is_network);
+    let known = |name: &str| own.iter().any(|(known, _)| known == name);
+    let mut written = 0;
+    let tensors = checkpoint.tensors.iter();
+    for (name, (_, values)) in tensors.filter(|(name, _)| known(name)) {
+        session.write(name, values)?;
+        written += 1;
+        for network in session.networks() {
+            let average = network.averaged(name);
+            if average != *name && known(&average) && !checkpoint.tensors.contains_key(&average) {
+                session.write(&average, values)?;
+            }
+        }
+    }
+    Ok(written)
+}
+
+/// What a checkpoint says of the data that its run was made for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct About {
+    /// Channels of images.
+    pub channels: usize,
+    /// Names of classes; empty where there are no labels.
+    pub classes: Vec<String>,
+}
+
+/// The configuration that a checkpoint was saved with, and what it was made for.
+///
+/// # Errors
+/// [`Error::Usage`] where the file holds none.
+pub fn description(checkpoint: &Checkpoint, path: &Path) -> Result<(Config, About)> {
+    let config = systems::read_config(text(checkpoint, CONFIG, path)?, [])?;
+    let channels = text(checkpoint, CHANNELS, path)?
+        .parse()
+        .map_err(|_| foreign(path, "its channels are no number"))?;
+    // Files of earlier programs know of no classes.
+    let classes = match checkpoint.metadata.contains_key(CLASSES) {
+        true => read_json(checkpoint, CLASSES, path)?,
+        false => Vec::new(),
+    };
+    Ok((config, About { channels, classes }))
+}
+
+/// The system that a checkpoint was saved by.
+///
+/// # Errors
+/// As of [`description`], and where sizes do not fit together.
+pub fn system_of(config: &Config, about: &About) -> Result<std::sync::Arc<dyn System>> {
+    let size = config.data.size;
+    systems::open(
+        config,
+        &Given {
+            image: [about.channels, size.height, size.width],
+            classes: &about.classes,
+            mean_image: None,
+        },
+    )
+}
+
+fn check_tensors(session: &Session, checkpoint: &Checkpoint, path: &Path, all: bool) -> Result<()> {
+    let state = session.state();
+    let weights = session.tensors(Group::is_network);
+    for (name, (shape, _)) in &checkpoint.tensors {
+        // PyTorch counts batches, which nothing here needs; moments and memory
+        // belong to the updates of another run.
+        let ignored = name.ends_with(".num_batches_tracked")
+            || state.iter().any(|(known, _)| known == name)
+                && !weights.iter().any(|(known, _)| known == name);
+        if !all && ignored {
+            continue;
+        }
+        match state.iter().find(|(known, _)| known == name) {
+            None => {
+                return Err(foreign(
+                    path,
+                    format!("it has a tensor {name} that this model has not"),
+                ));
+            }
+            Some((_, wanted)) if wanted[..] != shape[..] => {
+                return Err(foreign(
+                    path,
+                    format!("its {name} is {shape:?}, this model's {wanted}"),
+                ));
+            }
+            Some(_) => {}
+        }
+    }
+    let missing = state
+        .iter()
+        .find(|(name, _)| !checkpoint.tensors.contains_key(name));
+    match missing {
+        Some((name, _)) if all => Err(foreign(
+            path,
+            format!("it lacks this model's tensor {name}"),
+        )),
+        _ if checkpoint.tensors.is_empty() => Err(foreign(path, "it holds no tensor")),
+        _ => Ok(()),
+    }
+}
+
+fn foreign(path: &Path, what: impl std::fmt::Display) -> Error {
+    Error::usage(
+        format!(
+            "{} is a checkpoint of another model: {what}",
+            path.display()
+        ),
+        "give a checkpoint made with the same preset, sizes and channels",
+    )
+}
+
+fn text<'a>(checkpoint: &'a Checkpoint, name: &str, path: &Path) -> Result<&'a str> {
+    checkpoint.metadata.get(name).map(String::as_str).ok_or_else(|| {
+        Error::usage(
+            format!("{} has no {name} in its metadata, so this program did not write it", path.display()),
+            "give a checkpoint-*.safetensors of a run; weights alone go to `gpugan train --init`",
+        )
+    })
+}
+
+fn read_json<T: serde::de::DeserializeOwned>(
+    checkpoint: &Checkpoint,
+    name: &str,
+    path: &Path,
+) -> Result<T> {
+    serde_json::from_str(text(checkpoint, name, path)?)
+        .map_err(|e| foreign(path, format!("its {name} cannot be read: {e}")))
+}

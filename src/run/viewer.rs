@@ -1,0 +1,207 @@
+//! Stored networks at work: a view of a system with the weights of a file.
+
+use std::path::Path;
+
+use super::blueprint::seen;
+use super::latent;
+use super::shown::{self, Asked, Ready, output_name};
+use crate::error::{Error, Result};
+use crate::gpu::{Executable, Gpu, Memory};
+use crate::graph::{Places, Plan, Role};
+use crate::recording::{Slice, StepValues};
+use crate::store::checkpoint::Checkpoint;
+use crate::systems::{Source, System, View, average_of};
+
+/// What to do about a checkpoint that lacks a tensor.
+pub(crate) const CHECKPOINT_MEND: &str = "give a checkpoint that this version wrote";
+
+/// A view with its weights on a device.
+pub(crate) struct Viewer {
+    program: Loaded,
+    view: View,
+    /// Records of a replay.
+    count: usize,
+    classes: Vec<String>,
+}
+
+/// A program with its memory.
+struct Loaded {
+    gpu: Gpu,
+    memory: Memory,
+    places: Places,
+    executable: Executable,
+}
+
+/// Whether a file has averaged weights, and they are not passed over.
+pub(crate) fn averaged(system: &dyn System, file: &Checkpoint, raw: bool) -> Result<bool> {
+    let networks = system.networks()?;
+    let prefixes = networks
+        .iter()
+        .map(|network| format!("{}.", average_of(network.name)));
+    let mut prefixes = prefixes.filter(|prefix| {
+        let mut names = file.tensors.keys();
+        names.any(|name| name.starts_with(prefix.as_str()))
+    });
+    Ok(!raw && prefixes.next().is_some())
+}
+
+/// The name of the network that the first view shows, as files have it.
+pub(crate) fn weights(system: &dyn System, averaged: bool) -> Result<String> {
+    let networks = system.networks()?;
+    let shown = networks
+        .iter()
+        .find(|network| !averaged || network.average > 0.0);
+    Ok(shown.map_or_else(String::new, |network| match averaged {
+        true => network.average_name(),
+        false => network.name.to_owned(),
+    }))
+}
+
+impl Viewer {
+    /// Loads everything that a view keeps, parameters and running statistics, from
+    /// a file that was read from `path`, for at least `count` records of a pass;
+    /// averaged weights where `averaged` says so.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] with this mend where the file lacks a tensor;
+    /// [`Error::Shape`] where there is no such view; errors of the device.
+    pub(crate) fn new(
+        gpu: &Gpu,
+        system: &dyn System,
+        (view, count): (&str, usize),
+        averaged: bool,
+        (file, path): (&Checkpoint, &Path),
+        mend: &str,
+    ) -> Result<Self> {
+        let mut views = system.views().into_iter();
+        let view = views
+            .find(|known| known.name == view)
+            .ok_or_else(|| Error::shape("view", format!("there is no view {view}")))?;
+        let count = count.next_multiple_of(view.multiple);
+        let program = seen(system, &system.networks()?, &view, averaged, count)?;
+        let places = Places::of(&program)?;
+        let plan = Plan::new(&program, &places, &gpu.facts.kernel_facts())?;
+        let arenas: Vec<usize> = places.arenas().iter().map(|arena| arena.len).collect();
+        let memory = Memory::new(gpu, &arenas, &plan.recording.temporaries)?;
+        let executable = Executable::new(gpu, &memory, &plan.recording)?;
+        let states = program.graph.states().iter();
+        for state in states.filter(|s| matches!(s.role, Role::Parameter | Role::Buffer)) {
+            match (file.tensors.get(&state.name), places.get(&state.name)) {
+                (Some((shape, values)), Some((wanted, slice))) if shape[..] == wanted[..] => {
+                    memory.write(slice, values)?;
+                }
+                _ => {
+                    let (path, name) = (path.display(), &state.name);
+                    return Err(Error::usage(
+                        format!("{path} has no tensor {name} of {}", state.shape),
+                        mend,
+                    ));
+                }
+            }
+        }
+        Ok(Self {
+            program: Loaded {
+                gpu: gpu.clone(),
+                memory,
+                places,
+                executable,
+            },
+            view,
+            count,
+            classes: system.classes().to_vec(),
+        })
+    }
+
+    /// `[C, H, W]` of its first output, where that are images.
+    pub(crate) fn image(&self) -> Option<[usize; 3]> {
+        self.view.medium.image()
+    }
+
+    /// Names of the classes that it makes records of.
+    pub(crate) fn classes(&self) -> &[String] {
+        &self.classes
+    }
+
+    /// Elements of a record of each output.
+    pub(crate) fn widths(&self) -> Vec<usize> {
+        let width = |output: &String| {
+            let place = self.program.places.get(&output_name(&self.view, output));
+            place.map_or(0, |(_, slice)| slice.len / self.count)
+        };
+        self.view.outputs.iter().map(width).collect()
+    }
+
+    /// The seeds' vectors of the first input, row-major.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where the view takes none.
+    pub(crate) fn latents(&self, seeds: &[u64]) -> Result<Vec<f32>> {
+        let input = &self.view.inputs[0];
+        let Source::Latent(distribution) = input.source else {
+            return Err(Error::usage(
+                "this model makes nothing from noise",
+                "give a checkpoint of a generator",
+            ));
+        };
+        let length = input.record.iter().product();
+        let seeds = seeds.iter().copied();
+        Ok(latent::of_seeds(distribution, 0, length, seeds))
+    }
+
+    /// What the first output is; images in [-1, 1].
+    ///
+    /// # Errors
+    /// As of [`Viewer::look`].
+    pub(crate) fn show(&mut self, asked: &Asked) -> Result<Vec<f32>> {
+        let outputs = self.look(asked)?;
+        Ok(self.to_unit(outputs))
+    }
+
+    /// The first of some outputs; images in [-1, 1].
+    pub(crate) fn to_unit(&self, mut outputs: Vec<Vec<f32>>) -> Vec<f32> {
+        self.view.medium.to_unit(outputs.swap_remove(0))
+    }
+
+    /// The outputs, row-major.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where an input is neither given nor follows from a seed;
+    /// errors of the device.
+    pub(crate) fn look(&mut self, asked: &Asked) -> Result<Vec<Vec<f32>>> {
+        let view = (&self.view, self.count);
+        shown::look(&mut self.program, view, asked, self.classes.len())
+    }
+
+    /// The outputs for records of the first input; images in [-1, 1].
+    ///
+    /// # Errors
+    /// As of [`Viewer::look`].
+    pub(crate) fn look_at(&mut self, records: &[f32]) -> Result<Vec<Vec<f32>>> {
+        let input = &self.view.inputs[0];
+        let count = records.len() / input.record.iter().product::<usize>().max(1);
+        let asked = Asked::given(input.name, records.to_vec(), count);
+        self.look(&asked)
+    }
+}
+
+impl Ready for Loaded {
+    fn put(&self, name: &str, values: &[f32]) -> Result<()> {
+        self.memory.write(self.slice(name)?, values)
+    }
+
+    fn get(&self, name: &str) -> Result<Vec<f32>> {
+        self.memory.read(self.slice(name)?)
+    }
+
+    fn replay(&mut self, values: StepValues) -> Result<()> {
+        self.executable.run(&self.gpu, &values)
+    }
+}
+
+impl Loaded {
+    fn slice(&self, name: &str) -> Result<Slice> {
+        let place = self.places.get(name);
+        let place = place.map(|(_, slice)| slice);
+        place.ok_or_else(|| Error::shape("look", format!("there is no tensor {name}")))
+    }
+}

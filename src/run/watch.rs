@@ -1,0 +1,213 @@
+//! What a run makes of its health: a warning, its end, or the last healthy
+//! checkpoint again.
+
+use super::health::{Finding, Observation, Rules, STEPS, TICKS, Verdict};
+use super::state;
+use super::stats::{self, Tick, TickSums, Writer};
+use super::training::Run;
+use crate::config::{OnCollapse, Override};
+use crate::data::Loader;
+use crate::error::{Error, Result};
+use crate::store::checkpoint::{self, Checkpoint};
+use crate::store::run_folder;
+use crate::systems::{System, Unit};
+
+/// Rollbacks until a run gives up.
+const TRIES: u32 = 3;
+
+/// How a run goes on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Course {
+    /// With the next step.
+    Step,
+    /// From an earlier checkpoint.
+    RolledBack,
+}
+
+/// What a tick is found to be, after those before it; it is written into the
+/// tick.
+pub(super) fn judge(
+    rules: &Rules,
+    system: &dyn System,
+    before: &[Tick],
+    tick: &mut Tick,
+) -> Vec<Finding> {
+    // As many as a verdict can depend on, where a tick is a step.
+    let window = before.len().saturating_sub(STEPS as usize + TICKS);
+    let seen: Vec<Observation> = before[window..]
+        .iter()
+        .chain([&*tick])
+        .filter_map(|tick| observation(system, tick))
+        .collect();
+    let Some(health) = &mut tick.health else {
+        return Vec::new();
+    };
+    let findings = rules.findings(&seen);
+    health.verdicts = findings.iter().map(|finding| finding.verdict).collect();
+    findings
+}
+
+/// The health of a checkpoint saved after these ticks, for its metadata.
+pub(super) fn describe(rules: &Rules, system: &dyn System, ticks: &[Tick]) -> String {
+    let signs = ticks
+        .iter()
+        .rev()
+        .find_map(|tick| observation(system, tick))
+        .map(|last| rules.strict_signs(&last))
+        .unwrap_or_default();
+    if signs.is_empty() {
+        return checkpoint::HEALTHY.to_owned();
+    }
+    let names: Vec<&str> = signs.iter().map(|sign| sign.verdict.name()).collect();
+    names.join(", ")
+}
+
+/// A tick for the rules: the losses of two players, or all.
+fn observation(system: &dyn System, tick: &Tick) -> Option<Observation> {
+    let losses = match system.duel() {
+        Some(duel) => duel.losses.map(|loss| tick.report(loss)).into(),
+        None => {
+            let reports = system.reports().into_iter();
+            let losses = reports.filter(|report| report.unit == Unit::Loss);
+            losses.map(|report| tick.report(report.name)).collect()
+        }
+    };
+    Some(Observation {
+        step: tick.step,
+        losses,
+        measures: tick.health.clone()?,
+    })
+}
+
+impl Run {
+    /// Does what the configuration asks for after these findings.
+    ///
+    /// # Errors
+    /// [`Error::Unhealthy`] where the run ends because of them.
+    pub(super) fn respond(&mut self, findings: Vec<Finding>) -> Result<Course> {
+        let step = self.session.counters.step;
+        for finding in &findings {
+            if !self.known.contains(finding.verdict) {
+                self.progress.line(&format!(
+                    "warning: step {step}: {finding}; {}",
+                    finding.verdict.suggestion()
+                ))?;
+            }
+        }
+        self.known = findings.iter().map(|finding| finding.verdict).collect();
+        let Some(gravest) = findings.first() else {
+            return Ok(Course::Step);
+        };
+        let broken = gravest.verdict == Verdict::NonFinite;
+        match self.config.train.on_collapse {
+            OnCollapse::Warn if !broken => Ok(Course::Step),
+            OnCollapse::Rollback => self.roll_back(&findings),
+            OnCollapse::Warn | OnCollapse::Stop => {
+                // What is not finite is not worth saving.
+                if !broken {
+                    self.snapshot()?;
+                }
+                Err(self.unhealthy(&findings, "")?)
+            }
+        }
+    }
+
+    /// The end of the run, with the way out.
+    fn unhealthy(&self, findings: &[Finding], after: &str) -> Result<Error> {
+        let left = match checkpoint::last_healthy(self.folder.path())? {
+            Some((_, path)) => format!("the last healthy checkpoint is {}", path.display()),
+            None => "no checkpoint was saved in health".to_owned(),
+        };
+        let all: Vec<String> = findings.iter().map(Finding::to_string).collect();
+        // The gravest is the one to mend first.
+        let mend = findings
+            .first()
+            .map_or("", |found| found.verdict.suggestion());
+        Ok(Error::Unhealthy {
+            what: format!(
+                "training stopped at step {}{after}: {}",
+                self.session.counters.step,
+                all.join(", ")
+            ),
+            mend: format!("{left}; {mend}"),
+        })
+    }
+
+    /// Goes on from the last healthy checkpoint with the learning rates that
+    /// the verdicts ask for.
+    fn roll_back(&mut self, findings: &[Finding]) -> Result<Course> {
+        let from = self.session.counters.step;
+        let tries = self.session.counters.rollbacks;
+        if tries >= TRIES {
+            return Err(self.unhealthy(findings, &format!(" after {tries} rollbacks"))?);
+        }
+        let healthy = checkpoint::last_healthy(self.folder.path())?;
+        let remedies = findings.iter().map(|found| found.verdict.remedy());
+        let factors = remedies.fold([1.0, 1.0], |[g, d]: [f64; 2], [by_g, by_d]| {
+            [g.min(by_g), d.min(by_d)]
+        });
+        let Some((step, path)) = healthy.filter(|_| factors != [1.0, 1.0]) else {
+            return Err(self.unhealthy(findings, "")?);
+        };
+        // Else a resumed run would start from them.
+        for (_, newer) in checkpoint::list(self.folder.path())?
+            .into_iter()
+            .filter(|(newer, _)| *newer > step)
+        {
+            std::fs::remove_file(&newer).map_err(Error::io("remove", &newer))?;
+        }
+        let position = state::restore(&mut self.session, &Checkpoint::load(&path)?, &path)?;
+        self.session.counters.rollbacks = tries + 1;
+        let rates = self.scale_learning_rates(factors)?;
+        run_folder::replace(&self.folder.config(), |out| {
+            std::io::Write::write_all(out, self.config.to_toml().as_bytes())
+        })?;
+        stats::truncate_after(&self.folder.stats(), step)?;
+        // The file was replaced.
+        self.stats = Writer::append(self.folder.stats())?;
+        self.ticks.retain(|tick| tick.step <= step);
+        self.tick = TickSums::default();
+        self.known = Default::default();
+        self.loader = Loader::new(
+            self.dataset.clone(),
+            self.config.batch,
+            self.config.seed,
+            position,
+            self.config.data.mirror,
+        )?;
+        self.progress.line(&format!(
+            "rollback {} of {TRIES}: from step {from} to {step}, with {}",
+            tries + 1,
+            rates.join(", ")
+        ))?;
+        self.progress.end();
+        self.progress.start(step, self.config.steps);
+        Ok(Course::RolledBack)
+    }
+
+    /// Multiplies the learning rates of generator and discriminator, or all by the
+    /// smaller factor, in the session and the configuration; says what they are.
+    fn scale_learning_rates(&mut self, [g, d]: [f64; 2]) -> Result<Vec<String>> {
+        let duel = self.session.system().duel();
+        let factor = |network: &str| match &duel {
+            Some(duel) if duel.generator == network => g,
+            Some(duel) if duel.discriminator == network => d,
+            _ => g.min(d),
+        };
+        let networks = self.session.networks().iter();
+        let names: Vec<&'static str> = networks.map(|network| network.name).collect();
+        for name in names {
+            self.session.scale_learning_rate(name, factor(name));
+        }
+        let (mut changes, mut rates) = (Vec::new(), Vec::new());
+        for network in self.session.networks() {
+            let key = format!("optimizer.{}.lr", network.name.to_lowercase());
+            let optimizer = &network.optimizer;
+            rates.push(format!("{key} = {:.2e}", optimizer.lr));
+            changes.push(Override::new(format!("{key}_min"), optimizer.lr_min));
+            changes.push(Override::new(key, optimizer.lr));
+        }
+        self.config = self.config.with(changes)?;
+        Ok(rates)
+    }
+}

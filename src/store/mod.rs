@@ -1,0 +1,4 @@
+//! What a run leaves on disk: its folder and its checkpoints.
+
+pub mod checkpoint;
+pub mod run_folder;

@@ -1,0 +1,341 @@
+//! The folder of one training run, `runs/00000-<preset>-<data>/`.
+//!
+//! Every file that is rewritten during a run goes through [`replace`], so a
+//! reader, or the next start after a power cut, finds the old file or the new
+//! one and never half of it.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, BufWriter, ErrorKind, Write},
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+use crate::{
+    error::{Error, Result},
+    store::checkpoint,
+};
+
+/// Longest `<preset>-<data>` part of a folder name, in characters; file
+/// systems commonly allow 255 bytes for the whole name.
+const LONGEST_NAME: usize = 80;
+
+/// The folder of one training run and the names of the files in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunFolder {
+    path: PathBuf,
+}
+
+impl RunFolder {
+    /// Creates the next free folder below `outdir`, which is created too if it
+    /// is missing. `preset` and `data` become parts of the name; characters
+    /// that are awkward in file names become `-`. Processes that start at the
+    /// same time get different numbers.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] if `outdir` cannot be created, listed or written.
+    pub fn create(outdir: &Path, preset: &str, data: &str) -> Result<Self> {
+        claim(outdir, &folder_name(preset, data))
+            .map(|path| Self { path })
+            .map_err(|source| {
+                Error::usage(
+                    format!(
+                        "cannot create a run folder in {}: {source}",
+                        outdir.display()
+                    ),
+                    "give a folder that can be written with --outdir",
+                )
+            })
+    }
+
+    /// An existing run folder.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] if `path` is not a folder.
+    pub fn open(path: impl Into<PathBuf>) -> Result<Self> {
+        let path = path.into();
+        if path.is_dir() {
+            Ok(Self { path })
+        } else {
+            Err(Error::usage(
+                format!("{} is not a run folder", path.display()),
+                "give the folder that a training run made, such as runs/00000-dcgan-mnist",
+            ))
+        }
+    }
+
+    /// The run with the highest number below `outdir`, if there is any.
+    pub fn newest(outdir: &Path) -> Option<Self> {
+        let (_, path) = numbered(outdir)
+            .ok()?
+            .into_iter()
+            // A bare number is a claim that a killed process left behind.
+            .filter(|(_, path)| path.is_dir() && name_of(path).contains('-'))
+            .max_by_key(|(number, _)| *number)?;
+        Some(Self { path })
+    }
+
+    /// The folder itself.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The complete configuration of the run.
+    pub fn config(&self) -> PathBuf {
+        self.path.join("config.toml")
+    }
+
+    /// The messages of the run, see [`Log`].
+    pub fn log(&self) -> PathBuf {
+        self.path.join("log.txt")
+    }
+
+    /// One JSON object a tick, see [`crate::run::stats`].
+    pub fn stats(&self) -> PathBuf {
+        self.path.join("stats.jsonl")
+    }
+
+    /// A grid of real images as the discriminator sees them.
+    pub fn reals(&self) -> PathBuf {
+        self.path.join("reals.png")
+    }
+
+    /// A grid of generated images from a fixed latent, `fakes000200.png`.
+    pub fn fakes(&self, step: u64) -> PathBuf {
+        self.path.join(format!("fakes{step:06}.png"))
+    }
+
+    /// The training curves, see [`crate::media::loss_plot`].
+    pub fn losses(&self) -> PathBuf {
+        self.path.join("losses.png")
+    }
+
+    /// The curves of the training's health, see [`crate::media::health_plot`].
+    pub fn health(&self) -> PathBuf {
+        self.path.join("health.png")
+    }
+
+    /// One JSON object a scored snapshot.
+    pub fn metrics(&self) -> PathBuf {
+        self.path.join("metrics.jsonl")
+    }
+
+    /// A copy of the checkpoint with the best score.
+    pub fn best(&self) -> PathBuf {
+        self.path.join("best.safetensors")
+    }
+
+    /// The recorded tensors of a traced step.
+    pub fn trace(&self) -> PathBuf {
+        self.path.join("trace.safetensors")
+    }
+
+    /// The checkpoint taken after `step` steps.
+    pub fn checkpoint(&self, step: u64) -> PathBuf {
+        self.path.join(checkpoint::file_name(step))
+    }
+
+    /// All checkpoints as (step, path), the newest last.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the folder cannot be listed.
+    pub fn checkpoints(&self) -> Result<Vec<(u64, PathBuf)>> {
+        checkpoint::list(&self.path)
+    }
+}
+
+/// `<preset>-<data>` with only letters, digits, `.`, `_` and `-`.
+fn folder_name(preset: &str, data: &str) -> String {
+    format!("{preset}-{data}")
+        .chars()
+        .map(|c| match c {
+            'a'..='z' | 'A'..='Z' | '0'..='9' | '.' | '_' => c,
+            _ => '-',
+        })
+        .take(LONGEST_NAME)
+        .collect()
+}
+
+fn name_of(path: &Path) -> String {
+    path.file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
+}
+
+/// The entries of `outdir` that begin with at least five digits, which end the
+/// name or are followed by `-`.
+fn numbered(outdir: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(outdir)? {
+        let path = entry?.path();
+        let name = name_of(&path);
+        let number = name.split('-').next().unwrap_or_default();
+        if number.len() >= 5
+            && number.bytes().all(|b| b.is_ascii_digit())
+            && let Ok(number) = number.parse()
+        {
+            found.push((number, path));
+        }
+    }
+    Ok(found)
+}
+
+/// Makes `outdir/NNNNN-name` with a number that no other entry has.
+///
+/// Two starts with different names would not collide in `create_dir`. So each
+/// first makes the bare folder `NNNNN`, which only one can hold at a time, looks
+/// whether the number went to another since it listed, and then renames it.
+fn claim(outdir: &Path, name: &str) -> io::Result<PathBuf> {
+    fs::create_dir_all(outdir)?;
+    loop {
+        let taken = numbered(outdir)?;
+        let number = taken.iter().map(|(n, _)| n + 1).max().unwrap_or(0);
+        let bare = outdir.join(format!("{number:05}"));
+        match fs::create_dir(&bare) {
+            Ok(()) => {}
+            Err(e) if e.kind() == ErrorKind::AlreadyExists => continue,
+            Err(e) => return Err(e),
+        }
+        let rivals = numbered(outdir)?;
+        if rivals.iter().any(|(n, path)| *n == number && *path != bare) {
+            fs::remove_dir(&bare)?;
+            continue;
+        }
+        let path = outdir.join(format!("{number:05}-{name}"));
+        fs::rename(&bare, &path)?;
+        return Ok(path);
+    }
+}
+
+/// The end of the names of files that [`replace`] is still writing.
+const TEMPORARY: &str = ".tmp";
+
+/// Writes `path` anew: `write` fills a temporary file in the same folder, which
+/// is synced to disk and renamed to `path`. On any error the old file stays as
+/// it was and the temporary one is removed.
+///
+/// # Errors
+/// [`Error::Io`] with what `write` or the operating system said.
+pub fn replace(
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+) -> Result<()> {
+    // The process id keeps two processes from writing into one file.
+    let temporary = path.with_file_name(format!(
+        "{}.{}{TEMPORARY}",
+        name_of(path),
+        std::process::id()
+    ));
+    let written = (|| {
+        let mut writer = BufWriter::with_capacity(1 << 20, File::create(&temporary)?);
+        write(&mut writer)?;
+        let file = writer
+            .into_inner()
+            .map_err(io::IntoInnerError::into_error)?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)
+    })();
+    if let Err(source) = written {
+        // It may not have been created at all; the first error is the news.
+        let _ = fs::remove_file(&temporary);
+        return Err(Error::io("write", path)(source));
+    }
+    sync_folder(path);
+    Ok(())
+}
+
+/// Makes a rename survive a power cut. The new file is complete and in place
+/// whatever happens here, and some network file systems cannot sync folders,
+/// so a failure is not an error.
+fn sync_folder(path: &Path) {
+    if cfg!(unix)
+        && let Some(folder) = path.parent()
+    {
+        let folder = if folder.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            folder
+        };
+        let _ = File::open(folder).and_then(|f| f.sync_all());
+    }
+}
+
+/// Removes what a killed process left of its [`replace`] calls in `folder`. To
+/// be called by the one process that owns the folder, before it writes.
+/// Returns how many files were removed.
+///
+/// # Errors
+/// [`Error::Io`] if the folder cannot be listed or a file cannot be removed.
+pub fn remove_stale(folder: &Path) -> Result<usize> {
+    let mut removed = 0;
+    for entry in fs::read_dir(folder).map_err(Error::io("list", folder))? {
+        let path = entry.map_err(Error::io("list", folder))?.path();
+        if is_temporary(&name_of(&path)) && path.is_file() {
+            fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+            removed += 1;
+        }
+    }
+    Ok(removed)
+}
+
+/// Whether a name is `<file>.<process id>.tmp`.
+fn is_temporary(name: &str) -> bool {
+    name.strip_suffix(TEMPORARY)
+        .and_then(|rest| rest.rsplit_once('.'))
+        .is_some_and(|(file, id)| {
+            !file.is_empty() && !id.is_empty() && id.bytes().all(|b| b.is_ascii_digit())
+        })
+}
+
+/// Writes messages to `log.txt`, each with the time since the log was opened,
+/// and to standard output too if asked.
+#[derive(Debug)]
+pub struct Log {
+    path: PathBuf,
+    file: File,
+    start: Instant,
+}
+
+impl Log {
+    /// Opens `path` for appending.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the file cannot be opened.
+    pub fn open(path: impl Into<PathBuf>) -> Result<Self> {
+        let path = path.into();
+        let file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .map_err(Error::io("open", &path))?;
+        Ok(Self {
+            path,
+            file,
+            start: Instant::now(),
+        })
+    }
+
+    /// Writes one message. Each of its lines begins with the elapsed time as
+    /// `h:mm:ss`.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the file cannot be written.
+    pub fn line(&mut self, message: &str) -> Result<()> {
+        let seconds = self.start.elapsed().as_secs();
+        let time = format!(
+            "{}:{:02}:{:02}",
+            seconds / 3600,
+            seconds / 60 % 60,
+            seconds % 60
+        );
+        let text: String = message
+            .split('\n')
+            .map(|line| format!("{time}  {line}\n"))
+            .collect();
+        self.file
+            .write_all(text.as_bytes())
+            .map_err(Error::io("write", &self.path))?;
+        Ok(())
+    }
+}

@@ -1,0 +1,256 @@
+//! What a pass or a view is built with.
+
+use super::{Field, Network, System, average_of};
+use crate::error::{Error, Result};
+use crate::graph::{Graph, NodeId, Program, Role, Shape, StateId};
+use crate::nn::{Mode, Net};
+
+/// A pass or a view while it is built.
+pub struct Build<'a> {
+    /// The computation.
+    pub graph: Graph,
+    /// Records of a batch.
+    count: usize,
+    fields: Vec<Field>,
+    /// Before the names of fields and outputs.
+    prefix: String,
+    system: &'a dyn System,
+    nets: Vec<(&'static str, Net)>,
+    moves: Vec<Move>,
+    reports: Vec<(&'static str, NodeId)>,
+    remembered: Vec<(StateId, NodeId)>,
+    outputs: Vec<(String, NodeId)>,
+}
+
+/// How weights are to move.
+enum Move {
+    /// Down the gradient of a loss.
+    Minimise(NodeId, Vec<&'static str>),
+    /// Against these, one for each trained tensor.
+    Descend(&'static str, Vec<(StateId, NodeId)>),
+}
+
+/// A pass that is built.
+pub(crate) struct Built {
+    pub(crate) program: Program,
+    /// The networks that are updated afterwards, in this order.
+    pub(crate) updates: Vec<&'static str>,
+}
+
+impl<'a> Build<'a> {
+    /// A pass of a training on batches of `count` records.
+    pub fn pass(system: &'a dyn System, networks: &[Network], count: usize) -> Self {
+        let nets = networks.iter().map(|network| {
+            let name = network.name;
+            (name, system.net(name, name, Mode::TRAIN))
+        });
+        Self::new(
+            system,
+            nets.collect(),
+            system.fields(),
+            String::new(),
+            count,
+        )
+    }
+
+    /// A view of `count` records, with the averaged weights where `averaged` says
+    /// so and there are any.
+    pub fn view(
+        system: &'a dyn System,
+        networks: &[Network],
+        (name, fields): (&str, Vec<Field>),
+        averaged: bool,
+        count: usize,
+    ) -> Self {
+        let nets = networks.iter().map(|network| {
+            let name = network.name;
+            let prefix = match averaged && network.average > 0.0 {
+                true => average_of(name),
+                false => name.to_owned(),
+            };
+            (name, system.net(name, &prefix, Mode::EVAL))
+        });
+        Self::new(system, nets.collect(), fields, format!("{name}."), count)
+    }
+
+    fn new(
+        system: &'a dyn System,
+        nets: Vec<(&'static str, Net)>,
+        fields: Vec<Field>,
+        prefix: String,
+        count: usize,
+    ) -> Self {
+        Self {
+            graph: Graph::new(),
+            count,
+            fields,
+            prefix,
+            system,
+            nets,
+            moves: Vec::new(),
+            reports: Vec::new(),
+            remembered: Vec::new(),
+            outputs: Vec::new(),
+        }
+    }
+
+    /// Records of a batch.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// A field of the batch, or an input of the view.
+    ///
+    /// # Errors
+    /// Where there is no such field.
+    pub fn field(&mut self, name: &str) -> Result<NodeId> {
+        let field = self.fields.iter().find(|field| field.name == name);
+        let field = field.ok_or_else(|| missing("field", name))?;
+        let shape = field.shape(self.count);
+        self.input(&format!("{}{name}", self.prefix), shape)
+    }
+
+    /// A tensor that something else writes, declared at its first use.
+    pub(crate) fn input(&mut self, name: &str, shape: Shape) -> Result<NodeId> {
+        let id = match self.graph.find_state(name) {
+            Some(id) => id,
+            None => self.graph.declare(name, shape, Role::Input)?,
+        };
+        Ok(self.graph.state(id))
+    }
+
+    /// A network, and the graph that it is built into.
+    ///
+    /// # Errors
+    /// Where there is no such network.
+    pub fn net(&mut self, name: &str) -> Result<(&mut Graph, &mut Net)> {
+        let found = self.nets.iter_mut().find(|(known, _)| *known == name);
+        let (_, net) = found.ok_or_else(|| missing("network", name))?;
+        Ok((&mut self.graph, net))
+    }
+
+    /// A tensor of [`System::memory`] as it was before this pass.
+    ///
+    /// # Errors
+    /// Where there is no such tensor.
+    pub fn memory(&mut self, name: &str) -> Result<NodeId> {
+        let id = self.kept(name)?;
+        Ok(self.graph.state(id))
+    }
+
+    /// Keeps the new value of a tensor of [`System::memory`].
+    ///
+    /// # Errors
+    /// Where there is no such tensor.
+    pub fn remember(&mut self, name: &str, value: NodeId) -> Result<()> {
+        let id = self.kept(name)?;
+        self.remembered.push((id, value));
+        Ok(())
+    }
+
+    fn kept(&mut self, name: &str) -> Result<StateId> {
+        if let Some(id) = self.graph.find_state(name) {
+            return Ok(id);
+        }
+        let memory = self.system.memory();
+        let tensor = memory.iter().find(|tensor| tensor.name == name);
+        let tensor = tensor.ok_or_else(|| missing("memory", name))?;
+        self.graph
+            .declare(tensor.name, tensor.shape.clone(), Role::Buffer)
+    }
+
+    /// Moves the weights of these networks down the gradient of a loss, a scalar.
+    pub fn minimise(&mut self, loss: NodeId, networks: &[&'static str]) {
+        self.moves.push(Move::Minimise(loss, networks.to_vec()));
+    }
+
+    /// Moves a network's weights as if these were their gradients.
+    pub fn descend(&mut self, network: &'static str, directions: Vec<(StateId, NodeId)>) {
+        self.moves.push(Move::Descend(network, directions));
+    }
+
+    /// Reports a number, a scalar.
+    pub fn report(&mut self, name: &'static str, value: NodeId) {
+        self.reports.push((name, value));
+    }
+
+    /// Gives an output of a view.
+    pub fn output(&mut self, name: &str, value: NodeId) {
+        // What is an input too is another tensor until the next replay.
+        let again = self.fields.iter().any(|field| field.name == name);
+        let next = if again { ".next" } else { "" };
+        self.outputs
+            .push((format!("{}{name}{next}", self.prefix), value));
+    }
+
+    /// The program that assigns gradients, reports, running statistics, memory and
+    /// outputs.
+    pub(crate) fn finish(self) -> Result<Built> {
+        let Self {
+            mut graph,
+            nets,
+            moves,
+            reports,
+            remembered,
+            outputs,
+            ..
+        } = self;
+        let mut assigns: Vec<(StateId, NodeId)> = Vec::new();
+        let mut updates = Vec::new();
+        for step in moves {
+            match step {
+                Move::Minimise(loss, networks) => {
+                    let mut trained: Vec<(String, Shape, StateId)> = Vec::new();
+                    for name in &networks {
+                        let found = nets.iter().find(|(known, _)| known == name);
+                        let (_, net) = found.ok_or_else(|| missing("network", name))?;
+                        let tensors = net.trained();
+                        trained
+                            .extend(tensors.map(|(p, id)| (p.name.clone(), p.shape.clone(), id)));
+                    }
+                    let targets: Vec<NodeId> =
+                        trained.iter().map(|&(_, _, id)| graph.state(id)).collect();
+                    let gradients = graph.gradient(loss, &targets)?;
+                    for ((name, shape, _), gradient) in trained.into_iter().zip(gradients) {
+                        let name = format!("gradient.{name}");
+                        assigns.push((graph.declare(name, shape, Role::Output)?, gradient));
+                    }
+                    updates.extend(networks);
+                }
+                Move::Descend(network, directions) => {
+                    for (id, direction) in directions {
+                        let tensor = graph.state_info(id);
+                        let (name, shape) =
+                            (format!("gradient.{}", tensor.name), tensor.shape.clone());
+                        assigns.push((graph.declare(name, shape, Role::Output)?, direction));
+                    }
+                    updates.push(network);
+                }
+            }
+        }
+        for (name, node) in reports {
+            let state = graph.declare(name, Shape::scalar(), Role::Output)?;
+            assigns.push((state, node));
+        }
+        for (_, net) in &nets {
+            assigns.extend_from_slice(net.running());
+        }
+        assigns.extend(remembered);
+        for (name, node) in outputs {
+            let shape = graph.shape(node).clone();
+            assigns.push((graph.declare(name, shape, Role::Output)?, node));
+        }
+        let mut program = Program {
+            graph,
+            ..Program::default()
+        };
+        for (state, node) in assigns {
+            program.assign(state, node)?;
+        }
+        Ok(Built { program, updates })
+    }
+}
+
+fn missing(what: &'static str, name: &str) -> Error {
+    Error::shape("system", format!("there is no {what} {name}"))
+}

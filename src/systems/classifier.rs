@@ -1,0 +1,173 @@
+//! A classifier of labelled images. Its last hidden layer are the features that
+//! samples are scored with ([`crate::metrics`]).
+
+use std::sync::Arc;
+
+use super::{
+    Build, Counters, Field, Given, Medium, Network, Pass, Report, Source, System, Unit, View,
+    registry,
+};
+use crate::config::{Config, Keys, Optimizer, Output, Rule, Schema, section};
+use crate::data::{IMAGE, LABEL};
+use crate::error::{Error, Result};
+use crate::graph::Graph;
+use crate::nets::Classifier as Net;
+use crate::nn::{self, Mode};
+
+/// As a preset names it.
+pub(super) const ENTRY: registry::Entry = registry::Entry {
+    schema: &SCHEMA,
+    open: |config, given| Ok(Arc::new(Classifier::new(config, given)?)),
+};
+
+/// Its keys.
+pub(crate) static SCHEMA: Schema = Schema {
+    name: "classifier",
+    sections: |_| vec![Model::at("model"), Optimizer::at("optimizer.c")],
+    elsewhere: |_, _| None,
+    refusals: |config| {
+        Ok(vec![
+            config.own::<Optimizer>("optimizer.c")?.floor_above("c"),
+        ])
+    },
+};
+
+/// The network.
+const C: &str = "C";
+const LOSS: &str = "loss";
+const ACCURACY: &str = "accuracy";
+
+section! {
+    /// Sizes of the network.
+    Model {
+        /// Channels of the first convolution; each further one has twice as many, 128 at most.
+        width: usize = 32, Rule::Whole(1, 4096);
+        /// Length of the feature vector.
+        features: usize = 64, Rule::Whole(1, 4096);
+    }
+}
+
+/// A classifier with its optimiser.
+#[derive(Clone, Debug)]
+pub struct Classifier {
+    net: Net,
+    optimizer: Optimizer,
+}
+
+impl Classifier {
+    fn new(config: &Config, given: &Given<'_>) -> Result<Self> {
+        let classes = given.classes.len();
+        if classes < 2 {
+            return Err(Error::usage(
+                format!("the data have {classes} classes, a classifier needs 2"),
+                "give IDX files with labels, or a folder with a folder for each class",
+            ));
+        }
+        let model: Model = config.own("model")?;
+        Ok(Self {
+            net: Net {
+                image: given.image,
+                classes,
+                width: model.width,
+                features: model.features,
+            },
+            optimizer: config.own("optimizer.c")?,
+        })
+    }
+
+    /// One that is not trained any more.
+    pub(crate) fn of(net: Net) -> Self {
+        Self {
+            net,
+            optimizer: Optimizer::default(),
+        }
+    }
+
+    fn images(&self) -> Field {
+        Field {
+            name: "images",
+            record: self.net.image.to_vec(),
+            source: Source::Pixels {
+                stream: 0,
+                column: IMAGE,
+                range: Output::Linear,
+            },
+        }
+    }
+}
+
+impl System for Classifier {
+    fn networks(&self) -> Result<Vec<Network>> {
+        let mut graph = Graph::new();
+        let mut net = nn::Net::new(C, Mode::TRAIN);
+        let [c, h, w] = self.net.image;
+        let images = graph.constant(0.0, [2, c, h, w]);
+        self.net.build(&mut graph, &mut net, images)?;
+        Ok(vec![Network {
+            name: C,
+            tensors: net.parameters().cloned().collect(),
+            optimizer: self.optimizer.clone(),
+            clip: None,
+            average: 0.0,
+        }])
+    }
+
+    fn fields(&self) -> Vec<Field> {
+        let labels = Field {
+            name: "labels",
+            record: vec![1],
+            source: Source::Column {
+                stream: 0,
+                column: LABEL,
+            },
+        };
+        vec![self.images(), labels]
+    }
+
+    fn reports(&self) -> Vec<Report> {
+        let report = |name, label, unit| Report { name, label, unit };
+        vec![
+            report(LOSS, "loss", Unit::Loss),
+            report(ACCURACY, "accuracy", Unit::Share),
+        ]
+    }
+
+    fn passes(&self) -> Vec<Pass> {
+        vec![Pass {
+            name: "step",
+            takes: vec!["images", "labels"],
+        }]
+    }
+
+    fn build(&self, _: &str, build: &mut Build<'_>) -> Result<()> {
+        let images = build.field("images")?;
+        let labels = build.field("labels")?;
+        let (graph, net) = build.net(C)?;
+        let logits = self.net.build(graph, net, images)?.logits;
+        let loss = nn::cross_entropy(graph, logits, labels)?;
+        let accuracy = nn::accuracy(graph, logits, labels)?;
+        build.report(LOSS, loss);
+        build.report(ACCURACY, accuracy);
+        build.minimise(loss, &[C]);
+        Ok(())
+    }
+
+    fn schedule(&self, _: &Counters) -> Vec<&'static str> {
+        vec!["step"]
+    }
+
+    fn views(&self) -> Vec<View> {
+        let inputs = vec![self.images()];
+        let outputs = ["features", "logits"];
+        vec![View::new("features", inputs, &outputs, Medium::Numbers)]
+    }
+
+    fn look(&self, _: &str, build: &mut Build<'_>) -> Result<()> {
+        let images = build.field("images")?;
+        let (graph, net) = build.net(C)?;
+        let outputs = self.net.build(graph, net, images)?;
+        build.output("features", outputs.features);
+        build.output("logits", outputs.logits);
+        Ok(())
+    }
+}
