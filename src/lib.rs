@@ -2,6 +2,7 @@
 //! GPU that wgpu reaches, with hand-written WGSL kernels.
 
 pub mod adversarial;
+pub mod apply;
 pub mod bench;
 pub mod check;
 pub mod classify;

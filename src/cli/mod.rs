@@ -2,6 +2,7 @@
 //! the checks that need neither data nor GPU.
 
 pub mod adapters;
+pub mod apply;
 pub mod bench;
 pub mod check;
 pub mod classify;
@@ -30,6 +31,8 @@ pub enum Verb {
     Train(Box<train::TrainArgs>),
     /// Make images with a trained generator
     Sample(sample::SampleArgs),
+    /// Put images through a trained model that makes images of images
+    Apply(apply::ApplyArgs),
     /// Score the samples of a trained generator
     Eval(eval::EvalArgs),
     /// Train a classifier, whose features score samples
@@ -56,6 +59,7 @@ pub fn run(cli: Cli) -> Result<()> {
     match cli.verb {
         Verb::Train(args) => crate::run::run(args.options()?),
         Verb::Sample(args) => crate::sample::run(&args.options()?),
+        Verb::Apply(args) => crate::apply::run(&args.options()),
         Verb::Eval(args) => crate::eval::run(&args.options()?),
         Verb::Classify(args) => crate::classify::run(&args.options()?),
         Verb::Compare(args) => crate::compare::run(&args.options()?),

@@ -75,6 +75,23 @@ pub enum SampleForm {
     },
 }
 
+/// What `gpugan apply` is asked to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApplyOptions {
+    /// A checkpoint file, or a run folder, whose newest checkpoint is taken.
+    pub checkpoint: PathBuf,
+    /// Images, as `--data` names them.
+    pub input: String,
+    /// The file or folder to write.
+    pub out: PathBuf,
+    /// Images that are taken at most.
+    pub count: usize,
+    /// Which adapter, as `--adapter` names it; the best where not given.
+    pub adapter: Option<String>,
+    /// Use the weights themselves, not their moving average.
+    pub raw: bool,
+}
+
 /// What `gpugan classify` is asked to do.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ClassifyOptions {
