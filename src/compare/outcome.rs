@@ -97,12 +97,15 @@ pub struct Outcome {
 pub(super) fn of(options: &CompareOptions, config: Config) -> Result<Outcome> {
     let found = find(&options.outdir, &config);
     let newest = RunFolder::newest(&options.outdir);
+    let opened = found.as_ref().map(RunFolder::open).transpose()?;
+    let reason = opened.and_then(|folder| std::fs::read_to_string(folder.ended()).ok());
     let done = found.as_deref().is_some_and(|folder| {
         checkpoint::list(folder).is_ok_and(|all| all.iter().any(|(step, _)| *step >= config.steps))
     });
     let seed = config.seed;
     let mut trained = Ok(());
-    if !done {
+    // One that was ended for its health is taken as it is.
+    if !done && reason.is_none() {
         trained = run::run(TrainOptions {
             config,
             folder: match &found {
@@ -125,7 +128,7 @@ pub(super) fn of(options: &CompareOptions, config: Config) -> Result<Outcome> {
         None => RunFolder::newest(&options.outdir).filter(|made| Some(made) != newest.as_ref()),
     };
     let (folder, ended) = match (folder, trained) {
-        (Some(folder), Ok(())) => (folder, None),
+        (Some(folder), Ok(())) => (folder, reason.map(|text| text.trim_end().to_owned())),
         (Some(folder), Err(e @ (Error::Unhealthy { .. } | Error::Gpu { .. }))) => {
             (folder, Some(e.to_string()))
         }
@@ -179,8 +182,10 @@ fn find(outdir: &Path, config: &Config) -> Option<PathBuf> {
     entries
         .filter_map(|entry| Some(entry.ok()?.path()))
         .find(|folder| {
-            let file = folder.join("config.toml");
-            file.is_file() && presets::read(&file).is_ok_and(|known| known == *config)
+            // A rollback changes rates; what was asked for is kept beside.
+            let files = ["asked.toml", "config.toml"].map(|name| folder.join(name));
+            let file = files.into_iter().find(|file| file.is_file());
+            file.is_some_and(|file| presets::read(&file).is_ok_and(|known| known == *config))
         })
 }
 

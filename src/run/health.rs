@@ -285,7 +285,8 @@ impl Rules {
             });
             let (count, first) = steady.fold((0, last), |(count, _), tick| (count + 1, tick));
             let grows = verdict == Verdict::ModeCollapse
-                && spread(&last.measures) > spread(&first.measures) + GAIN;
+                && distance_from_limit(&last.measures)
+                    > distance_from_limit(&first.measures) + GAIN;
             count >= TICKS && last.step - first.step >= STEPS && !grows
         };
         let mut found = self.signs(last);
@@ -351,7 +352,7 @@ impl Rules {
         };
         // Before D tells anything apart, G has nothing to learn from yet.
         let undecided = (share - 1.0).abs() < UNDECIDED;
-        let collapsed = spread(m) < 1.0;
+        let collapsed = distance_from_limit(m) < 1.0;
         sign(
             Verdict::DiscriminatorOverpowered,
             m.accuracy_real.min(m.accuracy_fake) >= ACCURACY && share <= LOSS_SHARE,
@@ -401,6 +402,6 @@ impl Rules {
 }
 
 /// How far samples spread, in units of the limits; below 1 they have collapsed.
-fn spread(measures: &Measures) -> f64 {
+fn distance_from_limit(measures: &Measures) -> f64 {
     (measures.diversity_ratio / DIVERSITY).min(measures.twin_ratio / TWINS)
 }

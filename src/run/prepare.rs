@@ -87,6 +87,9 @@ pub fn run(options: TrainOptions) -> Result<()> {
     let (folder, position) = prepared.folder(resumed.as_ref())?;
     let mut run = prepared.run(folder, position)?;
     let outcome = run.train();
+    if let Err(error @ Error::Unhealthy { .. }) = &outcome {
+        run_folder::replace(&run.folder.ended(), |out| writeln!(out, "{error}"))?;
+    }
     run.progress.end();
     // What the GPU still holds is compiled work worth keeping.
     run.session.gpu().save_pipeline_cache()?;
@@ -156,6 +159,13 @@ impl Prepared {
             options::RunFolder::Resume(path) => RunFolder::open(path)?,
         };
         run_folder::remove_stale(folder.path())?;
+        // It goes on.
+        match std::fs::remove_file(folder.ended()) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::io("remove", folder.ended())(e));
+            }
+            _ => {}
+        }
         let mut position = Position::default();
         if let Some(resumed) = resumed {
             if let Some((path, file)) = &resumed.newest {

@@ -159,6 +159,11 @@ impl Run {
         let position = state::restore(&mut self.session, &Checkpoint::load(&path)?, &path)?;
         self.session.counters.rollbacks = tries + 1;
         let rates = self.scale_learning_rates(factors)?;
+        if !self.folder.asked().exists() {
+            // Else nobody could tell what the run was meant to be.
+            let (from, to) = (self.folder.config(), self.folder.asked());
+            std::fs::copy(&from, &to).map_err(Error::io("copy", &from))?;
+        }
         run_folder::replace(&self.folder.config(), |out| {
             std::io::Write::write_all(out, self.config.to_toml().as_bytes())
         })?;

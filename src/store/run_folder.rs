@@ -80,6 +80,17 @@ impl RunFolder {
         &self.path
     }
 
+    /// `ended.txt`: why the run was ended for its health; missing where it was not.
+    pub fn ended(&self) -> PathBuf {
+        self.path.join("ended.txt")
+    }
+
+    /// `asked.toml`: the configuration as it was asked for, where a rollback has
+    /// changed it.
+    pub fn asked(&self) -> PathBuf {
+        self.path.join("asked.toml")
+    }
+
     /// The complete configuration of the run.
     pub fn config(&self) -> PathBuf {
         self.path.join("config.toml")
