@@ -11,16 +11,16 @@ pub fn table(entries: &[Entry]) -> String {
     let mut row = |name: &str, cell: &dyn Fn(&Entry) -> String| {
         rows.push((name.to_owned(), entries.iter().map(cell).collect()));
     };
-    row("generator steps", &|entry| entry.steps.to_string());
+    row("steps", &|entry| entry.steps.to_string());
     row("batch", &|entry| entry.batch.to_string());
     row("thousands of real images", &|entry| {
-        spread(entry, |run| Some(run.kimg))
+        over_seeds(entry, |run| Some(run.kimg))
     });
-    row("ms an update of D and G", &|entry| {
+    row("ms a step, measured alone", &|entry| {
         format!("{:.1}", 1e3 * entry.sec_per_update)
     });
-    row("ms a generator step in training", &|entry| {
-        spread(entry, |run| Some(1e3 * run.sec_per_step))
+    row("ms a step in training", &|entry| {
+        over_seeds(entry, |run| Some(1e3 * run.sec_per_step))
     });
     let runs = entries.iter().flat_map(|entry| &entry.runs);
     let mut names: Vec<&str> = Vec::new();
@@ -31,7 +31,7 @@ pub fn table(entries: &[Entry]) -> String {
     }
     for name in names {
         row(name, &|entry| {
-            spread(entry, |run| score(run, name).and_then(|s| s.value))
+            over_seeds(entry, |run| score(run, name).and_then(|s| s.value))
         });
     }
     row("verdicts", &verdicts);
@@ -59,7 +59,7 @@ fn score<'a>(run: &'a Outcome, name: &str) -> Option<&'a Score> {
 
 /// Mean and standard deviation over the runs that have the value, `-` where none
 /// has.
-fn spread(entry: &Entry, value: impl Fn(&Outcome) -> Option<f64>) -> String {
+fn over_seeds(entry: &Entry, value: impl Fn(&Outcome) -> Option<f64>) -> String {
     let values: Vec<f64> = entry.runs.iter().filter_map(value).collect();
     let count = values.len() as f64;
     if values.is_empty() {

@@ -1,5 +1,6 @@
 //! `gpugan eval`: samples of a checkpoint against real images.
 
+mod likelihood;
 mod observer;
 mod report;
 mod representation;
@@ -101,6 +102,14 @@ pub fn evaluate(options: &EvalOptions) -> Result<Report> {
         unseen.as_deref(),
         &fake,
     );
+    let file = (&checkpoint, path.as_path());
+    scores.extend(likelihood::measure(
+        &gpu,
+        &*system,
+        averaged,
+        file,
+        (&data, source),
+    )?);
     if let Some(of) = &mut representation {
         let rows = representation::measure(of, &data, source, &mut progress)?;
         scores.extend(rows);
