@@ -106,7 +106,7 @@ pub(super) fn of(options: &CompareOptions, config: Config) -> Result<Outcome> {
     let mut trained = Ok(());
     // One that was ended for its health is taken as it is.
     if !done && reason.is_none() {
-        trained = run::run(TrainOptions {
+        let asked = TrainOptions {
             config,
             folder: match &found {
                 Some(folder) => options::RunFolder::Resume(folder.clone()),
@@ -120,7 +120,8 @@ pub(super) fn of(options: &CompareOptions, config: Config) -> Result<Outcome> {
             dry_run: false,
             dump_plan: false,
             quiet: options.quiet,
-        });
+        };
+        trained = run::run(asked, &eval::scorer);
     }
     let folder = match found {
         Some(folder) => Some(RunFolder::open(folder)?),

@@ -1,5 +1,3 @@
-//! Pictures for people: grids of images, animations, and the charts of a run.
+//! Pictures for people: grids of images and animations.
 
 pub mod figures;
-pub mod health_plot;
-pub mod loss_plot;

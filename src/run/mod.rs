@@ -4,7 +4,9 @@
 pub mod blueprint;
 mod capacity;
 pub mod health;
+pub mod health_plot;
 pub mod latent;
+pub mod loss_plot;
 pub mod memory;
 pub mod monitor;
 mod prepare;
@@ -21,3 +23,4 @@ pub(crate) mod viewer;
 mod watch;
 
 pub use prepare::run;
+pub use scores::{OpenScorer, Scorer};

@@ -1,4 +1,4 @@
-//! `gpugan train`: everything that comes before the first step.
+//! Everything that comes before the first step.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use super::blueprint::Blueprint;
 use super::capacity;
 use super::health::{Rules, Verdicts};
 use super::progress::Progress;
-use super::scores::Scores;
+use super::scores::{OpenScorer, Scores};
 use super::session::Session;
 use super::state::{self, About};
 use super::stats::{self, TickSums, Writer};
@@ -26,11 +26,12 @@ use crate::systems::{self, Given, System};
 /// Images that the mean image is taken over.
 const MEAN_OVER: usize = 2000;
 
-/// Trains as asked. Bad input ends before anything is written.
+/// Trains as asked; snapshots are scored by what `scorer` opens, where that is asked
+/// for. Bad input ends before anything is written.
 ///
 /// # Errors
 /// Whatever stops the run; the last checkpoint stays intact.
-pub fn run(options: TrainOptions) -> Result<()> {
+pub fn run(options: TrainOptions, scorer: OpenScorer<'_>) -> Result<()> {
     let mut progress = Progress::new(options.quiet);
     let config = &options.config;
     let resumed = match &options.folder {
@@ -66,13 +67,7 @@ pub fn run(options: TrainOptions) -> Result<()> {
 
     let scores = match &options.metrics[..] {
         [] => None,
-        kinds => Some(Scores::new(
-            &gpu,
-            &dataset,
-            &config.data.source,
-            kinds,
-            options.features.as_deref(),
-        )?),
+        _ => Some(Scores::new(scorer(&gpu, &dataset, &options)?)),
     };
     let session = Session::new(&gpu, config, Arc::clone(&system), blueprint)?;
     let mut prepared = Prepared {

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::health::{Finding, Rules, Verdict, Verdicts};
+use super::health_plot;
+use super::loss_plot;
 use super::progress::Progress;
 use super::scores::Scores;
 use super::session::Session;
@@ -16,7 +18,7 @@ use super::watch::{self, Course};
 use crate::config::{Config, OnCollapse};
 use crate::data::{Dataset, Loader, normalized};
 use crate::error::Result;
-use crate::media::{figures, health_plot, loss_plot};
+use crate::media::figures;
 use crate::store::checkpoint;
 use crate::store::run_folder::RunFolder;
 use crate::systems::Unit;

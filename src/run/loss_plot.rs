@@ -4,10 +4,10 @@ use std::path::Path;
 
 use image::RgbImage;
 
-use super::figures::save_png;
+use super::stats::{self, Tick};
 use crate::error::Result;
+use crate::media::figures::save_png;
 use crate::plot::{COLOURS, Panel, Series, charts, y_range};
-use crate::run::stats::{self, Tick};
 use crate::systems::{Report, Unit};
 
 /// Width and height of the plot in pixels.

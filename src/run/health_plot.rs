@@ -4,11 +4,11 @@ use std::path::Path;
 
 use image::RgbImage;
 
-use super::figures::save_png;
+use super::health::Measures;
+use super::stats::{self, Tick};
 use crate::error::Result;
+use crate::media::figures::save_png;
 use crate::plot::{COLOURS, Panel, Series, charts, y_range};
-use crate::run::health::Measures;
-use crate::run::stats::{self, Tick};
 
 /// Width and height of the plot in pixels.
 pub const SIZE: (u32, u32) = (1000, 1020);
