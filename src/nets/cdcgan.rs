@@ -167,12 +167,7 @@ impl Family for Networks {
 }
 
 /// Classes `[N, K]`, one-hot, or zeros where there are no labels.
-fn class(
-    graph: &mut Graph,
-    pair: &Pair,
-    labels: Option<NodeId>,
-    batch: usize,
-) -> Result<NodeId> {
+fn class(graph: &mut Graph, pair: &Pair, labels: Option<NodeId>, batch: usize) -> Result<NodeId> {
     match labels {
         Some(labels) => one_hot(graph, labels, pair.classes),
         None => Ok(graph.constant(0.0, [batch, pair.classes])),

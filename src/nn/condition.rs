@@ -56,8 +56,7 @@ impl Net {
         let [batch, channels] = [0, 1].map(|axis| graph.shape(x)[axis]);
         let tables = [("gain", 1.0), ("offset", 0.0)].map(|(name, start)| {
             let layer = format!("{layer}.{name}");
-            let rows =
-                self.embedding(graph, &layer, classes, channels, Init::Constant(start))?;
+            let rows = self.embedding(graph, &layer, classes, channels, Init::Constant(start))?;
             graph.reshape(rows, [batch, channels, 1, 1])
         });
         let [gain, offset] = tables;

@@ -1,6 +1,6 @@
 //! Games whose generator makes images of a class.
 
-use super::Settings;
+use super::{NAME, Settings};
 use crate::config::{Config, Override};
 use crate::error::{Error, Result};
 
@@ -21,9 +21,17 @@ pub fn conditional(config: Config) -> Result<Config> {
             "use --preset cdcgan28 or cdcgan32, or --set model.architecture=resnet",
         )
     };
-    let settings = Settings::of(&config).map_err(|_| without(&config.preset))?;
+    if config.system() != NAME {
+        return Err(without(&format!("system = {}", config.system())));
+    }
+    let settings = Settings::of(&config)?;
     let image = [1, settings.size.height, settings.size.width];
-    if settings.pair(&config, image, 0)?.family().condition().is_some() {
+    if settings
+        .pair(&config, image, 0)?
+        .family()
+        .condition()
+        .is_some()
+    {
         return Ok(config);
     }
     if config.value(key).is_none() {
