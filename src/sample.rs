@@ -15,6 +15,10 @@ use crate::store::checkpoint::{Checkpoint, newest_readable};
 /// Images of one pass.
 const PASS: usize = 64;
 
+/// Images where no seeds are given, and of each class where there are several.
+const SHOWN: u64 = 64;
+const SHOWN_OF_EACH: u64 = 8;
+
 /// Frames a second of a walk.
 const FRAME_RATE: f64 = 12.0;
 
@@ -33,23 +37,42 @@ pub fn run(options: &SampleOptions) -> Result<()> {
             "give a checkpoint of a generator of images",
         )
     })?;
-    let seeds = Asked::seeds(options.seeds.iter().copied());
-    let images = match options.form {
+    let classes = chosen(&options.classes, sampler.classes(), &path)?;
+    let several = classes.len() > 1;
+    let seeds = options.seeds.clone().unwrap_or_else(|| {
+        let count = if several { SHOWN_OF_EACH } else { SHOWN };
+        (0..count).collect()
+    });
+    let rows = classes.len().max(1);
+    let of_each = |count: usize| classes.iter().flat_map(move |&class| vec![class; count]);
+    let asked = match options.form {
         SampleForm::Walk { frames } => {
-            let latents = sampler.latents(&options.seeds)?;
-            let length = latents.len() / options.seeds.len().max(1);
+            let latents = sampler.latents(&seeds)?;
+            let length = latents.len() / seeds.len().max(1);
             let ends: Vec<Vec<f32>> = latents.chunks(length).map(<[f32]>::to_vec).collect();
-            let z = walk(&ends, frames).concat();
-            let outputs = sampler.look_at(&z)?;
-            sampler.to_unit(outputs)
+            let path = walk(&ends, frames);
+            let count = path.len();
+            let (input, z) = (sampler.first_input(), path.concat().repeat(rows));
+            Asked {
+                classes: of_each(count).collect(),
+                ..Asked::given(input, z, count * rows)
+            }
         }
-        SampleForm::Grid { .. } | SampleForm::Folder => sampler.show(&seeds)?,
+        SampleForm::Grid { .. } | SampleForm::Folder => Asked {
+            classes: of_each(seeds.len()).collect(),
+            ..Asked::seeds(seeds.repeat(rows))
+        },
     };
-    let count = images.len() / (c * h * w);
-
+    let images = sampler.show(&asked)?;
     let one = c * h * w;
+    let count = images.len() / one;
+
     match options.form {
         SampleForm::Grid { columns } => {
+            let columns = columns.unwrap_or(match several {
+                true => seeds.len(),
+                false => (count as f64).sqrt().ceil() as usize,
+            });
             figures::save_png(
                 figures::grid(&images, [count, c, h, w], columns)?,
                 &options.out,
@@ -57,15 +80,22 @@ pub fn run(options: &SampleOptions) -> Result<()> {
         }
         SampleForm::Folder => {
             fs::create_dir_all(&options.out).map_err(Error::io("create", &options.out))?;
-            for (index, seed) in options.seeds.iter().enumerate() {
+            for (index, seed) in asked.seeds.iter().enumerate() {
                 let image = figures::single(&images, [count, c, h, w], index)?;
-                figures::save_png(image, &options.out.join(format!("seed{seed:04}.png")))?;
+                let class = asked.classes.get(index);
+                let class = class.map_or_else(String::new, |class| format!("class{class}-"));
+                let name = format!("{class}seed{seed:04}.png");
+                figures::save_png(image, &options.out.join(name))?;
             }
         }
         SampleForm::Walk { .. } => {
-            let frames = images
-                .chunks(one)
-                .map(|image| figures::grid(image, [1, c, h, w], 1))
+            let frames = count / rows;
+            let frames = (0..frames)
+                .map(|frame| {
+                    let of_frame = images.chunks(one).skip(frame).step_by(frames);
+                    let side_by_side: Vec<f32> = of_frame.flatten().copied().collect();
+                    figures::grid(&side_by_side, [rows, c, h, w], rows)
+                })
                 .collect::<Result<Vec<_>>>()?;
             figures::save_gif(&frames, &options.out, FRAME_RATE)?;
         }
@@ -77,6 +107,32 @@ pub fn run(options: &SampleOptions) -> Result<()> {
         path.display(),
         options.out.display()
     ))
+}
+
+/// The numbers of the classes asked for, all of them where none are; nothing where
+/// the model makes images of no class.
+fn chosen(asked: &[String], classes: &[String], path: &Path) -> Result<Vec<usize>> {
+    if asked.is_empty() {
+        return Ok((0..classes.len()).collect());
+    }
+    if classes.is_empty() {
+        return Err(Error::usage(
+            format!("{} makes images of no class", path.display()),
+            "leave --class out, or train with `gpugan train --cond`",
+        ));
+    }
+    let number = |text: &String| {
+        let named = classes.iter().position(|class| class == text);
+        let numbered = || text.parse().ok().filter(|&number| number < classes.len());
+        named.or_else(numbered).ok_or_else(|| {
+            let last = classes.len() - 1;
+            Error::usage(
+                format!("--class: there is no class {text}"),
+                format!("use 0 to {last}, or {}", classes.join(", ")),
+            )
+        })
+    };
+    asked.iter().map(number).collect()
 }
 
 /// A checkpoint file, or the newest readable one of a run folder.

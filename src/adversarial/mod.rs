@@ -44,6 +44,10 @@ section! {
         real_label: f64 = 1.0, Rule::Number(std::ops::Bound::Excluded(0.0), std::ops::Bound::Included(1.0));
         /// Factor of the discriminator's loss; 0.5 makes it the mean over real and fake images instead of the sum.
         d_weight: f64 = 1.0, Rule::POSITIVE;
+        /// Weight, in the discriminator's loss, of telling the classes of real and of generated images (AC-GAN, Odena et al. 2017, where it is 1); needs `model.condition`, 0 is off.
+        class_weight_d: f64 = 0.0, Rule::NOT_NEGATIVE;
+        /// Weight, in the generator's loss, of the discriminator's telling the classes of its images; 1 in Odena et al. 2017, 0.1 in Gulrajani et al. 2017, 0 is off.
+        class_weight_g: f64 = 0.0, Rule::NOT_NEGATIVE;
     }
 }
 
@@ -51,6 +55,11 @@ impl Loss {
     /// Whether the probability of the augmentation follows the discriminator.
     pub fn adapts_augment(&self) -> bool {
         self.augment != Augment::None && self.augment_target > 0.0
+    }
+
+    /// Whether the discriminator tells classes too.
+    pub fn classifies(&self) -> bool {
+        self.class_weight_d > 0.0 || self.class_weight_g > 0.0
     }
 
     /// Whether the penalty holds the norm of each image's gradient at 1.

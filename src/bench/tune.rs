@@ -46,7 +46,7 @@ pub fn tune(
     let channels = config.data.channels.unwrap_or(1) * config.data.stack;
     let size = config.data.size;
     let image = [channels, size.height, size.width];
-    let system = systems::open(config, &Given::images(image))?;
+    let system = systems::open(config, &Given::labelled(image))?;
     // What is known already must not decide which contractions there are.
     let facts = crate::ops::Facts {
         tuned: None,

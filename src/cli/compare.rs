@@ -129,7 +129,7 @@ impl CompareArgs {
 /// Whether samples of a preset can be scored: images, not points or classes.
 fn makes_images(config: &Config) -> bool {
     let size = config.data.size;
-    let image = Given::images([1, size.height, size.width]);
+    let image = Given::labelled([1, size.height, size.width]);
     systems::open(config, &image).is_ok_and(|system| {
         let views = system.views();
         let shown = views.first().map(|view| view.medium);

@@ -15,9 +15,13 @@ pub struct SampleArgs {
     /// Checkpoint file, or run folder, whose newest checkpoint is taken
     #[arg(long, value_name = "PATH")]
     checkpoint: PathBuf,
-    /// Seeds and ranges of seeds, one image each
-    #[arg(long, value_name = "LIST", default_value = "0-63")]
-    seeds: String,
+    /// Seeds and ranges of seeds, one image each [default: 0-63, or 0-7 of each of several classes]
+    #[arg(long, value_name = "LIST")]
+    seeds: Option<String>,
+    /// Classes by number or name, as 3,shirt, of a model that makes images of classes; all seeds of
+    /// each, a row of the grid for each [default: all]
+    #[arg(long = "class", value_name = "LIST")]
+    classes: Option<String>,
     /// grid.png, folder/ for one PNG a seed, or walk.gif [default: samples.png, or walk.gif with --walk]
     #[arg(long, value_name = "PATH")]
     out: Option<PathBuf>,
@@ -27,7 +31,7 @@ pub struct SampleArgs {
     /// Frames from one seed to the next in a walk [default: 16]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     frames: Option<u32>,
-    /// Images in a row of the grid [default: the square root of their number]
+    /// Images in a row of the grid [default: those of a class, or the square root of their number]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65536))]
     columns: Option<u32>,
     #[command(flatten)]
@@ -44,7 +48,7 @@ impl SampleArgs {
     /// [`Error::Usage`] for seeds that cannot be read, and for arguments that
     /// do not go together.
     pub fn options(self) -> Result<SampleOptions> {
-        let seeds = parse_seeds(&self.seeds)?;
+        let seeds = self.seeds.as_deref().map(parse_seeds).transpose()?;
         let out = self
             .out
             .unwrap_or_else(|| PathBuf::from(if self.walk { "walk.gif" } else { "samples.png" }));
@@ -59,17 +63,15 @@ impl SampleArgs {
                 ));
             }
             Kind::Png => SampleForm::Grid {
-                columns: match self.columns {
-                    Some(columns) => columns as usize,
-                    None => (seeds.len() as f64).sqrt().ceil() as usize,
-                },
+                columns: self.columns.map(|columns| columns as usize),
             },
             Kind::Folder => SampleForm::Folder,
         };
         let is_walk = matches!(form, SampleForm::Walk { .. });
-        if is_walk && seeds.len() < 2 {
+        if is_walk && seeds.as_ref().is_some_and(|seeds| seeds.len() < 2) {
+            let given = self.seeds.unwrap_or_default();
             return Err(Error::usage(
-                format!("a walk needs two seeds, but --seeds is {}", self.seeds),
+                format!("a walk needs two seeds, but --seeds is {given}"),
                 "use --seeds 0-3 or more",
             ));
         }
@@ -88,12 +90,18 @@ impl SampleArgs {
         Ok(SampleOptions {
             checkpoint: self.checkpoint,
             seeds,
+            classes: self.classes.as_deref().map_or_else(Vec::new, list),
             out,
             form,
             adapter: self.adapter.chosen(),
             raw: self.raw,
         })
     }
+}
+
+/// The parts of a list with commas.
+fn list(text: &str) -> Vec<String> {
+    text.split(',').map(|part| part.trim().to_owned()).collect()
 }
 
 /// What the name of an output says it is.

@@ -7,7 +7,7 @@ use crate::config::options::{RunFolder, TrainOptions};
 use crate::config::{Config, Override, assignment};
 use crate::error::{Error, Result};
 use crate::metrics::Kind;
-use crate::systems::presets;
+use crate::systems::{gan, presets};
 
 /// Arguments of `gpugan train`. Flags that stand for a key are read as TOML,
 /// so that a wrong value is reported as the key's.
@@ -22,6 +22,10 @@ pub struct TrainArgs {
     /// Preset (see `gpugan presets`) or TOML file to start from [default: dcgan28]
     #[arg(long, value_name = "NAME")]
     preset: Option<String>,
+    /// Learn to make images of a class, from labelled data: starts from the preset cdcgan28 where
+    /// none is given
+    #[arg(long)]
+    cond: bool,
     /// Real images in a step [default: the preset's]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     batch: Option<String>,
@@ -96,7 +100,11 @@ impl TrainArgs {
     pub fn options(self) -> Result<TrainOptions> {
         let (config, folder) = match &self.resume {
             None => {
-                let base = presets::load(self.preset.as_deref().unwrap_or(presets::DEFAULT))?;
+                let default = match self.cond {
+                    true => presets::CONDITIONAL,
+                    false => presets::DEFAULT,
+                };
+                let base = presets::load(self.preset.as_deref().unwrap_or(default))?;
                 let mut overrides = self.flags(&[
                     ("data.source", &self.data),
                     ("batch", &self.batch),
@@ -108,7 +116,11 @@ impl TrainArgs {
                 for text in &self.set {
                     overrides.push(assignment(text)?);
                 }
-                (base.with(overrides)?, RunFolder::New(self.outdir.clone()))
+                let mut config = base.with(overrides)?;
+                if self.cond {
+                    config = gan::conditional(config)?;
+                }
+                (config, RunFolder::New(self.outdir.clone()))
             }
             Some(named) => {
                 let run = match named {
@@ -157,6 +169,7 @@ impl TrainArgs {
     fn resumed(&self, run: &Path) -> Result<Config> {
         let fixed = [
             ("--preset", self.preset.is_some()),
+            ("--cond", self.cond),
             ("--data", self.data.is_some()),
             ("--batch", self.batch.is_some()),
             ("--seed", self.seed.is_some()),

@@ -46,8 +46,12 @@ pub enum RunFolder {
 pub struct SampleOptions {
     /// A checkpoint file, or a run folder, whose newest checkpoint is taken.
     pub checkpoint: PathBuf,
-    /// One latent vector each, in this order; at least one, two for a walk.
-    pub seeds: Vec<u64>,
+    /// One latent vector each, in this order; at least one, two for a walk. Where not
+    /// given those from 0 on, enough for a grid.
+    pub seeds: Option<Vec<u64>>,
+    /// Classes by name or number, of each of which all seeds are shown; all where there
+    /// are none, of a model that makes images of classes.
+    pub classes: Vec<String>,
     /// The file or folder to write.
     pub out: PathBuf,
     /// What to write there.
@@ -63,12 +67,14 @@ pub struct SampleOptions {
 pub enum SampleForm {
     /// One PNG of all images.
     Grid {
-        /// Images in a row; at least 1.
-        columns: usize,
+        /// Images in a row; at least 1. Where not given a row for each of several
+        /// classes, else the square root of their number.
+        columns: Option<usize>,
     },
-    /// A folder of one PNG for each seed, as `seed0007.png`.
+    /// A folder of one PNG for each seed, as `seed0007.png`, or `class3-seed0007.png`.
     Folder,
-    /// A GIF that goes through the seeds' latent vectors and back to the first.
+    /// A GIF that goes through the seeds' latent vectors and back to the first, all
+    /// classes side by side.
     Walk {
         /// Frames from one seed to the next; at least 1.
         frames: usize,

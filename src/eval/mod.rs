@@ -1,5 +1,6 @@
 //! `gpugan eval`: samples of a checkpoint against real images.
 
+mod conditional;
 mod likelihood;
 mod observer;
 mod report;
@@ -116,13 +117,23 @@ pub fn evaluate(options: &EvalOptions) -> Result<Report> {
         let rows = representation::measure(of, &data, source, &mut progress)?;
         scores.extend(rows);
     }
+    let labels = match system.classes() {
+        [] => None,
+        names => {
+            let labels = conditional::labels(options.samples, names.len());
+            let samples = (&fake, &labels[..]);
+            let of_classes = conditional::measure(samples, names, &about, (&data, source))?;
+            scores.extend(of_classes);
+            (about.classes == names).then_some(labels)
+        }
+    };
     if options.synthetic {
         scores.extend(synthetic::measure(
             &gpu,
             data,
             source,
             &about,
-            &fake,
+            (&fake, labels.as_deref()),
             &mut progress,
         )?);
     }

@@ -57,8 +57,9 @@ pub(super) fn check(data: &Dataset, source: &str, about: &About) -> Result<()> {
 
 /// Accuracies, in shares of 1 with their deviation over seeds.
 ///
-/// Labels of generated images are those of the stored classifier, which has seen
-/// the labels of all real ones.
+/// Labels of generated images are the classes that they were made of, or, where they
+/// were made of none, those of the stored classifier, which has seen the labels of all
+/// real ones.
 ///
 /// # Errors
 /// Errors of the data and the device.
@@ -67,7 +68,7 @@ pub(super) fn measure(
     data: Dataset,
     source: &str,
     about: &About,
-    fake: &Samples,
+    (fake, labels): (&Samples, Option<&[u32]>),
     progress: &mut Progress,
 ) -> Result<Vec<Score>> {
     let [c, h, w] = data.shape();
@@ -80,7 +81,7 @@ pub(super) fn measure(
         Labelled { pixels, labels }
     };
     let test = labelled(&test, IMAGES);
-    let generated = of_samples(fake, about.classes.len());
+    let generated = of_samples(fake, about.classes.len(), labels);
     let real = labelled(&data, IMAGES.min(generated.labels.len()));
     let few = few(&data, about.classes.len());
     let noisy = noisy(&few, data.shape(), generated.labels.len());
@@ -152,19 +153,18 @@ pub(super) fn measure(
         .collect())
 }
 
-/// Samples with the classes that the stored classifier gives them.
-fn of_samples(fake: &Samples, classes: usize) -> Labelled {
+/// Samples with their classes, or those that the stored classifier gives them.
+fn of_samples(fake: &Samples, classes: usize, known: Option<&[u32]>) -> Labelled {
     let size: usize = fake.shape.iter().product();
     let count = fake.features.count().min(IMAGES);
-    let labels = fake.probabilities.chunks_exact(classes).take(count);
+    let rows = fake.probabilities.chunks_exact(classes).take(count);
+    let seen = rows.map(|row| {
+        let best = (0..classes).max_by(|&a, &b| row[a].total_cmp(&row[b]));
+        best.unwrap_or(0) as u32
+    });
     Labelled {
         pixels: fake.pixels[..count * size].to_vec(),
-        labels: labels
-            .map(|row| {
-                let best = (0..classes).max_by(|&a, &b| row[a].total_cmp(&row[b]));
-                best.unwrap_or(0) as u32
-            })
-            .collect(),
+        labels: known.map_or_else(|| seen.collect(), |known| known[..count].to_vec()),
     }
 }
 

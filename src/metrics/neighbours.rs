@@ -68,6 +68,20 @@ pub fn compare(real: &Rows, fake: &Rows) -> Option<Shares> {
     })
 }
 
+/// The index of the nearest of `known` to each vector, the first of equals.
+///
+/// # Panics
+/// If the widths differ, or nothing is known.
+pub fn nearest(known: &Rows, rows: &Rows) -> Vec<usize> {
+    assert_eq!(known.width, rows.width, "vectors of one width");
+    each(rows.count(), |i| {
+        let distance = |&j: &usize| squared_distance(known.row(j), rows.row(i));
+        let distances = (0..known.count()).map(|j| (j, distance(&j)));
+        let nearest = distances.min_by(|(_, a), (_, b)| a.total_cmp(b));
+        nearest.expect("something is known").0
+    })
+}
+
 /// What a range of generated vectors is found to hit.
 struct Part {
     /// Generated vectors within a real ball of precision.

@@ -104,6 +104,7 @@ impl Family for Networks {
         graph: &mut Graph,
         net: &mut Net,
         z: NodeId,
+        _: Option<NodeId>,
     ) -> Result<NodeId> {
         let config = &self.dcgan;
         let [image_channels, height, width] = pair.image;
@@ -172,6 +173,7 @@ impl Family for Networks {
         graph: &mut Graph,
         net: &mut Net,
         x: NodeId,
+        _: Option<NodeId>,
     ) -> Result<Judgement> {
         let config = &self.dcgan;
         let (weight, gain) = config.inits();
@@ -224,6 +226,7 @@ impl Family for Networks {
             logits,
             features,
             hidden,
+            classes: None,
         })
     }
 

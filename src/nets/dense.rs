@@ -46,6 +46,7 @@ impl Family for Networks {
         graph: &mut Graph,
         net: &mut Net,
         z: NodeId,
+        _: Option<NodeId>,
     ) -> Result<NodeId> {
         let [channels, height, width] = pair.image;
         let features = channels * height * width;
@@ -64,6 +65,7 @@ impl Family for Networks {
         graph: &mut Graph,
         net: &mut Net,
         x: NodeId,
+        _: Option<NodeId>,
     ) -> Result<Judgement> {
         let units = &self.dense.hidden_d;
         let x = flatten(graph, x)?;
@@ -80,6 +82,7 @@ impl Family for Networks {
             logits,
             features,
             hidden,
+            classes: None,
         })
     }
 

@@ -63,6 +63,7 @@ impl Family for Networks {
         graph: &mut Graph,
         net: &mut Net,
         z: NodeId,
+        _: Option<NodeId>,
     ) -> Result<NodeId> {
         let config = &self.0;
         let [channels, height, width] = pair.image;
@@ -102,6 +103,7 @@ impl Family for Networks {
         graph: &mut Graph,
         net: &mut Net,
         x: NodeId,
+        _: Option<NodeId>,
     ) -> Result<Judgement> {
         let config = &self.0;
         let weight = Init::Uniform(config.irange_d as f32);
@@ -120,6 +122,7 @@ impl Family for Networks {
             logits,
             features: h,
             hidden,
+            classes: None,
         })
     }
 

@@ -1,6 +1,7 @@
 //! Families of generators and discriminators from the papers, one file each with
 //! its own keys: functions from nodes to nodes.
 
+pub mod cdcgan;
 mod classifier;
 pub mod dcgan;
 pub mod dense;
@@ -30,6 +31,8 @@ pub struct Judgement {
     /// activations, or the sum at the end of a residual block. None depends on
     /// the other images of the batch but by batch normalisation.
     pub hidden: Vec<NodeId>,
+    /// `[N, classes]`: logits of the images' classes, where [`Pair`] asks for them.
+    pub classes: Option<NodeId>,
 }
 
 impl From<NodeId> for Judgement {
@@ -39,20 +42,29 @@ impl From<NodeId> for Judgement {
             logits,
             features: logits,
             hidden: Vec::new(),
+            classes: None,
         }
     }
 }
 
 /// A generator and a discriminator with the values of their keys.
 pub(crate) trait Family: std::fmt::Debug + Send + Sync {
-    /// Images `[N, C, H, W]` in the output's range from latents `[N, latent]`.
+    /// Images `[N, C, H, W]` in the output's range from latents `[N, latent]`, of
+    /// the classes `labels [N, 1]` where [`Family::conditional`].
     ///
     /// # Errors
     /// Where sizes do not fit together.
-    fn generator(&self, pair: &Pair, graph: &mut Graph, net: &mut Net, z: NodeId)
-    -> Result<NodeId>;
+    fn generator(
+        &self,
+        pair: &Pair,
+        graph: &mut Graph,
+        net: &mut Net,
+        z: NodeId,
+        labels: Option<NodeId>,
+    ) -> Result<NodeId>;
 
-    /// What the discriminator says of packed images.
+    /// What the discriminator says of packed images. Without labels, a conditional
+    /// one judges them as of no class.
     ///
     /// # Errors
     /// Where sizes do not fit together.
@@ -62,6 +74,7 @@ pub(crate) trait Family: std::fmt::Debug + Send + Sync {
         graph: &mut Graph,
         net: &mut Net,
         x: NodeId,
+        labels: Option<NodeId>,
     ) -> Result<Judgement>;
 
     /// What does not go together with images of this size.
@@ -86,6 +99,22 @@ pub(crate) trait Family: std::fmt::Debug + Send + Sync {
     fn of_points(&self) -> bool {
         false
     }
+
+    /// How its networks take classes, if they do.
+    fn condition(&self) -> Option<Conditioned> {
+        None
+    }
+}
+
+/// How networks take classes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Conditioned {
+    /// Whether the discriminator's score depends on the class.
+    pub(crate) judges: bool,
+    /// Whether the discriminator can tell classes of images without being told.
+    pub(crate) classifies: bool,
+    /// Whether the discriminator is batch-normalised and can not be otherwise.
+    pub(crate) batch_normalised: bool,
 }
 
 /// A family as `model.architecture` names it.
@@ -98,7 +127,13 @@ pub(crate) struct Entry {
 }
 
 /// The families that there are.
-const FAMILIES: [Entry; 4] = [mlp::ENTRY, dcgan::ENTRY, resnet::ENTRY, dense::ENTRY];
+const FAMILIES: [Entry; 5] = [
+    mlp::ENTRY,
+    dcgan::ENTRY,
+    cdcgan::ENTRY,
+    resnet::ENTRY,
+    dense::ENTRY,
+];
 
 /// Their names.
 pub(crate) const NAMES: [&str; FAMILIES.len()] = {
@@ -167,6 +202,10 @@ pub struct Pair {
     pack: usize,
     /// Whether the discriminator's weights have a largest singular value of 1.
     spectral_norm: bool,
+    /// Classes that images are made of; 0 where they are made of none.
+    classes: usize,
+    /// Whether the discriminator tells the classes of images too.
+    classifies: bool,
 }
 
 /// What all families take.
@@ -177,6 +216,10 @@ pub(crate) struct Sizes {
     pub(crate) output: Output,
     pub(crate) pack: usize,
     pub(crate) spectral_norm: bool,
+    /// Classes of the data.
+    pub(crate) classes: usize,
+    /// Whether the discriminator tells the classes of images too.
+    pub(crate) classifies: bool,
 }
 
 impl Pair {
@@ -195,9 +238,15 @@ impl Pair {
             output,
             pack,
             spectral_norm,
+            classes,
+            classifies,
         } = sizes;
+        let family = (entry.open)(config)?;
+        let conditional = family.condition().is_some();
         Ok(Self {
-            family: (entry.open)(config)?,
+            classes: if conditional { classes } else { 0 },
+            classifies: conditional && classifies,
+            family,
             image,
             latent,
             output,
@@ -234,12 +283,28 @@ impl Pair {
         self.pack
     }
 
-    /// Images `[N, C, H, W]` in the output's range from latents `[N, latent]`.
+    /// Classes that images are made of; 0 where they are made of none.
+    pub fn classes(&self) -> usize {
+        self.classes
+    }
+
+    /// Images `[N, C, H, W]` in the output's range from latents `[N, latent]`, of
+    /// the classes `labels [N, 1]`, whole numbers below [`Pair::classes`], where
+    /// there are any.
     ///
     /// # Errors
-    /// Where the configuration's sizes do not fit together.
-    pub fn generator(&self, graph: &mut Graph, net: &mut Net, z: NodeId) -> Result<NodeId> {
-        self.family.generator(self, graph, net, z)
+    /// Where the configuration's sizes do not fit together, or labels are missing.
+    pub fn generator(
+        &self,
+        graph: &mut Graph,
+        net: &mut Net,
+        z: NodeId,
+        labels: Option<NodeId>,
+    ) -> Result<NodeId> {
+        if self.classes > 0 && labels.is_none() {
+            return Err(Error::shape("generator", "there are no labels"));
+        }
+        self.family.generator(self, graph, net, z, labels)
     }
 
     /// Neighbouring images stacked along their channels, `[N, C, H, W]` to
@@ -253,12 +318,20 @@ impl Pair {
         graph.reshape(x, [batch / self.pack, self.pack * c, h, w])
     }
 
-    /// What the discriminator says of packed images.
+    /// What the discriminator says of packed images, of the classes `labels [N, 1]`
+    /// where there are any. Without labels a conditional one judges images as of no
+    /// class.
     ///
     /// # Errors
     /// Where the configuration's sizes do not fit together.
-    pub fn discriminator(&self, graph: &mut Graph, net: &mut Net, x: NodeId) -> Result<Judgement> {
-        self.family.discriminator(self, graph, net, x)
+    pub fn discriminator(
+        &self,
+        graph: &mut Graph,
+        net: &mut Net,
+        x: NodeId,
+        labels: Option<NodeId>,
+    ) -> Result<Judgement> {
+        self.family.discriminator(self, graph, net, x, labels)
     }
 
     /// A network before it is built; the discriminator's weights are normalised
@@ -288,10 +361,12 @@ impl Pair {
         let mut g = self.net(g, Mode::TRAIN, false);
         let mut d = self.net(d, Mode::TRAIN, true);
         let group = self.family.compared().map_or(0, |c| c.minibatch_std);
-        let z = graph.constant(0.0, [self.pack * group.max(1), self.latent()]);
-        let image = self.generator(&mut graph, &mut g, z)?;
+        let batch = self.pack * group.max(1);
+        let z = graph.constant(0.0, [batch, self.latent()]);
+        let labels = (self.classes > 0).then(|| graph.constant(0.0, [batch, 1]));
+        let image = self.generator(&mut graph, &mut g, z, labels)?;
         let image = self.packed(&mut graph, image)?;
-        let judgement = self.discriminator(&mut graph, &mut d, image)?;
+        let judgement = self.discriminator(&mut graph, &mut d, image, labels)?;
         Ok(([g, d], judgement))
     }
 }

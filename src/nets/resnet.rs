@@ -8,15 +8,20 @@
 //! the discriminator halves down to at most 8 and adds two blocks there. What
 //! it finds is averaged over the pixels (Gulrajani), or with spectral
 //! normalisation, which makes scores small, summed (Miyato).
+//!
+//! With `condition = batch-norm` the generator's batch normalisations have a gain and
+//! an offset for each class, and with `projection` the discriminator adds to its
+//! score the product of these features with a vector of the class (Miyato and
+//! Koyama 2018, 1802.05637, equation 4).
 
 use std::sync::Arc;
 
 use super::parts::{output, uniform};
-use super::{Compared, Entry, Family, Judgement, Norm, Normalised, Pair};
-use crate::config::{Keys, Refusal, Rule, Size, refuse, section};
+use super::{Compared, Conditioned, Entry, Family, Judgement, Norm, Normalised, Pair};
+use crate::config::{Keys, Refusal, Rule, Size, refuse, section, words};
 use crate::error::Result;
 use crate::graph::{Graph, NodeId, Window};
-use crate::nn::{Init, Inits, Net, Square, flatten, leaky_relu};
+use crate::nn::{BATCH_NORM_EPS, Init, Inits, Net, Square, flatten, leaky_relu, one_hot};
 
 /// Keeps the size of an image.
 const SAME: Square = Square {
@@ -75,6 +80,20 @@ section! {
     Resnet {
         /// Channels of every block.
         width: usize = 64, Rule::Whole(1, 4096);
+        /// How the generator knows the class that it makes: `batch-norm` with gains and offsets of the class in every batch normalisation, for labelled data; `none` makes images of no class.
+        condition: Condition = Condition::None, Rule::Choice(&["none", "batch-norm"]);
+        /// Whether the discriminator knows the class, by a projection (Miyato and Koyama 2018), where there is a condition. Without it, `loss.class_weight_d` and `loss.class_weight_g` teach classes (Odena et al. 2017).
+        projection: bool = true, Rule::Flag;
+    }
+}
+
+words! {
+    /// How a generator knows the class that it makes.
+    Condition {
+        /// Not at all.
+        None,
+        /// By batch normalisation whose gain and offset are of the class.
+        BatchNorm,
     }
 }
 
@@ -169,8 +188,13 @@ impl Family for Networks {
         graph: &mut Graph,
         net: &mut Net,
         z: NodeId,
+        labels: Option<NodeId>,
     ) -> Result<NodeId> {
         let config = &self.resnet;
+        let class = match labels {
+            Some(labels) if pair.classes > 0 => Some(one_hot(graph, labels, pair.classes)?),
+            _ => None,
+        };
         let [image_channels, height, width] = pair.image;
         let blocks = halvings([height, width], FIRST);
         let [rows, columns] = [height, width].map(|side| side >> blocks);
@@ -180,9 +204,9 @@ impl Family for Networks {
         let batch = graph.shape(z)[0];
         let mut h = graph.reshape(h, [batch, channels, rows, columns])?;
         for block in 0..blocks {
-            h = up_block(graph, net, &format!("blocks.{block}"), h)?;
+            h = up_block(graph, net, &format!("blocks.{block}"), h, class)?;
         }
-        h = net.batch_norm(graph, "norm", h, GAIN)?;
+        h = norm_of_class(graph, net, "norm", h, class)?;
         h = leaky_relu(graph, h, 0.0);
         h = conv(graph, net, "output", h, image_channels, OUTPUT)?;
         Ok(output(graph, pair.output, h))
@@ -194,6 +218,7 @@ impl Family for Networks {
         graph: &mut Graph,
         net: &mut Net,
         x: NodeId,
+        labels: Option<NodeId>,
     ) -> Result<Judgement> {
         let config = &self.resnet;
         let [_, height, width] = pair.image;
@@ -216,11 +241,30 @@ impl Family for Networks {
             .apply(graph, net, seen, uniform(config.width, 1.0))?;
         let h = flatten(graph, h)?;
         let inits = Inits::zero_bias(uniform(graph.shape(h)[1], 1.0));
-        let logits = net.linear(graph, "output", h, 1, inits)?;
+        let mut logits = net.linear(graph, "output", h, 1, inits)?;
+        if let Some(labels) = labels
+            && pair.classes > 0
+            && config.projection
+        {
+            let class = one_hot(graph, labels, pair.classes)?;
+            let start = uniform(config.width, 1.0);
+            let seen = net.embedding(graph, "embedding", class, config.width, start)?;
+            let products = graph.mul(seen, features)?;
+            let agreement = graph.sum(products, &[1])?;
+            logits = graph.add(logits, agreement)?;
+        }
+        let classes = match pair.classifies {
+            true => {
+                let inits = Inits::zero_bias(uniform(config.width, 1.0));
+                Some(net.linear(graph, "classes", features, pair.classes, inits)?)
+            }
+            false => None,
+        };
         Ok(Judgement {
             logits,
             features,
             hidden,
+            classes,
         })
     }
 
@@ -261,18 +305,46 @@ impl Family for Networks {
     fn compared(&self) -> Option<&Compared> {
         Some(&self.compared)
     }
+
+    fn condition(&self) -> Option<Conditioned> {
+        (self.resnet.condition != Condition::None).then_some(Conditioned {
+            judges: self.resnet.projection,
+            classifies: true,
+            batch_normalised: false,
+        })
+    }
+}
+
+/// Batch normalisation, of the classes `[N, K]` where there are any.
+fn norm_of_class(
+    graph: &mut Graph,
+    net: &mut Net,
+    layer: &str,
+    x: NodeId,
+    class: Option<NodeId>,
+) -> Result<NodeId> {
+    match class {
+        Some(class) => net.conditional_batch_norm(graph, layer, x, class, BATCH_NORM_EPS),
+        None => net.batch_norm(graph, layer, x, GAIN),
+    }
 }
 
 /// Doubles `x`, by the nearest pixel; a 1x1 convolution leads past.
-fn up_block(graph: &mut Graph, net: &mut Net, name: &str, x: NodeId) -> Result<NodeId> {
+fn up_block(
+    graph: &mut Graph,
+    net: &mut Net,
+    name: &str,
+    x: NodeId,
+    class: Option<NodeId>,
+) -> Result<NodeId> {
     let channels = graph.shape(x)[1];
     // Batch normalisation follows on everything here.
     let [inner, shortcut] = [INNER, SHORTCUT].map(|kind| kind.bias(false));
-    let mut h = net.batch_norm(graph, &format!("{name}.norm1"), x, GAIN)?;
+    let mut h = norm_of_class(graph, net, &format!("{name}.norm1"), x, class)?;
     h = leaky_relu(graph, h, 0.0);
     h = graph.upsample_nearest(h, [2, 2])?;
     h = conv(graph, net, &format!("{name}.conv1"), h, channels, inner)?;
-    h = net.batch_norm(graph, &format!("{name}.norm2"), h, GAIN)?;
+    h = norm_of_class(graph, net, &format!("{name}.norm2"), h, class)?;
     h = leaky_relu(graph, h, 0.0);
     h = conv(graph, net, &format!("{name}.conv2"), h, channels, inner)?;
     // A convolution of points may as well come before the doubling.

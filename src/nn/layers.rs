@@ -63,6 +63,21 @@ impl Net {
         x: NodeId,
         out: usize,
         square: Square,
+        inits: Inits,
+    ) -> Result<NodeId> {
+        self.conv_transpose_padded(graph, layer, x, out, (square, 0), inits)
+    }
+
+    /// [`Net::conv_transpose`] with so many more rows and columns at the end of the
+    /// output (PyTorch's `output_padding`, below the stride): what a convolution
+    /// of this geometry and an odd kernel halves, 2 and 1 double again.
+    pub fn conv_transpose_padded(
+        &mut self,
+        graph: &mut Graph,
+        layer: &str,
+        x: NodeId,
+        out: usize,
+        (square, output_pad): (Square, usize),
         Inits { weight, bias }: Inits,
     ) -> Result<NodeId> {
         let [channels, h, w] = image(graph, "ConvTranspose2d", x)?;
@@ -77,7 +92,7 @@ impl Net {
             [stride; 2],
             [1; 2],
             [[pad; 2]; 2],
-            [0; 2],
+            [output_pad; 2],
             1,
         )
         .ok_or_else(|| {

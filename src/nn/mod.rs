@@ -7,6 +7,7 @@
 //! ConvTranspose2d `[in, out, KH, KW]`, BatchNorm `weight`, `bias`,
 //! `running_mean`, `running_var`.
 
+mod condition;
 mod cross_entropy;
 mod init;
 mod layers;
@@ -14,6 +15,7 @@ mod minibatch;
 mod norm;
 mod spectral;
 
+pub use condition::one_hot;
 pub use cross_entropy::{accuracy, cross_entropy};
 pub use init::Init;
 pub use layers::{flatten, leaky_relu, maxout};

@@ -21,8 +21,7 @@ impl Net {
         x: NodeId,
         gain: Init,
     ) -> Result<NodeId> {
-        let shape = graph.shape(x).clone();
-        let channels = shape.get(1).copied().unwrap_or(0);
+        let channels = graph.shape(x).get(1).copied().unwrap_or(0);
         let gain = self.parameter(graph, format!("{layer}.weight"), [channels], gain)?;
         let offset = self.parameter(
             graph,
@@ -30,6 +29,34 @@ impl Net {
             [channels],
             Init::Constant(0.0),
         )?;
+        self.normalised(graph, layer, x, [gain, offset], BATCH_NORM_EPS)
+    }
+
+    /// [`Net::batch_norm`] without gain and offset, as `nn.BatchNorm2d(C, eps,
+    /// affine=False)`.
+    pub fn batch_norm_plain(
+        &mut self,
+        graph: &mut Graph,
+        layer: &str,
+        x: NodeId,
+        eps: f32,
+    ) -> Result<NodeId> {
+        let channels = graph.shape(x).get(1).copied().unwrap_or(0);
+        let affine = [1.0, 0.0].map(|number| graph.constant(number, [channels]));
+        self.normalised(graph, layer, x, affine, eps)
+    }
+
+    /// With statistics of the batch, which the running ones follow, or with those.
+    fn normalised(
+        &mut self,
+        graph: &mut Graph,
+        layer: &str,
+        x: NodeId,
+        [gain, offset]: [NodeId; 2],
+        eps: f32,
+    ) -> Result<NodeId> {
+        let shape = graph.shape(x).clone();
+        let channels = shape.get(1).copied().unwrap_or(0);
         let [mean, variance] =
             [("running_mean", 0.0), ("running_var", 1.0)].map(|(tensor, start)| {
                 self.tensor(
@@ -48,7 +75,7 @@ impl Net {
             });
             let [mean, variance] = rows;
             let stats = graph.concat(&[mean?, variance?], 0)?;
-            return graph.batch_norm_apply(x, stats, gain, offset, BATCH_NORM_EPS);
+            return graph.batch_norm_apply(x, stats, gain, offset, eps);
         }
         let stats = graph.channel_stats(x)?;
         let count = (shape.numel() / channels.max(1)) as f32;
@@ -68,7 +95,7 @@ impl Net {
             let new = graph.add(kept, seen)?;
             self.keep(id, new);
         }
-        graph.batch_norm(x, gain, offset, BATCH_NORM_EPS)
+        graph.batch_norm(x, gain, offset, eps)
     }
 
     /// Normalisation over each of `groups` groups of channels of each image of

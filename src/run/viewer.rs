@@ -122,6 +122,11 @@ impl Viewer {
         &self.classes
     }
 
+    /// The name of its first input.
+    pub(crate) fn first_input(&self) -> &'static str {
+        self.view.inputs[0].name
+    }
+
     /// Elements of a record of each output.
     pub(crate) fn widths(&self) -> Vec<usize> {
         let width = |output: &String| {

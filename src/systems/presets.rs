@@ -18,6 +18,9 @@ pub struct Preset {
 /// The preset of a run that names none.
 pub const DEFAULT: &str = "dcgan28";
 
+/// The preset of a conditional run that names none.
+pub const CONDITIONAL: &str = "cdcgan28";
+
 /// The files of these names.
 macro_rules! presets {
     ($($name:literal)+) => {
@@ -30,6 +33,8 @@ macro_rules! presets {
 
 /// The presets that come with the program.
 pub const PRESETS: &[Preset] = presets! {
+    "cdcgan28"
+    "cdcgan32"
     "classifier"
     "dcgan28"
     "dcgan32"

@@ -1,6 +1,7 @@
 //! What needs neither a GPU nor the built program.
 
 mod checkpoint;
+mod conditional;
 mod config;
 mod data;
 mod figures;

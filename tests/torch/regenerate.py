@@ -83,6 +83,9 @@ CASES = {
         --set data.size=16 --set model.width=4 --set model.minibatch_std=4
         --set loss.augment=color --set loss.augment_target=0.6 --set loss.augment_every=2
         --set loss.augment_images=160 --set optimizer.d.lr=2e-3""",
+    # Classes beside every layer, labels of the generator's own, output padding.
+    "cdcgan28": """--preset cdcgan28 --batch 8 --set model.width=4 --set model.units=16
+        --set model.latent=16 --set model.init_std=0.1""",
     "unrolled": """--preset dcgan28 --batch 8 --set model.width=4 --set train.unroll=3
         --set train.unroll_lr=0.02 --set model.norm_d=layer --set loss.kind=minimax""",
 }

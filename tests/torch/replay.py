@@ -185,6 +185,62 @@ class DcganDiscriminator(nn.Module):
         return x.flatten(1)
 
 
+class CdcganGenerator(nn.Module):
+    def __init__(self, config, image, classes):
+        super().__init__()
+        model = config["model"]
+        width, units = model["width"], model["units"]
+        self.maps = (2 * width, image[1] // 4, image[2] // 4)
+        self.dense1 = nn.Linear(model["latent"] + classes, units, bias=False)
+        self.dense2 = nn.Linear(units + classes, math.prod(self.maps), bias=False)
+        self.conv1 = doubling(2 * width + classes, width)
+        self.conv2 = doubling(width + classes, image[0])
+        self.norm1, self.norm2 = plain_norm(units), plain_norm(math.prod(self.maps))
+        self.norm3 = plain_norm(width, nn.BatchNorm2d)
+        self.last = output(model)
+
+    def forward(self, z, y):
+        h = self.norm1(self.dense1(beside(z, y))).relu()
+        h = self.norm2(self.dense2(beside(h, y))).relu().unflatten(1, self.maps)
+        h = self.norm3(self.conv1(beside(h, y))).relu()
+        return self.last(self.conv2(beside(h, y)))
+
+
+class CdcganDiscriminator(nn.Module):
+    def __init__(self, config, image, classes):
+        super().__init__()
+        model = config["model"]
+        width, units = model["width"], model["units"]
+        self.conv1 = nn.Conv2d(image[0] + classes, width, 5, 2, 2, bias=False)
+        self.conv2 = nn.Conv2d(width + classes, 2 * width, 5, 2, 2, bias=False)
+        maps = 2 * width * (image[1] // 4) * (image[2] // 4)
+        self.dense1 = nn.Linear(maps + classes, units, bias=False)
+        self.dense2 = nn.Linear(units + classes, 1, bias=False)
+        self.norm1, self.norm2 = plain_norm(2 * width, nn.BatchNorm2d), plain_norm(units)
+
+    def forward(self, x, y):
+        h = nn.functional.leaky_relu(self.conv1(beside(x, y)), 0.2)
+        h = nn.functional.leaky_relu(self.norm1(self.conv2(beside(h, y))), 0.2)
+        h = nn.functional.leaky_relu(self.norm2(self.dense1(beside(h.flatten(1), y))), 0.2)
+        self.seen = h
+        return self.dense2(beside(h, y))
+
+
+def doubling(inputs, outputs):
+    return nn.ConvTranspose2d(inputs, outputs, 5, 2, 2, output_padding=1, bias=False)
+
+
+def plain_norm(features, kind=nn.BatchNorm1d):
+    return kind(features, eps=1e-8, affine=False)
+
+
+def beside(x, y):
+    """Features or maps with one-hot classes [N, K] beside their channels."""
+    if x.dim() == 4:
+        y = y[:, :, None, None].expand(-1, -1, *x.shape[2:])
+    return torch.cat([x, y], 1)
+
+
 class UpBlock(nn.Module):
     def __init__(self, channels):
         super().__init__()
@@ -331,8 +387,8 @@ def output(model):
     return {"sigmoid": nn.Sigmoid, "tanh": nn.Tanh, "linear": nn.Identity}[model["output"]]()
 
 
-def networks(config, image, draws):
-    """(G, D) of a configuration for images [C, H, W]."""
+def networks(config, image, draws, classes=0):
+    """(G, D) of a configuration for images [C, H, W], of so many classes."""
     model, kind = config["model"], config["model"]["architecture"]
     seen = (image[0] * config["loss"]["pack"], *image[1:])
     if kind == "mlp":
@@ -341,6 +397,11 @@ def networks(config, image, draws):
         pair = (
             Dense(model["latent"], model["hidden_g"], math.prod(image), image),
             Dense(math.prod(seen), model["hidden_d"], 1, (1,), model),
+        )
+    elif kind == "cdcgan":
+        pair = (
+            CdcganGenerator(config, image, classes),
+            CdcganDiscriminator(config, seen, classes),
         )
     elif kind == "resnet":
         pair = ResnetGenerator(config, image), ResnetDiscriminator(config, seen)
@@ -420,6 +481,13 @@ class Trace:
     def image(self):
         """[C, H, W]"""
         return next(tuple(u["real"].shape[1:]) for u in self.updates if "real" in u)
+
+    def classes(self):
+        """Classes that networks are told of: what the first layer of D takes beside
+        the image."""
+        if self.config["model"]["architecture"] != "cdcgan":
+            return 0
+        return self.tensors["before.D.conv1.weight"].shape[1] - self.image()[0]
 
 
 # --- Losses, penalties, augmentation -----------------------------------------
@@ -596,7 +664,7 @@ class Replay:
     def __init__(self, trace, dtype):
         self.trace, self.dtype, self.config = trace, dtype, trace.config
         self.draws = Draws(trace.seed)
-        pair = networks(self.config, trace.image(), self.draws)
+        pair = networks(self.config, trace.image(), self.draws, trace.classes())
         self.nets = dict(zip("GD", pair))
         self.optimizers = {}
         for name, net in self.nets.items():
@@ -651,7 +719,7 @@ class Replay:
             if loss["instance_noise_steps"] > 0:
                 std *= 1 - min(len(self.steps) / loss["instance_noise_steps"], 1)
             images = images + std * self.draws.normal(images.shape, images)
-        logits = self.nets["D"](images)
+        logits = self.nets["D"](images, *self.told)
         return logits, self.nets["D"].seen
 
     def look_ahead(self, real, fake):
@@ -673,7 +741,12 @@ class Replay:
     def gradients(self, update, roles, draw):
         loss = self.config["loss"]
         self.draws.restart(draw)
-        fake = self.nets["G"](update["z"].to(self.dtype))
+        # What both networks take beside latents and images.
+        self.told = []
+        if "labels" in update:
+            labels = update["labels"].flatten().long()
+            self.told = [nn.functional.one_hot(labels, self.trace.classes()).to(self.dtype)]
+        fake = self.nets["G"](update["z"].to(self.dtype), *self.told)
 
         def packed(images):
             return images.reshape(-1, loss["pack"] * images.shape[1], *images.shape[2:])

@@ -8,6 +8,7 @@
 //! | `g` | of G after D's update: `loss_g` |
 //! | `both` | of both from one batch, its latents and its dropout |
 
+mod conditional;
 mod refusals;
 mod representation;
 mod settings;
@@ -21,11 +22,12 @@ use super::{
 };
 use crate::adversarial::{Penalty, augment};
 use crate::config::{Config, Schema, Size};
-use crate::data::IMAGE;
+use crate::data::{IMAGE, LABEL};
 use crate::error::Result;
 use crate::graph::Shape;
 use crate::nets::Pair;
 use crate::nn::{Init, Mode, Net, Parameter};
+pub use conditional::conditional;
 pub use settings::{Model, Play, Settings, Update};
 
 /// The name of this system in presets.
@@ -50,6 +52,9 @@ const G: &str = "G";
 /// The discriminator.
 const D: &str = "D";
 
+/// The classes of a batch, or of a view.
+const LABELS: &str = "labels";
+
 /// The reports of both losses.
 const LOSS_D: &str = "loss_d";
 const LOSS_G: &str = "loss_g";
@@ -64,6 +69,8 @@ pub struct Gan {
     pair: Pair,
     /// Hidden layers of the discriminator.
     hidden: usize,
+    /// Names of the classes that images are made of.
+    classes: Vec<String>,
 }
 
 impl Gan {
@@ -73,7 +80,11 @@ impl Gan {
     /// Where the configuration is another system's, and of the mean image.
     pub fn new(config: &Config, given: &Given<'_>) -> Result<Self> {
         let settings = Settings::of(config)?;
-        let pair = settings.pair(config, given.image)?;
+        let pair = settings.pair(config, given.image, given.classes.len())?;
+        let classes = match pair.family().condition() {
+            Some(_) => conditional::labelled(given.classes)?,
+            None => Vec::new(),
+        };
         let mean = match given.mean_image {
             Some(mean) if pair.family().starts_from_mean() => {
                 let (low, high) = settings.model.output.range();
@@ -87,6 +98,7 @@ impl Gan {
             hidden: pair.hidden_layers()?,
             settings,
             pair,
+            classes,
         })
     }
 
@@ -114,6 +126,18 @@ impl Gan {
             record: vec![self.pair.latent()],
             source: Source::Latent(self.settings.model.latent_distribution),
         }
+    }
+
+    /// The class of each record, where images are made of classes.
+    fn labels_field(&self) -> Option<Field> {
+        (!self.classes.is_empty()).then(|| Field {
+            name: LABELS,
+            record: vec![1],
+            source: Source::Column {
+                stream: 0,
+                column: LABEL,
+            },
+        })
     }
 }
 
@@ -147,15 +171,14 @@ impl System for Gan {
     }
 
     fn fields(&self) -> Vec<Field> {
-        vec![
-            self.real(),
-            self.latent(),
-            Field {
-                name: "noise",
-                record: Vec::new(),
-                source: Source::Scalar,
-            },
-        ]
+        let noise = Field {
+            name: "noise",
+            record: Vec::new(),
+            source: Source::Scalar,
+        };
+        let mut fields = vec![self.real(), self.latent(), noise];
+        fields.extend(self.labels_field());
+        fields
     }
 
     fn memory(&self) -> Vec<Memory> {
@@ -182,15 +205,18 @@ impl System for Gan {
 
     fn passes(&self) -> Vec<Pass> {
         let noisy = (self.settings.loss.instance_noise > 0.0).then_some("noise");
+        let labels = self.labels_field().map(|field| field.name);
         let pass = |name, takes: &[&'static str]| Pass {
             name,
-            takes: takes.iter().copied().chain(noisy).collect(),
+            takes: takes.iter().copied().chain(noisy).chain(labels).collect(),
         };
         let mut passes = vec![pass("d", &["real", "z"])];
         if self.settings.loss.penalises_rarely() {
             passes.push(pass("d penalty", &["real", "z"]));
         }
         passes.push(match self.settings.play.update {
+            // Classes are drawn as those of a batch, whose images some losses compare.
+            Update::Alternating if labels.is_some() => pass("g", &["real", "z"]),
             Update::Alternating => pass("g", &["z"]),
             Update::Simultaneous => pass("both", &["real", "z"]),
         });
@@ -255,8 +281,9 @@ impl System for Gan {
         let numbers = |name, outputs: &[&str]| {
             View::new(name, vec![images("images")], outputs, Medium::Numbers)
         };
+        let inputs = [self.latent()].into_iter().chain(self.labels_field());
         vec![
-            View::new("sample", vec![self.latent()], &["images"], shown),
+            View::new("sample", inputs.collect(), &["images"], shown),
             numbers("probe", &["scores", "gradient"]),
             View {
                 outputs: (0..self.hidden).map(representation::layer).collect(),
@@ -269,9 +296,7 @@ impl System for Gan {
     fn look(&self, view: &str, build: &mut Build<'_>) -> Result<()> {
         match view {
             "sample" => {
-                let z = build.field("z")?;
-                let (graph, net) = build.net(G)?;
-                let images = self.pair.generator(graph, net, z)?;
+                let images = self.generated(build)?;
                 build.output("images", images);
                 Ok(())
             }
@@ -281,9 +306,7 @@ impl System for Gan {
     }
 
     fn observe(&self, build: &mut Build<'_>) -> Result<Observed> {
-        let z = build.field("z")?;
-        let (graph, net) = build.net(G)?;
-        let images = self.pair.generator(graph, net, z)?;
+        let images = self.generated(build)?;
         let fake = self.pair.packed(&mut build.graph, images)?;
         let real = self.real_batch(build)?;
         let on_real = self.judge(build, real)?;
@@ -301,6 +324,10 @@ impl System for Gan {
             }),
             records: Some([images, real]),
         })
+    }
+
+    fn classes(&self) -> &[String] {
+        &self.classes
     }
 
     fn traits(&self) -> Vec<String> {
@@ -321,6 +348,8 @@ impl System for Gan {
         add(play.unroll > 0, format!("unrolled {} steps", play.unroll));
         add(loss.weight_clip > 0.0, "clipped weights".into());
         add(model.spectral_norm, "spectral norm".into());
+        add(self.pair.classes() > 0, "of classes".into());
+        add(loss.classifies(), "auxiliary classifier".into());
         traits
     }
 

@@ -14,8 +14,9 @@ use crate::nets::{Norm, Pair};
 /// Where it is another system's.
 pub(super) fn refusals(config: &Config) -> Result<Vec<Option<Refusal>>> {
     let settings = Settings::of(config)?;
-    // Channels are not known yet, and nothing here depends on them.
-    let pair = settings.pair(config, [1, settings.size.height, settings.size.width])?;
+    // Channels and classes are not known yet, and nothing here depends on them.
+    let image = [1, settings.size.height, settings.size.width];
+    let pair = settings.pair(config, image, 0)?;
     let mut all = pair.family().refusals(settings.size);
     all.extend(updates(&settings));
     all.extend(groups(&settings, &pair));
@@ -24,6 +25,7 @@ pub(super) fn refusals(config: &Config) -> Result<Vec<Option<Refusal>>> {
     all.extend(augmentation(&settings, &pair));
     all.extend(minibatches(&settings, &pair));
     all.extend(unrolling(&settings));
+    all.extend(conditions(&settings, &pair));
     Ok(all)
 }
 
@@ -323,6 +325,59 @@ fn unrolling(settings: &Settings) -> Vec<Option<Refusal>> {
                 "train.unroll = {unroll} looks ahead through gradient descent, which loss.weight_clip = {weight_clip:?} would interrupt"
             ),
             "use train.unroll = 0, or model.spectral_norm = true instead of clipping",
+        ),
+    ]
+}
+
+/// What classes go together with.
+fn conditions(settings: &Settings, pair: &Pair) -> Vec<Option<Refusal>> {
+    let condition = pair.family().condition();
+    let architecture = &settings.model.architecture;
+    let loss = &settings.loss;
+    let normalised = condition.is_some_and(|known| known.batch_normalised);
+    let other = if settings.model.spectral_norm {
+        "model.spectral_norm"
+    } else {
+        "loss.penalty"
+    };
+    vec![
+        refuse(
+            condition.is_some() && loss.pack > 1,
+            format!(
+                "loss.pack = {} makes one input of images of several classes",
+                loss.pack
+            ),
+            "use loss.pack = 1",
+        ),
+        refuse(
+            normalised && (settings.model.spectral_norm || loss.penalty != Penalty::None),
+            format!(
+                "{other} does not fit the batch normalisation of model.architecture = {architecture}"
+            ),
+            "use model.architecture = resnet with model.condition = batch-norm and model.norm_d = none",
+        ),
+        refuse(
+            loss.classifies() && !condition.is_some_and(|known| known.classifies),
+            format!(
+                "loss.class_weight_d and loss.class_weight_g need a discriminator that tells classes, which model.architecture = {architecture} has not here"
+            ),
+            "use model.architecture = resnet with model.condition = batch-norm, or weights of 0.0",
+        ),
+        refuse(
+            loss.class_weight_g > 0.0 && loss.class_weight_d == 0.0,
+            "loss.class_weight_g teaches classes that loss.class_weight_d = 0.0 never learns",
+            "use loss.class_weight_d = 1.0, or loss.class_weight_g = 0.0",
+        ),
+        refuse(
+            condition.is_some_and(|known| !known.judges)
+                && (loss.class_weight_d == 0.0 || loss.class_weight_g == 0.0),
+            "nothing teaches the generator what its classes are",
+            "use model.projection = true, or loss.class_weight_d = 1.0 and loss.class_weight_g = 1.0",
+        ),
+        refuse(
+            loss.classifies() && settings.play.unroll > 0,
+            "train.unroll looks ahead along the loss alone, without loss.class_weight_d",
+            "use train.unroll = 0, or class weights of 0.0",
         ),
     ]
 }

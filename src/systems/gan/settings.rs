@@ -12,7 +12,7 @@ use crate::nets::{self, Pair, Sizes};
 section! {
     /// What both networks have.
     Model {
-        /// `mlp`: dense generator and maxout discriminator (Goodfellow et al. 2014); `dcgan`: convolutional (Radford et al. 2015); `resnet`: residual blocks (Gulrajani et al. 2017, Miyato et al. 2018); `dense`: dense ReLU networks for points of the plane (`gpugan toy`). Each has keys of its own.
+        /// `mlp`: dense generator and maxout discriminator (Goodfellow et al. 2014); `dcgan`: convolutional (Radford et al. 2015); `cdcgan`: the same of classes, for labelled data; `resnet`: residual blocks (Gulrajani et al. 2017, Miyato et al. 2018); `dense`: dense ReLU networks for points of the plane (`gpugan toy`). Each has keys of its own.
         architecture: String = nets::DEFAULT.into(), Rule::Choice(&nets::NAMES);
         /// Length of the latent vector z.
         latent: usize = 100, Rule::Whole(1, WIDEST);
@@ -108,11 +108,12 @@ impl Settings {
         })
     }
 
-    /// The networks for images `[C, H, W]`.
+    /// The networks for images `[C, H, W]` of so many classes, 0 where there are no
+    /// labels.
     ///
     /// # Errors
     /// Where the configuration is another system's.
-    pub fn pair(&self, config: &Config, image: [usize; 3]) -> Result<Pair> {
+    pub fn pair(&self, config: &Config, image: [usize; 3], classes: usize) -> Result<Pair> {
         let model = &self.model;
         let sizes = Sizes {
             image,
@@ -120,6 +121,8 @@ impl Settings {
             output: model.output,
             pack: self.loss.pack,
             spectral_norm: model.spectral_norm,
+            classes,
+            classifies: self.loss.classifies(),
         };
         Pair::new(config, &model.architecture, sizes)
     }

@@ -1,10 +1,11 @@
 //! What is computed in a pass, up to the gradients.
 
-use super::{D, D_FAKE, D_REAL, G, Gan, LOSS_D, LOSS_G, penalised};
+use super::{D, D_FAKE, D_REAL, G, Gan, LABELS, LOSS_D, LOSS_G, penalised};
 use crate::adversarial::{augment, loss, penalty};
 use crate::error::Result;
 use crate::graph::{NodeId, StateId, Unary};
 use crate::nets::Judgement;
+use crate::nn::cross_entropy;
 use crate::systems::Build;
 
 impl Gan {
@@ -15,9 +16,7 @@ impl Gan {
         networks: &[&'static str],
         with_penalty: bool,
     ) -> Result<()> {
-        let z = build.field("z")?;
-        let (graph, net) = build.net(G)?;
-        let fake = self.pair.generator(graph, net, z)?;
+        let fake = self.generated(build)?;
         let fake = self.pair.packed(&mut build.graph, fake)?;
         if networks.contains(&D) {
             let real = self.real_batch(build)?;
@@ -25,6 +24,7 @@ impl Gan {
             let on_real = self.judge(build, real)?;
             let on_fake = self.judge(build, fake)?;
             let mut loss = self.discriminator_loss(build, on_real.logits, on_fake.logits)?;
+            loss = self.class_loss(build, loss, D, &[&on_real, &on_fake])?;
             let config = &self.settings.loss;
             if config.adapts_augment() {
                 let old = self.strength(build)?;
@@ -39,7 +39,7 @@ impl Gan {
             }
             build.minimise(loss, &[D]);
             if networks.contains(&G) {
-                let loss = self.generator_loss(build, on_fake, Some(on_real))?;
+                let loss = self.taught(build, on_fake, Some(on_real))?;
                 build.minimise(loss, &[G]);
             }
         } else if self.settings.play.unroll > 0 {
@@ -47,10 +47,27 @@ impl Gan {
             build.minimise(loss, &[G]);
         } else {
             let on_fake = self.judge(build, fake)?;
-            let loss = self.generator_loss(build, on_fake, None)?;
+            let loss = self.taught(build, on_fake, None)?;
             build.minimise(loss, &[G]);
         }
         Ok(())
+    }
+
+    /// The classes of the batch, `[N, 1]`, where images are made of classes. Those of
+    /// real images are those of the generated ones too, so that both are as frequent.
+    pub(super) fn labels(&self, build: &mut Build<'_>) -> Result<Option<NodeId>> {
+        match self.pair.classes() {
+            0 => Ok(None),
+            _ => build.field(LABELS).map(Some),
+        }
+    }
+
+    /// Generated images `[N, C, H, W]`.
+    pub(super) fn generated(&self, build: &mut Build<'_>) -> Result<NodeId> {
+        let z = build.field("z")?;
+        let labels = self.labels(build)?;
+        let (graph, net) = build.net(G)?;
+        self.pair.generator(graph, net, z, labels)
     }
 
     /// The real batch as the discriminator takes it.
@@ -80,8 +97,46 @@ impl Gan {
             let std = build.field("noise")?;
             x = augment::noise(&mut build.graph, x, std)?;
         }
+        let labels = self.labels(build)?;
         let (graph, net) = build.net(D)?;
-        self.pair.discriminator(graph, net, x)
+        self.pair.discriminator(graph, net, x, labels)
+    }
+
+    /// A loss plus that of telling classes, of the images that were judged (Odena et
+    /// al. 2017, equation 3), with the weight of a network.
+    fn class_loss(
+        &self,
+        build: &mut Build<'_>,
+        mut loss: NodeId,
+        network: &str,
+        judged: &[&Judgement],
+    ) -> Result<NodeId> {
+        let config = &self.settings.loss;
+        let weight = match network == D {
+            true => config.class_weight_d,
+            false => config.class_weight_g,
+        };
+        let Some(labels) = self.labels(build)?.filter(|_| weight > 0.0) else {
+            return Ok(loss);
+        };
+        for classes in judged.iter().filter_map(|judged| judged.classes) {
+            let graph = &mut build.graph;
+            let of_classes = cross_entropy(graph, classes, labels)?;
+            let of_classes = graph.scale(of_classes, weight as f32);
+            loss = graph.add(loss, of_classes)?;
+        }
+        Ok(loss)
+    }
+
+    /// The generator's loss with that of the classes of its images.
+    fn taught(
+        &self,
+        build: &mut Build<'_>,
+        fake: Judgement,
+        real: Option<Judgement>,
+    ) -> Result<NodeId> {
+        let loss = self.generator_loss(build, fake.clone(), real)?;
+        self.class_loss(build, loss, G, &[&fake])
     }
 
     fn discriminator_loss(
@@ -138,9 +193,10 @@ impl Gan {
         fake: NodeId,
     ) -> Result<NodeId> {
         let config = &self.settings.loss;
+        let labels = self.labels(build)?;
         let (graph, net) = build.net(D)?;
         let penalty = penalty::penalty(graph, config.penalty, real, fake, |graph, x| {
-            Ok(self.pair.discriminator(graph, net, x)?.logits)
+            Ok(self.pair.discriminator(graph, net, x, labels)?.logits)
         })?;
         let weight = config.penalty_weight * config.penalty_every as f64;
         let penalty = build.graph.scale(penalty, weight as f32);
@@ -201,11 +257,11 @@ impl Gan {
         Ok(())
     }
 
-    /// What the discriminator makes of the images of a view.
+    /// What the discriminator makes of the images of a view, as of no class.
     pub(super) fn judged(&self, build: &mut Build<'_>) -> Result<(NodeId, Judgement)> {
         let images = build.field("images")?;
         let (graph, net) = build.net(D)?;
         let pack = graph.concat(&vec![images; self.pair.pack()], 1)?;
-        Ok((images, self.pair.discriminator(graph, net, pack)?))
+        Ok((images, self.pair.discriminator(graph, net, pack, None)?))
     }
 }

@@ -173,7 +173,10 @@ impl Game {
     pub(crate) fn logits(&self, points: &[f64]) -> Vec<f64> {
         self.outputs(points, |graph, x| {
             let mut net = Net::new("D", Mode::EVAL);
-            self.model.discriminator(graph, &mut net, x).unwrap().logits
+            self.model
+                .discriminator(graph, &mut net, x, None)
+                .unwrap()
+                .logits
         })
     }
 
@@ -183,7 +186,7 @@ impl Game {
         self.outputs(latents, |graph, z| {
             let z = graph.reshape(z, [latents.len(), 1]).unwrap();
             let mut net = Net::new(if averaged { "G_ema" } else { "G" }, Mode::EVAL);
-            self.model.generator(graph, &mut net, z).unwrap()
+            self.model.generator(graph, &mut net, z, None).unwrap()
         })
     }
 
@@ -200,8 +203,11 @@ impl Game {
         let id = graph.declare("z", [count, 1], Role::Input).unwrap();
         let z = graph.state(id);
         let [mut net_g, mut net_d] = self.model.nets(Mode::EVAL);
-        let points = self.model.generator(graph, &mut net_g, z).unwrap();
-        let judged = self.model.discriminator(graph, &mut net_d, points).unwrap();
+        let points = self.model.generator(graph, &mut net_g, z, None).unwrap();
+        let judged = self
+            .model
+            .discriminator(graph, &mut net_d, points, None)
+            .unwrap();
         let loss = build(graph, judged.logits);
         let (_, bias) = net_g.trained().last().unwrap();
         let bias = graph.state(bias);
