@@ -7,6 +7,7 @@
 //! ConvTranspose2d `[in, out, KH, KW]`, BatchNorm `weight`, `bias`,
 //! `running_mean`, `running_var`.
 
+mod bernoulli;
 mod cross_entropy;
 mod init;
 mod layers;
@@ -14,6 +15,7 @@ mod minibatch;
 mod norm;
 mod spectral;
 
+pub use bernoulli::bernoulli;
 pub use cross_entropy::{accuracy, cross_entropy};
 pub use init::Init;
 pub use layers::{flatten, leaky_relu, maxout};
@@ -114,6 +116,16 @@ impl Inits {
     /// No bias.
     pub fn weight(weight: Init) -> Self {
         Self { weight, bias: None }
+    }
+
+    /// Weights and bias of a layer of so many inputs as `torch.nn.Linear` starts them:
+    /// uniform, at most `1 / sqrt(inputs)` from 0.
+    pub fn linear(inputs: usize) -> Self {
+        let uniform = Init::Uniform((inputs as f32).sqrt().recip());
+        Self {
+            weight: uniform.clone(),
+            bias: Some(uniform),
+        }
     }
 
     /// A bias that starts at 0.
