@@ -2,7 +2,7 @@
 
 use super::{Init, Inits, Net, Square, image};
 use crate::error::{Error, Result};
-use crate::graph::{ConvGeometry, Distribution, Graph, NodeId, Scalar, Unary};
+use crate::graph::{ConvGeometry, Distribution, Graph, NodeId, Role, Scalar, Shape, Unary};
 
 impl Net {
     /// `x W^T + b` of `x [N, in]`, weight `[out, in]`, bias `[out]` if it has
@@ -17,8 +17,42 @@ impl Net {
     ) -> Result<NodeId> {
         let inputs = *graph.shape(x).last().unwrap_or(&0);
         let weight = self.weight(graph, layer, [out, inputs], 0, weight)?;
+        self.affine(graph, layer, x, weight, bias)
+    }
+
+    /// As [`Net::linear`] with the weight times a mask `[out, in]` of zeros and ones,
+    /// which is kept as the buffer `<layer>.mask`: an output depends on the inputs
+    /// that its row has ones for.
+    pub fn masked_linear(
+        &mut self,
+        graph: &mut Graph,
+        layer: &str,
+        x: NodeId,
+        mask: Vec<f32>,
+        Inits { weight, bias }: Inits,
+    ) -> Result<NodeId> {
+        let inputs = *graph.shape(x).last().unwrap_or(&0);
+        let shape = Shape::from([mask.len() / inputs.max(1), inputs]);
+        let weight = self.weight(graph, layer, shape.clone(), 0, weight)?;
+        let name = format!("{layer}.mask");
+        let mask = self.tensor(graph, name, shape, Init::Values(mask), Role::Buffer)?;
+        let mask = graph.state(mask);
+        let weight = graph.mul(weight, mask)?;
+        self.affine(graph, layer, x, weight, bias)
+    }
+
+    /// `x W^T + b`.
+    fn affine(
+        &mut self,
+        graph: &mut Graph,
+        layer: &str,
+        x: NodeId,
+        weight: NodeId,
+        bias: Option<Init>,
+    ) -> Result<NodeId> {
         let y = graph.matmul(x, weight, false, true)?;
         let Some(bias) = bias else { return Ok(y) };
+        let out = graph.shape(y)[1];
         let bias = self.parameter(graph, format!("{layer}.bias"), [out], bias)?;
         graph.add(y, bias)
     }

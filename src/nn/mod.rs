@@ -8,6 +8,7 @@
 //! `running_mean`, `running_var`.
 
 mod condition;
+mod bernoulli;
 mod cross_entropy;
 mod init;
 mod layers;
@@ -16,6 +17,7 @@ mod norm;
 mod spectral;
 
 pub use condition::one_hot;
+pub use bernoulli::bernoulli;
 pub use cross_entropy::{accuracy, cross_entropy};
 pub use init::Init;
 pub use layers::{flatten, leaky_relu, maxout};
@@ -116,6 +118,16 @@ impl Inits {
     /// No bias.
     pub fn weight(weight: Init) -> Self {
         Self { weight, bias: None }
+    }
+
+    /// Weights and bias of a layer of so many inputs as `torch.nn.Linear` starts them:
+    /// uniform, at most `1 / sqrt(inputs)` from 0.
+    pub fn linear(inputs: usize) -> Self {
+        let uniform = Init::Uniform((inputs as f32).sqrt().recip());
+        Self {
+            weight: uniform.clone(),
+            bias: Some(uniform),
+        }
     }
 
     /// A bias that starts at 0.

@@ -109,12 +109,14 @@ pub(super) fn look(
     let mut all = vec![Vec::new(); view.outputs.len()];
     for first in (0..asked.seeds.len()).step_by(together) {
         let part = together.min(asked.seeds.len() - first);
+        let mut inside = Vec::with_capacity(inputs.len());
         for (field, values) in view.inputs.iter().zip(&inputs) {
             let one: usize = field.record.iter().product();
             // A short last part is filled up; what is too much is dropped.
             let mut padded = values[first * one..(first + part) * one].to_vec();
             padded.resize(count * one, 0.0);
             ready.put(&format!("{}.{}", view.name, field.name), &padded)?;
+            inside.push(padded);
         }
         for replay in 0..view.repeat {
             ready.replay(StepValues {
@@ -125,12 +127,19 @@ pub(super) fn look(
             if replay + 1 == view.repeat {
                 continue;
             }
-            for field in &view.inputs {
+            let mut changed = false;
+            for (field, earlier) in view.inputs.iter().zip(&mut inside) {
                 if view.outputs.iter().any(|output| output == field.name) {
                     let name = format!("{}.{}", view.name, field.name);
                     let values = ready.get(&format!("{name}.next"))?;
                     ready.put(&name, &values)?;
+                    changed |= values != *earlier;
+                    *earlier = values;
                 }
+            }
+            // From what it had before, a view that draws nothing makes the same again.
+            if !changed && !view.draws {
+                break;
             }
         }
         for (all, output) in all.iter_mut().zip(&view.outputs) {

@@ -183,6 +183,17 @@ impl<'a> Build<'a> {
             .push((format!("{}{name}{next}", self.prefix), value));
     }
 
+    /// What was reported or given as an output under this name.
+    pub fn result(&self, name: &str) -> Option<NodeId> {
+        let reports = self.reports.iter().map(|(known, node)| (*known, node));
+        let outputs = self.outputs.iter().filter_map(|(known, node)| {
+            let known = known.strip_prefix(&self.prefix)?;
+            Some((known.strip_suffix(".next").unwrap_or(known), node))
+        });
+        let found = reports.chain(outputs).find(|(known, _)| *known == name);
+        found.map(|(_, node)| *node)
+    }
+
     /// The program that assigns gradients, reports, running statistics, memory and
     /// outputs.
     pub(crate) fn finish(self) -> Result<Built> {

@@ -7,8 +7,10 @@ mod build;
 pub mod classifier;
 mod counters;
 pub mod gan;
+pub mod made;
 pub mod presets;
 mod registry;
+pub mod vae;
 
 pub use build::Build;
 pub use counters::Counters;

@@ -39,10 +39,13 @@ pub const PRESETS: &[Preset] = presets! {
     "dcgan28"
     "dcgan32"
     "dcgan64"
+    "fvbn"
     "lsgan"
+    "made"
     "mlp"
     "sngan"
     "toy"
+    "vae"
     "wgan"
     "wgan-gp"
 };

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Given, System, classifier, gan};
+use super::{Given, System, classifier, gan, made, vae};
 use crate::config::{Config, Override, Schema, Section, parse_file};
 use crate::error::{Error, Result};
 
@@ -16,7 +16,13 @@ pub(crate) struct Entry {
 }
 
 /// All of them.
-const SYSTEMS: [Entry; 2] = [gan::ENTRY, classifier::ENTRY];
+const SYSTEMS: [Entry; 5] = [
+    gan::ENTRY,
+    classifier::ENTRY,
+    made::FVBN,
+    made::MADE,
+    vae::ENTRY,
+];
 
 /// The system of files that name none, as those of earlier programs.
 const UNNAMED: &str = gan::NAME;
