@@ -210,14 +210,18 @@ impl Net {
         Ok(id)
     }
 
-    fn parameter(
+    /// A trained tensor `<prefix>.<name>`, declared at its first use.
+    ///
+    /// # Errors
+    /// Where it was declared with another shape.
+    pub fn parameter(
         &mut self,
         graph: &mut Graph,
-        name: String,
+        name: impl Into<String>,
         shape: impl Into<Shape>,
         init: Init,
     ) -> Result<NodeId> {
-        let id = self.tensor(graph, name, shape.into(), init, Role::Parameter)?;
+        let id = self.tensor(graph, name.into(), shape.into(), init, Role::Parameter)?;
         let moved = self.moved.iter().find(|(known, _)| *known == id);
         Ok(moved.map_or_else(|| graph.state(id), |&(_, node)| node))
     }

@@ -36,6 +36,7 @@ pub const PRESETS: &[Preset] = presets! {
     "dcgan64"
     "lsgan"
     "mlp"
+    "rbm"
     "sngan"
     "toy"
     "wgan"

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Given, System, classifier, gan};
+use super::{Given, System, classifier, gan, rbm};
 use crate::config::{Config, Override, Schema, Section, parse_file};
 use crate::error::{Error, Result};
 
@@ -16,7 +16,7 @@ pub(crate) struct Entry {
 }
 
 /// All of them.
-const SYSTEMS: [Entry; 2] = [gan::ENTRY, classifier::ENTRY];
+const SYSTEMS: [Entry; 3] = [gan::ENTRY, classifier::ENTRY, rbm::ENTRY];
 
 /// The system of files that name none, as those of earlier programs.
 const UNNAMED: &str = gan::NAME;
