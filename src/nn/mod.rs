@@ -7,8 +7,8 @@
 //! ConvTranspose2d `[in, out, KH, KW]`, BatchNorm `weight`, `bias`,
 //! `running_mean`, `running_var`.
 
-mod condition;
 mod bernoulli;
+mod condition;
 mod cross_entropy;
 mod init;
 mod layers;
@@ -16,8 +16,8 @@ mod minibatch;
 mod norm;
 mod spectral;
 
-pub use condition::one_hot;
 pub use bernoulli::bernoulli;
+pub use condition::one_hot;
 pub use cross_entropy::{accuracy, cross_entropy};
 pub use init::Init;
 pub use layers::{flatten, leaky_relu, maxout};
@@ -224,14 +224,18 @@ impl Net {
         Ok(id)
     }
 
-    fn parameter(
+    /// A trained tensor `<prefix>.<name>`, declared at its first use.
+    ///
+    /// # Errors
+    /// Where it was declared with another shape.
+    pub fn parameter(
         &mut self,
         graph: &mut Graph,
-        name: String,
+        name: impl Into<String>,
         shape: impl Into<Shape>,
         init: Init,
     ) -> Result<NodeId> {
-        let id = self.tensor(graph, name, shape.into(), init, Role::Parameter)?;
+        let id = self.tensor(graph, name.into(), shape.into(), init, Role::Parameter)?;
         let moved = self.moved.iter().find(|(known, _)| *known == id);
         Ok(moved.map_or_else(|| graph.state(id), |&(_, node)| node))
     }

@@ -124,7 +124,7 @@ impl Blueprint {
         // The first takes no more memory than training.
         let views = chosen(system.views(), more)?;
         let views = views.into_iter().map(|view| ViewPlan {
-            count: batch.min(SHOWN).max(least).next_multiple_of(view.multiple),
+            count: view.records(batch.min(SHOWN).max(least)),
             view,
         });
         let views: Vec<ViewPlan> = views.collect();

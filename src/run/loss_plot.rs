@@ -36,7 +36,7 @@ pub fn losses(ticks: &[Tick], reports: &[Report]) -> Result<RgbImage> {
             .collect()
     };
     let loss = of(&[Unit::Loss]);
-    let others = of(&[Unit::Output, Unit::Share]);
+    let others = of(&[Unit::Output, Unit::Share, Unit::Nats]);
     let inside = |v: f64| (0.0..=1.0).contains(&v);
     let shares = others.iter().flat_map(Series::finite).all(inside);
     let mut panels = vec![Panel {
@@ -47,12 +47,13 @@ pub fn losses(ticks: &[Tick], reports: &[Report]) -> Result<RgbImage> {
         height: if others.is_empty() { 0 } else { LOSSES },
     }];
     if !others.is_empty() {
-        let judged = reports.iter().any(|report| report.unit == Unit::Output);
+        let any = |unit| reports.iter().any(|report| report.unit == unit);
         panels.push(Panel {
-            y_label: match (shares, judged) {
-                (true, true) => "probability",
-                (true, false) => "part of 1",
-                (false, _) => "critic score",
+            y_label: match shares {
+                _ if any(Unit::Nats) => "nats",
+                true if any(Unit::Output) => "probability",
+                true => "part of 1",
+                false => "critic score",
             },
             x_label: "step",
             y: if shares { 0.0..1.0 } else { y_range(&others) },

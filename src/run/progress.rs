@@ -77,7 +77,7 @@ impl Progress {
         for (report, value) in reports.iter().zip(latest) {
             message += &match report.unit {
                 Unit::Loss => format!(" {} {value:.3}", short(report.label)),
-                Unit::Output | Unit::Share => format!(" {} {value:.2}", report.label),
+                _ => format!(" {} {value:.2}", report.label),
             };
         }
         self.bar.set_message(message);

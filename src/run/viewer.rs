@@ -77,7 +77,7 @@ impl Viewer {
         let view = views
             .find(|known| known.name == view)
             .ok_or_else(|| Error::shape("view", format!("there is no view {view}")))?;
-        let count = count.next_multiple_of(view.multiple);
+        let count = view.records(count);
         let program = seen(system, &system.networks()?, &view, averaged, count)?;
         let places = Places::of(&program)?;
         let plan = Plan::new(&program, &places, &gpu.facts.kernel_facts())?;

@@ -9,6 +9,7 @@ mod counters;
 pub mod gan;
 pub mod made;
 pub mod presets;
+pub mod rbm;
 mod registry;
 pub mod vae;
 
@@ -275,6 +276,8 @@ pub enum Unit {
     Output,
     /// A part of a whole, 0 to 1.
     Share,
+    /// An energy, or the logarithm of a probability, in nats.
+    Nats,
 }
 
 /// Something that a step replays.
@@ -319,6 +322,13 @@ impl View {
             repeat: 1,
             draws: false,
         }
+    }
+
+    /// Records of a replay that is to show at least `count`, or as few as can be
+    /// where each is computed alone.
+    pub fn records(&self, count: usize) -> usize {
+        let least = if self.draws { 1 } else { count };
+        least.next_multiple_of(self.multiple)
     }
 }
 

@@ -43,6 +43,7 @@ pub const PRESETS: &[Preset] = presets! {
     "lsgan"
     "made"
     "mlp"
+    "rbm"
     "sngan"
     "toy"
     "vae"

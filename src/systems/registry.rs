@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Given, System, classifier, gan, made, vae};
+use super::{Given, System, classifier, gan, made, rbm, vae};
 use crate::config::{Config, Override, Schema, Section, parse_file};
 use crate::error::{Error, Result};
 
@@ -16,11 +16,12 @@ pub(crate) struct Entry {
 }
 
 /// All of them.
-const SYSTEMS: [Entry; 5] = [
+const SYSTEMS: &[Entry] = &[
     gan::ENTRY,
     classifier::ENTRY,
     made::FVBN,
     made::MADE,
+    rbm::ENTRY,
     vae::ENTRY,
 ];
 
