@@ -3,6 +3,7 @@
 //! configures a run.
 
 mod compose;
+mod data;
 pub mod options;
 mod overrides;
 pub mod presets;
@@ -10,12 +11,12 @@ mod rule;
 mod sections;
 mod validate;
 
+pub use data::Data;
 pub use overrides::{Override, assignment, parse_file};
 pub use rule::{Key, Rule};
 pub use sections::{
-    Architecture, Augment, Config, Data, Latent, Loss, LossKind, Model, MomentumForm, Norm,
-    OnCollapse, Optimizer, OptimizerKind, Optimizers, Output, OutputBias, Penalty, Size, Stem,
-    Train, Update,
+    Architecture, Augment, Config, Latent, Loss, LossKind, Model, MomentumForm, Norm, OnCollapse,
+    Optimizer, OptimizerKind, Optimizers, Output, OutputBias, Penalty, Size, Stem, Train, Update,
 };
 
 use toml::{Table, Value};

@@ -28,6 +28,7 @@ impl Config {
     fn validate_sizes(&self) -> Result<()> {
         let Size { height, width } = self.data.size;
         let stack = self.data.stack;
+        self.data.reading()?;
         if let Some(channels) = self.data.channels
             && stack > 1
             && channels > 1

@@ -42,7 +42,8 @@ pub struct Batch {
 ///
 /// Every epoch draws each item once, in an order that follows from seed and
 /// epoch alone; a batch that an epoch cannot fill goes on into the next. An
-/// unreadable item is passed over. A batch is thus a function of data, batch
+/// unreadable item is passed over, its read tried again first where the file
+/// system failed. A batch is thus a function of data, batch
 /// size, seed and position, however many threads decode it, and a run resumes
 /// bit-exactly from a [`Position`].
 ///
@@ -124,7 +125,8 @@ impl Loader {
     /// The next batch; waits for it if it is not ready.
     ///
     /// # Errors
-    /// [`Error::Usage`] when not one item of the data can be read.
+    /// [`Error::Usage`] when the data has gone, and when more than half of it
+    /// cannot be read ([`Dataset::check`]). No batch comes after an error.
     pub fn next_batch(&mut self) -> Result<Batch> {
         let received = self.batches.as_ref().map(Receiver::recv);
         match received {
@@ -204,8 +206,10 @@ impl Producer {
                     missing -= 1;
                 }
             }
-            if missing > 0 && self.dataset.all_failed() {
-                return Some(Err(self.dataset.nothing_readable()));
+            if missing > 0
+                && let Err(error) = self.dataset.check()
+            {
+                return Some(Err(error));
             }
         }
         Some(Ok(Batch {
@@ -264,7 +268,7 @@ struct Order {
     len: u64,
     /// The epoch whose permutation is at hand.
     epoch: Option<u64>,
-    items: Vec<usize>,
+    items: Vec<u32>,
     flips: Vec<bool>,
 }
 
@@ -286,7 +290,7 @@ impl Order {
         }
         let place = (number % self.len) as usize;
         Draw {
-            item: self.items[place],
+            item: self.items[place] as usize,
             flip: self.flips[place],
         }
     }
@@ -296,7 +300,7 @@ impl Order {
     fn shuffle(&mut self, epoch: u64) {
         let key = Xoshiro256PlusPlus::seed_from_u64(self.seed).next_u64();
         let mut random = Xoshiro256PlusPlus::seed_from_u64(key.wrapping_add(epoch));
-        self.items = (0..self.len as usize).collect();
+        self.items = (0..self.len as u32).collect();
         for last in (1..self.items.len()).rev() {
             // The high word of a product with 2^64 as denominator: even enough,
             // as the bias is below len / 2^64.

@@ -49,9 +49,10 @@ pub fn evaluate(options: &EvalOptions) -> Result<Report> {
     let (config, channels) = state::description(&checkpoint, &path)?;
     let source = options.data.as_ref().unwrap_or(&config.data.source);
     let model = Model::new(&config, channels);
-    let [c, h, w] = model.image();
+    let [c, ..] = model.image();
     let stack = config.data.stack;
-    let data = Dataset::open(source, h, w, Some(c / stack))?.stacked(stack)?;
+    let reading = config.data.reading()?.channels(Some(c / stack));
+    let data = reading.open(source)?.stacked(stack)?;
     let gpu = Gpu::open(&Selector::named(options.adapter.as_deref()))?;
     progress.line(&format!("adapter: {}", gpu.facts))?;
     let mut observer = Observer::open(&gpu, &data, source, options.features.as_deref())?;

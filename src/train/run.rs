@@ -37,17 +37,11 @@ const MEAN_OVER: usize = 2000;
 pub fn run(options: TrainOptions) -> Result<()> {
     let mut progress = Progress::new(options.quiet);
     let config = &options.config;
-    let size = config.data.size;
     let resumed = match &options.folder {
         options::RunFolder::Resume(path) => Some(Resumed::open(path, config)?),
         options::RunFolder::New(_) => None,
     };
-    let dataset = Dataset::open(
-        &config.data.source,
-        size.height,
-        size.width,
-        config.data.channels,
-    )?;
+    let dataset = config.data.reading()?.open(&config.data.source)?;
     let dataset = Arc::new(dataset.stacked(config.data.stack)?);
     let channels = dataset.shape()[0];
     let init = match &options.init {
@@ -58,6 +52,9 @@ pub fn run(options: TrainOptions) -> Result<()> {
     let gpu = Gpu::open(&Selector::named(options.adapter.as_deref()))?;
     progress.line(&format!("adapter: {}", gpu.facts))?;
     progress.line(&format!("data: {}", dataset.describe()))?;
+    for line in dataset.found().iter().chain(&dataset.left_out(10)) {
+        progress.line(line)?;
+    }
     let mut model = Model::new(config, channels);
     let starts_over = resumed
         .as_ref()
