@@ -6,7 +6,7 @@ use super::found::Found;
 use super::labels::Labels;
 use super::source::Fault;
 use super::store::{Source, Store};
-use super::{Reading, Report, found, shown};
+use super::{Input, Reading, Report, found, shown};
 use crate::error::{Error, Result};
 
 /// Images of one shape `[channels, height, width]`, perhaps with labels.
@@ -24,6 +24,17 @@ pub struct Dataset {
     pub(super) items: Option<Arc<[usize]>>,
     pub(super) reading: Reading,
     pub(super) found: Arc<Found>,
+    pub(super) inputs: Inputs,
+}
+
+/// What goes in where an image shall come out.
+#[derive(Clone, Default)]
+pub(super) enum Inputs {
+    #[default]
+    None,
+    Computed(Input),
+    /// Images with the same items as the set's store.
+    Stored(Arc<Store>),
 }
 
 impl Dataset {
@@ -53,6 +64,7 @@ impl Dataset {
             items: None,
             reading,
             found: Arc::new(found),
+            inputs: Inputs::None,
         }
     }
 
@@ -77,6 +89,21 @@ impl Dataset {
     /// A short name: the built-in set's, the file's or the folder's.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// `[channels, height, width]` of the input of every image; `None` where the
+    /// set is not one of pairs.
+    pub fn input_shape(&self) -> Option<[usize; 3]> {
+        match &self.inputs {
+            Inputs::None => None,
+            Inputs::Computed(input) => Some(input.shape(self.shape())),
+            Inputs::Stored(store) => Some(store.shape),
+        }
+    }
+
+    /// The file that an item is read from, or what else tells it from others.
+    pub fn item_name(&self, item: usize) -> String {
+        shown(&self.store.path(self.index(item)))
     }
 
     /// The classes in the order of their labels; empty without labels.
@@ -124,6 +151,50 @@ impl Dataset {
         })
     }
 
+    /// The pixels of an item's input, of [`Self::input_shape`], and those of the
+    /// item. Without inputs the first are empty.
+    ///
+    /// # Errors
+    /// As of [`Self::decode`], of either side.
+    ///
+    /// # Panics
+    /// If `item` is not below [`Self::len`].
+    pub fn decode_pair(&self, item: usize) -> Result<(Vec<u8>, Vec<u8>)> {
+        self.pair_of(item).map_err(|fault| {
+            Error::usage(
+                format!(
+                    "cannot read the pair of {}: {}",
+                    self.item_name(item),
+                    super::plain(fault.reason())
+                ),
+                "replace the file or remove it",
+            )
+        })
+    }
+
+    pub(super) fn pair_of(&self, item: usize) -> Result<(Vec<u8>, Vec<u8>), Fault> {
+        match &self.inputs {
+            Inputs::None => Ok((Vec::new(), self.pixels_of(item)?)),
+            Inputs::Computed(input) => {
+                let pixels = self.pixels_of(item)?;
+                Ok((input.of(&pixels, self.shape()), pixels))
+            }
+            Inputs::Stored(store) => {
+                let index = self.index(item);
+                match store.pixels(index) {
+                    Ok(input) => Ok((input, self.pixels_of(item)?)),
+                    Err(fault) => {
+                        // A pair is left out as a whole.
+                        if let Fault::Bad(reason) = &fault {
+                            self.store.leave_out(index, reason);
+                        }
+                        Err(fault)
+                    }
+                }
+            }
+        }
+    }
+
     pub(super) fn pixels_of(&self, item: usize) -> Result<Vec<u8>, Fault> {
         self.store.pixels(self.index(item))
     }
@@ -135,6 +206,9 @@ impl Dataset {
     /// [`Error::Usage`] where more than half of the set cannot be read, and
     /// where nothing can be read any more: the set has gone.
     pub fn check(&self) -> Result<()> {
+        if let Inputs::Stored(store) = &self.inputs {
+            store.check(self.items.as_deref())?;
+        }
         self.store.check(self.items.as_deref())
     }
 

@@ -148,6 +148,14 @@ fn begins_like_a_picture(path: &Path) -> bool {
 }
 
 impl Folder {
+    /// The folder of these of its files, in this order.
+    pub(super) fn part<'a>(&self, items: impl Iterator<Item = &'a usize>) -> Self {
+        Self {
+            root: self.root.clone(),
+            files: items.map(|&item| self.files[item].clone()).collect(),
+        }
+    }
+
     /// The files' names with `/` between folders.
     pub(super) fn names(&self) -> Vec<String> {
         let parts = |file: &PathBuf| {

@@ -62,7 +62,7 @@ pub(super) fn survey(pictures: &dyn Pictures, half: Half) -> (Found, Vec<Unread>
 }
 
 /// The heads of the first `count` pictures.
-fn heads(pictures: &dyn Pictures, count: usize) -> Vec<Result<Head, Fault>> {
+pub(super) fn heads(pictures: &dyn Pictures, count: usize) -> Vec<Result<Head, Fault>> {
     let cores = thread::available_parallelism().map_or(1, NonZero::get);
     // So few are faster than a thread.
     let threads = if count < 64 { 1 } else { THREADS.max(cores) };

@@ -32,6 +32,9 @@ pub struct Position {
 pub struct Batch {
     /// `[batch, channels, height, width]`, in [-1, 1].
     pub images: Vec<f32>,
+    /// The input of each image, `[batch, ...]` of [`Dataset::input_shape`], in
+    /// [-1, 1]; empty where the data has none.
+    pub inputs: Vec<f32>,
     /// The class of each image; empty where the data has no labels.
     pub labels: Vec<u32>,
     /// Where the batch after this one begins.
@@ -185,6 +188,7 @@ impl Producer {
     fn produce(&mut self) -> Option<Result<Batch>> {
         let size: usize = self.dataset.shape().iter().product();
         let mut images = Vec::with_capacity(self.batch * size);
+        let mut inputs = Vec::new();
         let mut labels = Vec::new();
         let mut missing = self.batch;
         while missing > 0 {
@@ -199,9 +203,10 @@ impl Producer {
                 return None;
             }
             self.position.drawn += missing as u64;
-            for (draw, pixels) in draws.iter().zip(decoded) {
-                if let Some(pixels) = pixels {
-                    images.extend(pixels);
+            for (draw, pair) in draws.iter().zip(decoded) {
+                if let Some((input, image)) = pair {
+                    images.extend(image);
+                    inputs.extend(input);
                     labels.extend(self.dataset.label(draw.item));
                     missing -= 1;
                 }
@@ -214,16 +219,17 @@ impl Producer {
         }
         Some(Ok(Batch {
             images,
+            inputs,
             labels,
             position: self.position,
         }))
     }
 
     /// Decodes items on all threads; `None` for the unreadable.
-    fn decode(&self, draws: &[Draw]) -> Vec<Option<Vec<f32>>> {
+    fn decode(&self, draws: &[Draw]) -> Vec<Option<Pair>> {
         let mut decoded = vec![None; draws.len()];
         let share = draws.len().div_ceil(self.threads);
-        let work = |draws: &[Draw], decoded: &mut [Option<Vec<f32>>]| {
+        let work = |draws: &[Draw], decoded: &mut [Option<Pair>]| {
             for (draw, decoded) in draws.iter().zip(decoded) {
                 if self.stop.load(Ordering::Relaxed) {
                     return;
@@ -245,16 +251,23 @@ impl Producer {
         decoded
     }
 
-    fn decode_one(&self, draw: &Draw) -> Option<Vec<f32>> {
+    fn decode_one(&self, draw: &Draw) -> Option<Pair> {
         // The dataset has reported the error.
-        let mut pixels = self.dataset.decode(draw.item).ok()?;
-        if self.mirror && draw.flip {
-            let [_, _, width] = self.dataset.shape();
-            pixels.chunks_exact_mut(width).for_each(<[u8]>::reverse);
-        }
-        Some(pixels.into_iter().map(normalized).collect())
+        let (input, image) = self.dataset.pair_of(draw.item).ok()?;
+        let floats = |mut pixels: Vec<u8>, [_, _, width]: [usize; 3]| -> Vec<f32> {
+            if self.mirror && draw.flip {
+                pixels.chunks_exact_mut(width).for_each(<[u8]>::reverse);
+            }
+            pixels.into_iter().map(normalized).collect()
+        };
+        let shape = self.dataset.shape();
+        let input_shape = self.dataset.input_shape().unwrap_or(shape);
+        Some((floats(input, input_shape), floats(image, shape)))
     }
 }
+
+/// An input, perhaps empty, and its image.
+type Pair = (Vec<f32>, Vec<f32>);
 
 /// One draw of an item.
 struct Draw {

@@ -23,9 +23,7 @@ pub enum Fit {
 pub(super) enum Half {
     #[default]
     Whole,
-    #[expect(dead_code, reason = "for pictures side by side")]
     Left,
-    #[expect(dead_code, reason = "for pictures side by side")]
     Right,
 }
 

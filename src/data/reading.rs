@@ -1,19 +1,21 @@
 //! How data is read, and what `--data` can name.
 
-use std::fs::File;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use super::found::{Kinds, listed, survey};
+use super::dataset::Inputs;
+use super::found::{Found, survey};
 use super::idx::Split;
-use super::labels::{self, Labels};
-use super::manner::{Fit, Manner, colour};
-use super::source::{Fault, Pictures};
+use super::journal::Journal;
+use super::labels::Labels;
+use super::manner::{Fit, Half, Manner, colour};
+use super::opened::{Opened, find, nothing_in};
+use super::pairs::{self, Direction, Layout};
+use super::source::Fault;
 use super::store::{Source, Store};
-use super::{Dataset, Report, archive, built_in, cifar, folder, idx, numpy, shown};
+use super::{Dataset, Input, built_in};
 use crate::error::{Error, Result};
 
 /// How pictures become images of one shape.
@@ -30,27 +32,17 @@ pub struct Reading {
     size: [usize; 2],
     channels: Option<usize>,
     manner: Manner,
+    layout: Layout,
+    direction: Direction,
+    input: Input,
 }
 
-/// Pictures with their labels, before it is known how they are read.
-pub(super) struct Opened {
-    pub(super) name: String,
-    pub(super) pictures: Box<dyn Pictures>,
-    pub(super) labels: Labels,
-    pub(super) strays: Kinds,
-    pub(super) reports: Vec<Report>,
-}
-
-impl Opened {
-    pub(super) fn new(path: &Path, pictures: Box<dyn Pictures>, labels: Labels) -> Self {
-        Self {
-            name: name_of(path),
-            pictures,
-            labels,
-            strays: Kinds::new(),
-            reports: Vec::new(),
-        }
-    }
+/// A store that is not yet one to draw from.
+struct Surveyed {
+    store: Store,
+    found: Found,
+    /// What could not be read, and is not reported yet.
+    bad: Vec<(usize, String)>,
 }
 
 impl Reading {
@@ -60,6 +52,9 @@ impl Reading {
             size: [height, width],
             channels: None,
             manner: Manner::default(),
+            layout: Layout::Images,
+            direction: Direction::AToB,
+            input: Input::None,
         }
     }
 
@@ -89,10 +84,34 @@ impl Reading {
         Ok(self)
     }
 
+    /// What the pictures are to each other.
+    #[must_use]
+    pub fn layout(mut self, layout: Layout) -> Self {
+        self.layout = layout;
+        self
+    }
+
+    /// Which of two sides is the input.
+    #[must_use]
+    pub fn direction(mut self, direction: Direction) -> Self {
+        self.direction = direction;
+        self
+    }
+
+    /// What inputs are computed of the images, where they are not a side of
+    /// their own.
+    #[must_use]
+    pub fn input(mut self, input: Input) -> Self {
+        self.input = input;
+        self
+    }
+
     /// Opens the data that `--data` names:
-    /// - `fashion` (4,370 images of clothes, 28x28, 10 classes) or `digits`
-    ///   (1,797 handwritten digits, 8x8, 10 classes), which are part of the
-    ///   program; write `./fashion` for a folder of that name;
+    /// - `fashion` (4,370 images of clothes, 28x28, 10 classes), `digits` (1,797
+    ///   handwritten digits, 8x8, 10 classes) or `emoji` (300 things, 32x32 RGB,
+    ///   8 classes, each as Noto and as Twemoji draw it; as pairs, Noto is A),
+    ///   which are part of the program; write `./fashion` for a folder of that
+    ///   name;
     /// - an IDX images file, raw or gzipped, or a folder with one
     ///   (`train-images-idx3-ubyte`, `train-images.idx3-ubyte`, with or without
     ///   `.gz`; training images are preferred); labels are read from the file
@@ -120,13 +139,33 @@ impl Reading {
     /// [`Error::Io`] when a folder or an IDX file cannot be opened.
     pub fn open(&self, data: &str) -> Result<Dataset> {
         self.check()?;
-        if let Some(opened) = built_in::open(data) {
-            return self.dataset(opened?);
+        match self.layout {
+            Layout::Images => {
+                let opened = match built_in::open(data) {
+                    Some(opened) => opened?,
+                    None => named(data)?,
+                };
+                self.dataset(opened)
+            }
+            Layout::Pairs | Layout::SideBySide => self.pairs(data),
+            Layout::Unpaired => Err(Error::usage(
+                "data.layout = unpaired is two sets, and this asks for one",
+                "use data.layout = images, pairs or side-by-side",
+            )),
         }
-        match find(Path::new(data), Split::Train)? {
-            Some(opened) => self.dataset(opened),
-            None => Err(nothing_in(Path::new(data))),
-        }
+    }
+
+    /// Opens the two sets of an unpaired layout: the inputs and the images, as
+    /// the direction has them. Each is drawn from by a [`super::Loader`] and a
+    /// position of its own.
+    ///
+    /// # Errors
+    /// As of [`Reading::open`], for either side; [`Error::Usage`] where a side
+    /// is missing or empty.
+    pub fn open_unpaired(&self, data: &str) -> Result<[Dataset; 2]> {
+        self.check()?;
+        let [a, b] = self.sides(data)?;
+        Ok([self.dataset(a)?, self.dataset(b)?])
     }
 
     /// The test images of `data`: of a folder of IDX or CIFAR files those named
@@ -164,19 +203,33 @@ impl Reading {
 
     /// The set of what was opened, unless too much of it is bad.
     fn dataset(&self, opened: Opened) -> Result<Dataset> {
-        let Opened {
-            name,
-            pictures,
-            labels,
-            strays,
-            reports,
-        } = opened;
-        let (mut found, unread) = survey(pictures.as_ref(), self.manner.half);
-        found.strays = strays;
-        if unread
-            .iter()
-            .any(|unread| matches!(unread.fault, Fault::Lost(_)))
-        {
+        let journal = Arc::default();
+        let surveyed = self.survey(&opened, self.channels, self.manner, &journal);
+        let Surveyed { store, found, bad } = surveyed;
+        for (item, reason) in bad {
+            store.fail(item, reason);
+        }
+        store.check(None)?;
+        let reading = self.clone().channels(Some(store.shape[0]));
+        let mut set = Dataset::new(opened.name, store, opened.labels, reading, found);
+        if self.input != Input::None {
+            set.inputs = Inputs::Computed(self.input);
+        }
+        Ok(set)
+    }
+
+    /// Looks at what was opened and tells its reports to the journal.
+    fn survey(
+        &self,
+        opened: &Opened,
+        channels: Option<usize>,
+        manner: Manner,
+        journal: &Arc<Journal>,
+    ) -> Surveyed {
+        let pictures = &opened.pictures;
+        let (mut found, unread) = survey(pictures.as_ref(), manner.half);
+        found.strays.clone_from(&opened.strays);
+        if (unread.iter()).any(|unread| matches!(unread.fault, Fault::Lost(_))) {
             thread::sleep(Duration::from_millis(250));
         }
         let mut bad = Vec::new();
@@ -184,26 +237,83 @@ impl Reading {
             // What the file system failed may work now, or when it is read.
             match pictures.head(unread.item) {
                 Err(fault) => bad.push((unread.item, fault.reason().to_string())),
-                Ok(head) => found.add_late(head, self.manner.half),
+                Ok(head) => found.add_late(head, manner.half),
             }
         }
-        let [height, width] = self.size;
-        let channels = self.channels.unwrap_or_else(|| found.channels());
-        let store = Store::new(
-            Source::Pictures(pictures),
-            [channels, height, width],
-            self.manner,
-            Arc::default(),
-        );
-        reports
-            .into_iter()
-            .for_each(|report| store.journal.note(report));
-        for (item, reason) in bad {
-            store.fail(item, reason);
+        for report in &opened.reports {
+            journal.note(report.clone());
         }
-        store.check(None)?;
-        let reading = self.clone().channels(Some(channels));
-        Ok(Dataset::new(name, store, labels, reading, found))
+        let [height, width] = self.size;
+        let channels = channels.unwrap_or_else(|| found.channels());
+        let source = Source::Pictures(Arc::clone(pictures));
+        let shape = [channels, height, width];
+        Surveyed {
+            store: Store::new(source, shape, manner, Arc::clone(journal)),
+            found,
+            bad,
+        }
+    }
+
+    /// The set of pairs. A pair of which one side is bad is left out as a
+    /// whole, and reported once.
+    fn pairs(&self, data: &str) -> Result<Dataset> {
+        if self.input != Input::None {
+            return Err(Error::usage(
+                "data.input computes inputs, and data.layout has them as a side of their own",
+                "use data.input = none, or data.layout = images",
+            ));
+        }
+        let [input, image] = self.sides(data)?;
+        let in_halves = Arc::ptr_eq(&input.pictures, &image.pictures);
+        let halves = match (in_halves, self.direction) {
+            (false, _) => [Half::Whole; 2],
+            (true, Direction::AToB) => [Half::Left, Half::Right],
+            (true, Direction::BToA) => [Half::Right, Half::Left],
+        };
+        let [of_input, of_image] = halves.map(|half| Manner {
+            half,
+            ..self.manner
+        });
+        let journal = Arc::default();
+        let surveyed = self.survey(&input, None, of_input, &journal);
+        let (inputs, bad_inputs) = (surveyed.store, surveyed.bad);
+        let surveyed = self.survey(&image, self.channels, of_image, &journal);
+        let (images, bad_images, found) = (surveyed.store, surveyed.bad, surveyed.found);
+        for (item, reason) in bad_inputs {
+            images.leave_out(item, &reason);
+            inputs.fail(item, reason);
+        }
+        let unequal = if in_halves {
+            Vec::new()
+        } else {
+            pairs::of_other_size(input.pictures.as_ref(), image.pictures.as_ref())
+        };
+        for (item, reason) in bad_images.into_iter().chain(unequal) {
+            inputs.leave_out(item, &reason);
+            images.fail(item, reason);
+        }
+        images.check(None)?;
+        let reading = self.clone().channels(Some(images.shape[0]));
+        let mut set = Dataset::new(image.name, images, image.labels, reading, found);
+        set.inputs = Inputs::Stored(Arc::new(inputs));
+        Ok(set)
+    }
+
+    /// The inputs and the images of a set with two sides.
+    fn sides(&self, data: &str) -> Result<[Opened; 2]> {
+        let [a, b] = if let Some(sides) = built_in::sides(data) {
+            sides?
+        } else if self.layout == Layout::SideBySide {
+            let b = named(data)?;
+            let a = Opened::new(Path::new(data), Arc::clone(&b.pictures), Labels::default());
+            [a, b]
+        } else {
+            pairs::open(Path::new(data), self.layout == Layout::Pairs)?
+        };
+        Ok(match self.direction {
+            Direction::AToB => [a, b],
+            Direction::BToA => [b, a],
+        })
     }
 
     /// How pictures of other proportions and with alpha are read.
@@ -216,156 +326,7 @@ impl Reading {
     }
 }
 
-/// What can be given as `--data`.
-const MEND: &str = "give `fashion`, `digits`, a folder or a ZIP or tar archive of pictures, or \
-                    IDX, CIFAR or NumPy files";
-
-/// Finds out what a path names and opens it; `None` where there is no image of
-/// that split.
-fn find(path: &Path, split: Split) -> Result<Option<Opened>> {
-    let kind = path.metadata().map_err(|error| {
-        Error::usage(
-            format!("--data {} cannot be opened: {error}", shown(path)),
-            MEND,
-        )
-    })?;
-    if kind.is_dir() {
-        in_folder(path, split)
-    } else if kind.is_file() {
-        in_file(path, split)
-    } else {
-        // Reading from a pipe or a device could block for ever.
-        Err(Error::usage(
-            format!("--data {} is neither file nor folder", shown(path)),
-            MEND,
-        ))
-    }
-}
-
-fn in_folder(path: &Path, split: Split) -> Result<Option<Opened>> {
-    let mut reports = Vec::new();
-    if let Some(images) = idx::images_file_in(path, split)? {
-        let named = if split == Split::Test { &images } else { path };
-        return of_idx(named, &images).map(Some);
-    }
-    let files = cifar::files_in(path, split);
-    if let Some(first) = files.first() {
-        let named = if split == Split::Test { first } else { path };
-        return of_cifar(named, &files).map(Some);
-    }
-    if split == Split::Test {
-        return Ok(None);
-    }
-    let (pictures, strays) = folder::scan(path, &mut reports)?;
-    if pictures.files.is_empty() {
-        return Err(nothing_but(path, &strays));
-    }
-    let list = labels::list_in(path);
-    let labels = labels::of_files(path, &pictures.names(), list, &mut reports);
-    Ok(Some(Opened {
-        strays,
-        reports,
-        ..Opened::new(path, Box::new(pictures), labels)
-    }))
-}
-
-fn in_file(path: &Path, split: Split) -> Result<Option<Opened>> {
-    let mut head = Vec::new();
-    let file = File::open(path).map_err(Error::io("read", path))?;
-    let outcome = file.take(512).read_to_end(&mut head);
-    outcome.map_err(Error::io("read", path))?;
-    let mut reports = Vec::new();
-    if numpy::begins_like_one(&head) || (archive::is_zip(&head) && numpy::is_npz(path)) {
-        let found = numpy::read(path, split, &mut reports)?;
-        return Ok(found.map(|(array, labels)| Opened {
-            reports,
-            ..Opened::new(path, Box::new(array), labels)
-        }));
-    }
-    if split == Split::Test {
-        return Ok(None);
-    }
-    if archive::begins_like_one(&head) {
-        let archive::Opened {
-            archive,
-            strays,
-            labels,
-        } = archive::open(path, &mut reports)?;
-        if archive.len() == 0 {
-            return Err(nothing_but(path, &strays));
-        }
-        return Ok(Some(Opened {
-            strays,
-            reports,
-            ..Opened::new(path, Box::new(archive), labels)
-        }));
-    }
-    if idx::looks_like_idx(path) || path.to_string_lossy().contains("idx3-ubyte") {
-        return of_idx(path, path).map(Some);
-    }
-    if cifar::looks_like_it(path) {
-        return of_cifar(path, &[path.to_path_buf()]).map(Some);
-    }
-    Err(if head.starts_with(&[0x1f, 0x8b]) {
-        Error::usage(
-            format!("--data {} is packed as a whole by gzip", shown(path)),
-            "unpack it (gunzip, tar xf) and give the archive or folder",
-        )
-    } else {
-        Error::usage(
-            format!("--data {} is a file, but none of images", shown(path)),
-            MEND,
-        )
-    })
-}
-
-fn of_idx(named: &Path, images: &Path) -> Result<Opened> {
-    let mut reports = Vec::new();
-    let (array, of) = idx::read(images, &mut reports)?;
-    Ok(Opened {
-        reports,
-        ..Opened::new(named, Box::new(array), Labels::numbered(of))
-    })
-}
-
-fn of_cifar(named: &Path, files: &[PathBuf]) -> Result<Opened> {
-    let mut reports = Vec::new();
-    let (array, labels) = cifar::read(files, &mut reports)?;
-    Ok(Opened {
-        reports,
-        ..Opened::new(named, Box::new(array), labels)
-    })
-}
-
-fn nothing_in(path: &Path) -> Error {
-    Error::usage(
-        format!("--data {} has no training images", shown(path)),
-        MEND,
-    )
-}
-
-fn nothing_but(path: &Path, strays: &Kinds) -> Error {
-    let others = match strays.values().sum::<usize>() {
-        0 => "found nothing".to_string(),
-        count => format!("found {count} other files ({})", listed(strays)),
-    };
-    Error::usage(
-        format!(
-            "no image in --data {}: looked there, and in every folder below, for IDX files and for \
-             pictures ({}), and {others}",
-            shown(path),
-            folder::KINDS
-        ),
-        "put pictures there, or give `fashion`, `digits` or other data",
-    )
-}
-
-/// The last part of a path, or of what it leads to (`.`).
-fn name_of(path: &Path) -> String {
-    let real = path.canonicalize();
-    let named = path
-        .file_name()
-        .or_else(|| real.as_ref().ok()?.file_name())
-        .unwrap_or(path.as_os_str());
-    super::plain(&named.to_string_lossy())
+/// What a path names, for training.
+fn named(data: &str) -> Result<Opened> {
+    find(Path::new(data), Split::Train)?.ok_or_else(|| nothing_in(Path::new(data)))
 }

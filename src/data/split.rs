@@ -100,6 +100,7 @@ impl Dataset {
             items: Some(items.iter().map(|&item| self.index(item)).collect()),
             reading: self.reading.clone(),
             found: Arc::clone(&self.found),
+            inputs: self.inputs.clone(),
         }
     }
 

@@ -50,7 +50,7 @@ pub(super) struct Store {
 }
 
 pub(super) enum Source {
-    Pictures(Box<dyn Pictures>),
+    Pictures(Arc<dyn Pictures>),
     /// Images of the store's shape, one behind the other.
     Memory(Vec<u8>),
     Stack(Stack),
@@ -209,6 +209,12 @@ impl Store {
         if first {
             self.journal.note(report);
         }
+    }
+
+    /// Notes that an item cannot be used, for a reason that is reported
+    /// elsewhere.
+    pub(super) fn leave_out(&self, item: usize, reason: &str) {
+        self.bad().insert(item, reason.to_string());
     }
 
     /// Adds what tells an item from a changed one.

@@ -3,6 +3,7 @@
 mod bad;
 mod fit;
 mod large;
+mod pairs;
 mod sources;
 
 use std::fs;
