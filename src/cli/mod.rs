@@ -7,6 +7,7 @@ pub mod bench;
 pub mod check;
 pub mod classify;
 pub mod compare;
+pub mod data;
 pub mod eval;
 pub mod presets;
 pub mod sample;
@@ -39,6 +40,8 @@ pub enum Verb {
     Classify(classify::ClassifyArgs),
     /// Train several presets on the same data and compare what they learned
     Compare(compare::CompareArgs),
+    /// Say what a data set holds and draw what a network would see of it
+    Data(data::DataArgs),
     /// Train on a line or a plane and draw what both networks do
     Toy(Box<toy::ToyArgs>),
     /// List the adapters that can be trained on
@@ -63,6 +66,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Verb::Eval(args) => crate::eval::run(&args.options()?),
         Verb::Classify(args) => crate::classify::run(&args.options()?),
         Verb::Compare(args) => crate::compare::run(&args.options()?),
+        Verb::Data(args) => data::run(&args),
         Verb::Toy(args) => crate::toy::run(&args.options()?),
         Verb::Adapters(args) => adapters::run(&args),
         Verb::Check(args) => crate::check::run(&args.options()),

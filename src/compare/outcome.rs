@@ -7,7 +7,6 @@ use serde::Serialize;
 use crate::bench;
 use crate::config::options::{self, CompareOptions, EvalOptions, TrainOptions};
 use crate::config::{Config, Override};
-use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::eval::{self, Observer};
 use crate::gpu::Gpu;
@@ -51,8 +50,7 @@ impl Entry {
     /// classifier.
     pub fn new(gpu: &Gpu, config: &Config, features: Option<&Path>) -> Result<Self> {
         let data = &config.data;
-        let size = data.size;
-        let set = Dataset::open(&data.source, size.height, size.width, data.channels)?;
+        let set = data.reading()?.open(&data.source)?;
         let set = set.stacked(data.stack)?;
         Observer::open(gpu, &set, &data.source, features)?;
         Ok(Self {

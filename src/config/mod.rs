@@ -3,21 +3,23 @@
 //! its own by a [`Schema`]. A preset or `--set` overrides keys; nothing else
 //! configures a run.
 
+mod data;
 pub mod options;
 mod overrides;
 mod refusal;
 mod rule;
 mod sections;
 
+pub use data::Data;
 pub(crate) use overrides::nearest;
 pub use overrides::{Override, assignment, parse_file};
 pub use refusal::{Refusal, refuse};
 pub use rule::{Key, Keys, Rule, Section};
 pub(crate) use rule::{section, words};
-pub use sections::{
-    Data, Latent, MomentumForm, OnCollapse, Optimizer, OptimizerKind, Output, Size, Top, Train,
-};
 pub(crate) use sections::{LONGEST, WIDEST};
+pub use sections::{
+    Latent, MomentumForm, OnCollapse, Optimizer, OptimizerKind, Output, Size, Top, Train,
+};
 
 use toml::{Table, Value};
 
@@ -205,6 +207,7 @@ impl Config {
     /// # Errors
     /// [`Error::Usage`] naming the keys and what to set.
     fn validate(&self) -> Result<()> {
+        self.data.reading()?;
         let health = refuse(
             self.train.on_collapse != OnCollapse::Warn && !self.train.health,
             format!(

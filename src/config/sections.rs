@@ -34,23 +34,6 @@ section! {
 }
 
 section! {
-    /// What is learned from.
-    Data {
-        /// Name of a data set that comes with the program (`fashion`), or a path to images.
-        source: String = "fashion".into(), Rule::Text;
-        /// Height and width, in pixels, of the images that the model takes and makes; others are resized.
-        size: Size = Size::square(28), Rule::Sides(4, 1024);
-        /// Channels of the images: 1 grey, 2 grey and alpha, 3 RGB, 4 RGBA; as many as the data has where not set.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        channels: Option<usize> = None, Rule::Whole(1, 4);
-        /// Grey images of the source that make one image, each its own channel; 1 leaves them as they are. Three digits make 1000 classes, of which a generator that loses modes draws few (Lin et al. 2018).
-        stack: usize = 1, Rule::Whole(1, 4);
-        /// Whether each image is mirrored left to right with probability one half.
-        mirror: bool = false, Rule::Flag;
-    }
-}
-
-section! {
     /// The loop around the networks.
     Train {
         /// Steps in a tick, which ends with a line of statistics.

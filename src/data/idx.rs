@@ -9,30 +9,19 @@ use std::path::{Path, PathBuf};
 
 use flate2::bufread::GzDecoder;
 
-use super::Report;
+use super::array::{Array, allowed};
+use super::{Report, shown};
 use crate::error::{Error, Result};
 
-/// Images of one size with at most one label each, in memory.
-pub(super) struct Idx {
-    pub(super) path: PathBuf,
-    pub(super) count: usize,
-    pub(super) height: usize,
-    pub(super) width: usize,
-    /// `[count, height, width]`.
-    pub(super) values: Vec<u8>,
-    /// One for each image, or empty.
-    pub(super) labels: Vec<u32>,
-}
-
 /// One IDX file as far as it could be read.
-struct Array {
+struct Part {
     sizes: Vec<usize>,
     values: Vec<u8>,
     /// What was wrong behind the part that could be read.
     trouble: Option<String>,
 }
 
-impl Array {
+impl Part {
     /// Whole entries along the first dimension.
     fn whole(&self) -> usize {
         let entry: usize = self.sizes[1..].iter().product();
@@ -82,8 +71,8 @@ fn labels_file_of(images: &Path) -> Option<PathBuf> {
 }
 
 /// Reads an images file and the labels beside it. What could not be read or
-/// used is added to `reports`.
-pub(super) fn read(images: &Path, reports: &mut Vec<Report>) -> Result<Idx> {
+/// used is added to `reports`. The labels are one for each image, or none.
+pub(super) fn read(images: &Path, reports: &mut Vec<Report>) -> Result<(Array, Vec<u32>)> {
     let open = |path: &Path| {
         let file = File::open(path).map_err(Error::io("read", path))?;
         Ok(BufReader::new(file))
@@ -104,7 +93,7 @@ pub(super) fn read(images: &Path, reports: &mut Vec<Report>) -> Result<Idx> {
 }
 
 /// The same from bytes that are part of the program.
-pub(super) fn read_built_in(name: &str, images: &[u8], labels: &[u8]) -> Result<Idx> {
+pub(super) fn read_built_in(name: &str, images: &[u8], labels: &[u8]) -> Result<(Array, Vec<u32>)> {
     let path = Path::new(name);
     let mut reports = Vec::new();
     let images = read_array(images, path, 3)?;
@@ -114,15 +103,15 @@ pub(super) fn read_built_in(name: &str, images: &[u8], labels: &[u8]) -> Result<
 
 fn assemble(
     path: &Path,
-    images: Array,
-    labels: Option<(PathBuf, Array)>,
+    images: Part,
+    labels: Option<(PathBuf, Part)>,
     reports: &mut Vec<Report>,
-) -> Result<Idx> {
+) -> Result<(Array, Vec<u32>)> {
     let declared = images.sizes[0];
     let count = images.whole();
     if count == 0 {
         return Err(Error::usage(
-            format!("{} holds no whole image", path.display()),
+            format!("{} holds no whole image", shown(path)),
             "fetch the file again or give another --data",
         ));
     }
@@ -150,18 +139,13 @@ fn assemble(
     let [height, width] = [images.sizes[1], images.sizes[2]];
     let mut values = images.values;
     values.truncate(count * height * width);
-    Ok(Idx {
-        path: path.to_path_buf(),
-        count,
-        height,
-        width,
-        values,
-        labels,
-    })
+    // Of a file that ends early, memory for the rest was set aside.
+    values.shrink_to_fit();
+    Ok((Array::new(path, [1, height, width], values), labels))
 }
 
 /// Reads one array of `rank` dimensions of bytes, ungzipping it if needed.
-fn read_array(mut source: impl BufRead, path: &Path, rank: usize) -> Result<Array> {
+fn read_array(mut source: impl BufRead, path: &Path, rank: usize) -> Result<Part> {
     let start = source.fill_buf().map_err(Error::io("read", path))?;
     if start.starts_with(&[0x1f, 0x8b]) {
         parse(GzDecoder::new(source), path, rank)
@@ -170,13 +154,13 @@ fn read_array(mut source: impl BufRead, path: &Path, rank: usize) -> Result<Arra
     }
 }
 
-fn parse(mut source: impl Read, path: &Path, rank: usize) -> Result<Array> {
+fn parse(mut source: impl Read, path: &Path, rank: usize) -> Result<Part> {
     let wrong = |found: String| {
         Error::usage(
             format!(
                 "{} is no IDX file of {rank}-dimensional bytes: expected it to begin with \
                  00 00 08 {rank:02x} and {rank} sizes above 0, found {found}",
-                path.display()
+                shown(path)
             ),
             "fetch the file again or give another --data",
         )
@@ -186,25 +170,29 @@ fn parse(mut source: impl Read, path: &Path, rank: usize) -> Result<Array> {
         .by_ref()
         .take(4 + 4 * rank as u64)
         .read_to_end(&mut head);
-    let shown: Vec<_> = head.iter().map(|byte| format!("{byte:02x}")).collect();
-    let shown = shown.join(" ");
+    let bytes: Vec<_> = head.iter().map(|byte| format!("{byte:02x}")).collect();
+    let bytes = bytes.join(" ");
     if let Err(error) = outcome {
         return Err(wrong(format!("{error} after {} bytes", head.len())));
     }
     if head.len() < 4 + 4 * rank || head[..4] != [0, 0, 8, rank as u8] {
-        return Err(wrong(format!("`{shown}`")));
+        return Err(wrong(format!("`{bytes}`")));
     }
     let sizes: Vec<usize> = head[4..]
         .chunks_exact(4)
         .map(|size| u32::from_be_bytes([size[0], size[1], size[2], size[3]]) as usize)
         .collect();
-    let total = sizes
-        .iter()
-        .try_fold(1_usize, |product, &size| product.checked_mul(size));
-    let Some(total) = total.filter(|&total| total > 0) else {
+    if sizes.contains(&0) {
         return Err(wrong(format!("sizes {sizes:?}")));
-    };
+    }
+    let total = allowed(path, sizes[0], &sizes[1..])?;
     let mut values = Vec::new();
+    values.try_reserve_exact(total + 1).map_err(|error| {
+        Error::usage(
+            format!("{} has {total} values: {error}", shown(path)),
+            "use fewer images",
+        )
+    })?;
     // One byte more than announced shows what lies behind the array, and has
     // the gzip reader check its sum.
     let outcome = source.take(total as u64 + 1).read_to_end(&mut values);
@@ -217,7 +205,7 @@ fn parse(mut source: impl Read, path: &Path, rank: usize) -> Result<Array> {
         Ok(_) => None,
     };
     values.truncate(total);
-    Ok(Array {
+    Ok(Part {
         sizes,
         values,
         trouble,

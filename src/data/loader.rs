@@ -32,6 +32,9 @@ pub struct Position {
 pub struct Batch {
     /// `[batch, channels, height, width]`, in [-1, 1].
     pub images: Vec<f32>,
+    /// The input of each image, `[batch, ...]` of [`Dataset::input_shape`], in
+    /// [-1, 1]; empty where the data has none.
+    pub inputs: Vec<f32>,
     /// The class of each image; empty where the data has no labels.
     pub labels: Vec<u32>,
     /// Where the batch after this one begins.
@@ -42,7 +45,8 @@ pub struct Batch {
 ///
 /// Every epoch draws each item once, in an order that follows from seed and
 /// epoch alone; a batch that an epoch cannot fill goes on into the next. An
-/// unreadable item is passed over. A batch is thus a function of data, batch
+/// unreadable item is passed over, its read tried again first where the file
+/// system failed. A batch is thus a function of data, batch
 /// size, seed and position, however many threads decode it, and a run resumes
 /// bit-exactly from a [`Position`].
 ///
@@ -124,7 +128,8 @@ impl Loader {
     /// The next batch; waits for it if it is not ready.
     ///
     /// # Errors
-    /// [`Error::Usage`] when not one item of the data can be read.
+    /// [`Error::Usage`] when the data has gone, and when more than half of it
+    /// cannot be read ([`Dataset::check`]). No batch comes after an error.
     pub fn next_batch(&mut self) -> Result<Batch> {
         let received = self.batches.as_ref().map(Receiver::recv);
         match received {
@@ -191,6 +196,7 @@ impl Producer {
     fn produce(&mut self) -> Option<Result<Batch>> {
         let size: usize = self.dataset.shape().iter().product();
         let mut images = Vec::with_capacity(self.batch * size);
+        let mut inputs = Vec::new();
         let mut labels = Vec::new();
         let mut missing = self.batch;
         while missing > 0 {
@@ -205,29 +211,33 @@ impl Producer {
                 return None;
             }
             self.position.drawn += missing as u64;
-            for (draw, pixels) in draws.iter().zip(decoded) {
-                if let Some(pixels) = pixels {
-                    images.extend(pixels);
+            for (draw, pair) in draws.iter().zip(decoded) {
+                if let Some((input, image)) = pair {
+                    images.extend(image);
+                    inputs.extend(input);
                     labels.extend(self.dataset.label(draw.item));
                     missing -= 1;
                 }
             }
-            if missing > 0 && self.dataset.all_failed() {
-                return Some(Err(self.dataset.nothing_readable()));
+            if missing > 0
+                && let Err(error) = self.dataset.check()
+            {
+                return Some(Err(error));
             }
         }
         Some(Ok(Batch {
             images,
+            inputs,
             labels,
             position: self.position,
         }))
     }
 
     /// Decodes items on all threads; `None` for the unreadable.
-    fn decode(&self, draws: &[Draw]) -> Vec<Option<Vec<f32>>> {
+    fn decode(&self, draws: &[Draw]) -> Vec<Option<Pair>> {
         let mut decoded = vec![None; draws.len()];
         let share = draws.len().div_ceil(self.threads);
-        let work = |draws: &[Draw], decoded: &mut [Option<Vec<f32>>]| {
+        let work = |draws: &[Draw], decoded: &mut [Option<Pair>]| {
             for (draw, decoded) in draws.iter().zip(decoded) {
                 if self.stop.load(Ordering::Relaxed) {
                     return;
@@ -249,16 +259,23 @@ impl Producer {
         decoded
     }
 
-    fn decode_one(&self, draw: &Draw) -> Option<Vec<f32>> {
+    fn decode_one(&self, draw: &Draw) -> Option<Pair> {
         // The dataset has reported the error.
-        let mut pixels = self.dataset.decode(draw.item).ok()?;
-        if self.mirror && draw.flip {
-            let [_, _, width] = self.dataset.shape();
-            pixels.chunks_exact_mut(width).for_each(<[u8]>::reverse);
-        }
-        Some(pixels.into_iter().map(normalized).collect())
+        let (input, image) = self.dataset.pair_of(draw.item).ok()?;
+        let floats = |mut pixels: Vec<u8>, [_, _, width]: [usize; 3]| -> Vec<f32> {
+            if self.mirror && draw.flip {
+                pixels.chunks_exact_mut(width).for_each(<[u8]>::reverse);
+            }
+            pixels.into_iter().map(normalized).collect()
+        };
+        let shape = self.dataset.shape();
+        let input_shape = self.dataset.input_shape().unwrap_or(shape);
+        Some((floats(input, input_shape), floats(image, shape)))
     }
 }
+
+/// An input, perhaps empty, and its image.
+type Pair = (Vec<f32>, Vec<f32>);
 
 /// One draw of an item.
 struct Draw {
@@ -272,7 +289,7 @@ struct Order {
     len: u64,
     /// The epoch whose permutation is at hand.
     epoch: Option<u64>,
-    items: Vec<usize>,
+    items: Vec<u32>,
     flips: Vec<bool>,
 }
 
@@ -294,7 +311,7 @@ impl Order {
         }
         let place = (number % self.len) as usize;
         Draw {
-            item: self.items[place],
+            item: self.items[place] as usize,
             flip: self.flips[place],
         }
     }
@@ -304,7 +321,7 @@ impl Order {
     fn shuffle(&mut self, epoch: u64) {
         let key = Xoshiro256PlusPlus::seed_from_u64(self.seed).next_u64();
         let mut random = Xoshiro256PlusPlus::seed_from_u64(key.wrapping_add(epoch));
-        self.items = (0..self.len as usize).collect();
+        self.items = (0..self.len as u32).collect();
         for last in (1..self.items.len()).rev() {
             // The high word of a product with 2^64 as denominator: even enough,
             // as the bias is below len / 2^64.

@@ -2,29 +2,50 @@
 //! and how they are drawn in batches.
 //!
 //! [`Dataset::open`] takes the value of `--data`: a built-in set (`fashion`,
-//! `digits`), IDX files as MNIST and Fashion-MNIST have them, or a folder of
-//! pictures of any size, channel count and nesting. [`Loader`] draws batches
-//! from a dataset on threads of its own, ahead of the GPU.
+//! `digits`), a folder, a ZIP or tar archive of pictures of any size, channel
+//! count and nesting, or images in IDX, CIFAR and NumPy files. [`Reading`] says
+//! how they are read: size, channels, fit, background, pairs. [`Loader`] draws
+//! batches from a dataset on threads of its own, ahead of the GPU.
 //!
-//! A file that cannot be read is reported by name, skipped and never ends a
-//! run.
+//! A file that cannot be read is reported by name and skipped. A read that the
+//! file system failed is tried again; data of which more than half cannot be
+//! read, or which has gone, ends the run with an error.
 
+mod archive;
+mod array;
+mod budget;
+mod built_in;
+mod cifar;
 mod dataset;
 mod folder;
+mod found;
 mod idx;
+mod input;
 mod journal;
+mod labels;
 mod loader;
+mod manner;
+mod numpy;
+mod opened;
+mod pairs;
 mod picture;
+mod reading;
+mod source;
 mod split;
 mod stack;
+mod store;
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::error::Result;
 
 pub use dataset::Dataset;
+pub use input::{Input, SMALLER};
 pub use loader::{Batch, Loader, Position};
+pub use manner::Fit;
+pub use pairs::{Direction, Layout};
+pub use reading::Reading;
 pub use split::{to_floats, to_pixels};
 pub use stack::STACKED;
 
@@ -48,8 +69,25 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.path.display(), self.reason)
+        write!(f, "{}: {}", shown(&self.path), plain(&self.reason))
     }
+}
+
+/// A path as a terminal may show it.
+fn shown(path: &Path) -> String {
+    plain(&path.to_string_lossy())
+}
+
+/// Text without characters that steer a terminal or turn the direction of
+/// writing: names of files come from anywhere.
+fn plain(text: &str) -> String {
+    let steers = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars()
+        .map(|c| if steers(c) { '\u{fffd}' } else { c })
+        .collect()
 }
 
 /// The value in [-1, 1] that stands for an 8-bit one: `v / 127.5 - 1`.

@@ -1,61 +1,193 @@
 //! From the bytes of a picture file to pixels of a given shape.
 
-use std::io::Cursor;
+use std::io::{BufRead, Cursor, Read, Seek};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 
+use image::error::ImageError;
 use image::imageops::{self, FilterType};
 use image::{
-    DynamicImage, GrayImage, ImageBuffer, ImageDecoder, ImageFormat, ImageReader, Limits, Pixel,
-    Rgba32FImage,
+    DynamicImage, ImageBuffer, ImageDecoder, ImageFormat, ImageReader, Limits, Luma, LumaA, Pixel,
+    Rgb, Rgba, Rgba32FImage,
 };
 
-/// A file or a decoded picture larger than this is refused.
-const MAX_BYTES: u64 = 512 << 20;
+use super::budget;
+use super::manner::{Fit, Half, Manner};
+use super::source::{Fault, Head, Raw};
 
-/// Decodes a file, whatever its ending says, and turns it upright.
-pub(super) fn read(path: &Path) -> Result<DynamicImage, String> {
-    let size = path.metadata().map_err(|error| error.to_string())?.len();
-    if size > MAX_BYTES {
-        return Err(format!(
-            "its {size} bytes are more than the {MAX_BYTES} a picture may have"
-        ));
+/// A file larger than this is refused.
+pub(super) const MAX_FILE: u64 = 512 << 20;
+
+/// Decodes a picture, turns it upright and brings it to the wanted shape,
+/// planar. Waits until the memory budget allows it.
+pub(super) fn image(raw: Raw, shape: [usize; 3], manner: Manner) -> Result<Vec<u8>, Fault> {
+    match raw {
+        Raw::Picture(picture) => Ok(fit(half(picture, manner.half), shape, manner)),
+        Raw::File(bytes) => {
+            let weighted = matches!(shape[0], 2 | 4);
+            let head = head(Cursor::new(&bytes[..]))?;
+            let _share = budget::take(head.checked_need(weighted)?);
+            let picture = guarded(|| decode(&bytes))?;
+            Ok(fit(half(picture, manner.half), shape, manner))
+        }
     }
-    let bytes = std::fs::read(path).map_err(|error| error.to_string())?;
-    // A decoder that panics on a damaged file has met a damaged file.
-    catch_unwind(AssertUnwindSafe(|| decode(&bytes)))
-        .unwrap_or_else(|_| Err("its decoder failed".to_string()))
 }
 
-fn decode(bytes: &[u8]) -> Result<DynamicImage, String> {
-    let mut reader = ImageReader::new(Cursor::new(bytes))
-        .with_guessed_format()
-        .map_err(|error| error.to_string())?;
+/// A decoder that panics on a damaged file has met a damaged file.
+fn guarded<T>(work: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
+    catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|_| Err(Fault::Bad("its decoder failed".to_string())))
+}
+
+fn fault(error: ImageError) -> Fault {
+    match error {
+        ImageError::IoError(error) => error.into(),
+        other => Fault::Bad(other.to_string()),
+    }
+}
+
+/// Size and colours of a picture, read from the front of its file.
+pub(super) fn head(reader: impl BufRead + Seek) -> Result<Head, Fault> {
+    let head = guarded(|| read_head(reader))?;
+    if head.width == 0 || head.height == 0 {
+        return Err(Fault::Bad("it has no pixels".to_string()));
+    }
+    head.checked_need(false)?;
+    Ok(head)
+}
+
+fn read_head(mut reader: impl BufRead + Seek) -> Result<Head, Fault> {
+    let format = image::guess_format(reader.fill_buf()?)
+        .ok()
+        .filter(|format| format.reading_enabled());
+    match format {
+        None => Err(Fault::Bad("it is no picture of a known kind".to_string())),
+        Some(ImageFormat::Jpeg) => jpeg_head(reader),
+        Some(ImageFormat::Gif) => gif_head(reader),
+        Some(format) => {
+            let decoder = ImageReader::with_format(reader, format)
+                .into_decoder()
+                .map_err(fault)?;
+            let (width, height) = decoder.dimensions();
+            let kind = decoder.color_type();
+            Ok(Head {
+                width,
+                height,
+                colour: kind.has_color(),
+                alpha: kind.has_alpha(),
+                bytes: decoder.total_bytes(),
+            })
+        }
+    }
+}
+
+/// The decoder reads whole files, so the frame's header is looked up here.
+fn jpeg_head(mut reader: impl BufRead + Seek) -> Result<Head, Fault> {
+    reader.seek_relative(2)?;
+    loop {
+        let mut marker = [0; 2];
+        reader.read_exact(&mut marker)?;
+        match marker {
+            [0xff, 0xff] => reader.seek_relative(-1)?,
+            [0xff, 0x01 | 0xd0..=0xd8] => {}
+            // Frames: length, precision, height, width, components.
+            [0xff, 0xc0..=0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf] => {
+                let mut frame = [0; 8];
+                reader.read_exact(&mut frame)?;
+                let [_, _, _, h1, h0, w1, w0, components] = frame;
+                let [height, width] = [[h1, h0], [w1, w0]].map(u16::from_be_bytes).map(u32::from);
+                let colour = components > 1;
+                let values = if colour { 3 } else { 1 };
+                return Ok(Head {
+                    width,
+                    height,
+                    colour,
+                    alpha: false,
+                    bytes: u64::from(width) * u64::from(height) * values,
+                });
+            }
+            [0xff, 0xd9 | 0xda] => break,
+            [0xff, _] => {
+                let mut length = [0; 2];
+                reader.read_exact(&mut length)?;
+                reader.seek_relative(i64::from(u16::from_be_bytes(length)).max(2) - 2)?;
+            }
+            _ => break,
+        }
+    }
+    Err(Fault::Bad("it has no frame of pixels".to_string()))
+}
+
+/// A GIF may be transparent, and its decoder always says that it is.
+fn gif_head(reader: impl Read) -> Result<Head, Fault> {
+    let bad = |error: gif::DecodingError| match error {
+        gif::DecodingError::Io(error) => error.into(),
+        other => Fault::Bad(other.to_string()),
+    };
+    let mut decoder = gif::DecodeOptions::new().read_info(reader).map_err(bad)?;
+    let (width, height) = (u32::from(decoder.width()), u32::from(decoder.height()));
+    let frame = decoder.next_frame_info().map_err(bad)?;
+    let Some(frame) = frame else {
+        return Err(Fault::Bad("it has no frame of pixels".to_string()));
+    };
+    Ok(Head {
+        width,
+        height,
+        colour: true,
+        alpha: frame.transparent.is_some(),
+        bytes: u64::from(width) * u64::from(height) * 4,
+    })
+}
+
+impl Head {
+    /// Bytes that decoding and resizing take at most: three copies of the
+    /// pixels (the decoder's own, one that is turned or cropped), and what
+    /// colours with alpha are laid on white in; `weighted` with alpha are
+    /// resized as floats.
+    pub(super) fn need(&self, weighted: bool) -> u64 {
+        let pixels = u64::from(self.width) * u64::from(self.height);
+        let float = if weighted { 20 } else { 0 };
+        let laid = if self.alpha { 4 } else { 0 };
+        3 * self.bytes + (float + laid) * pixels
+    }
+
+    /// The same, as long as the budget has as many.
+    fn checked_need(&self, weighted: bool) -> Result<u64, Fault> {
+        let need = self.need(weighted);
+        if need <= budget::BYTES {
+            return Ok(need);
+        }
+        Err(Fault::Bad(format!(
+            "its {}x{} pixels take {:.1} GiB to read, more than the {} GiB that a picture may \
+             take; make it smaller",
+            self.width,
+            self.height,
+            need as f64 / f64::from(1 << 30),
+            budget::BYTES >> 30
+        )))
+    }
+}
+
+fn decode(bytes: &[u8]) -> Result<DynamicImage, Fault> {
+    let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format()?;
     match reader.format() {
-        None => return Err("it is no picture of a known kind".to_string()),
+        None => {
+            return Err(Fault::Bad("it is no picture of a known kind".to_string()));
+        }
         Some(ImageFormat::Jpeg) if !jpeg_is_whole(bytes) => {
-            return Err("it ends before the end of its picture".to_string());
+            let reason = "it ends before the end of its picture";
+            return Err(Fault::Bad(reason.to_string()));
         }
         Some(_) => {}
     }
     let mut limits = Limits::default();
-    limits.max_alloc = Some(MAX_BYTES);
+    limits.max_alloc = Some(budget::BYTES);
     reader.limits(limits);
-    let mut decoder = reader.into_decoder().map_err(|error| error.to_string())?;
-    let size = decoder.total_bytes();
-    if size > MAX_BYTES {
-        return Err(format!(
-            "its {size} bytes of pixels are more than the {MAX_BYTES} a picture may have"
-        ));
-    }
+    let mut decoder = reader.into_decoder().map_err(fault)?;
     // A wrong orientation tag is no reason to lose the picture.
     let orientation = decoder.orientation().ok();
-    let mut image = DynamicImage::from_decoder(decoder).map_err(|error| error.to_string())?;
+    let mut image = DynamicImage::from_decoder(decoder).map_err(fault)?;
     if let Some(orientation) = orientation {
         image.apply_orientation(orientation);
-    }
-    if image.width() == 0 || image.height() == 0 {
-        return Err("it has no pixels".to_string());
     }
     Ok(image)
 }
@@ -81,20 +213,42 @@ fn jpeg_is_whole(bytes: &[u8]) -> bool {
     false
 }
 
-/// How many channels a model of this picture needs: 1 or 3.
-pub(super) fn channels(image: &DynamicImage) -> usize {
-    if image.color().has_color() { 3 } else { 1 }
+/// One side of a picture that holds two beside each other.
+fn half(image: DynamicImage, half: Half) -> DynamicImage {
+    let (width, height) = (image.width() / 2, image.height());
+    match half {
+        Half::Whole => image,
+        Half::Left => image.crop_imm(0, 0, width, height),
+        Half::Right => image.crop_imm(image.width() - width, 0, width, height),
+    }
 }
 
-/// Brings a picture to `[channels, height, width]`, planar: the largest centred
-/// part of the wanted proportions, resized. Grey is Rec. 709 luma; where no
-/// alpha is wanted (1 or 3 channels) the picture is laid on white.
-pub(super) fn fit(image: DynamicImage, [channels, height, width]: [usize; 3]) -> Vec<u8> {
-    let image = crop(image, height, width);
+/// Brings a picture to `[channels, height, width]`, planar. Grey is Rec. 709
+/// luma; where no alpha is wanted (1 or 3 channels) the picture is laid on the
+/// background.
+fn fit(image: DynamicImage, shape: [usize; 3], manner: Manner) -> Vec<u8> {
+    let [channels, height, width] = shape;
+    let paper = manner.paper();
+    match manner.fit {
+        Fit::Crop => resized(crop(image, height, width), shape, paper),
+        Fit::Stretch => resized(image, shape, paper),
+        Fit::Pad => {
+            let inner = inside([image.height(), image.width()], [height, width]);
+            let pixels = resized(image, [channels, inner[0], inner[1]], paper);
+            framed(&pixels, inner, shape, &ground(paper, channels))
+        }
+    }
+}
+
+fn resized(image: DynamicImage, [channels, height, width]: [usize; 3], paper: [u8; 3]) -> Vec<u8> {
     match channels {
-        1 => planes(&resize(&on_white(image).to_luma8(), height, width)),
-        4 => planes(&resize_rgba(&image, height, width)),
-        _ => planes(&resize(&on_white(image).to_rgb8(), height, width)),
+        1 => planes(&resize(&laid_on(image, paper).into_luma8(), height, width)),
+        2 => {
+            let rgba = resize_rgba(image, height, width);
+            planes(&DynamicImage::ImageRgba8(rgba).into_luma_alpha8())
+        }
+        3 => planes(&resize(&laid_on(image, paper).into_rgb8(), height, width)),
+        _ => planes(&resize_rgba(image, height, width)),
     }
 }
 
@@ -116,16 +270,58 @@ fn crop(image: DynamicImage, height: usize, width: usize) -> DynamicImage {
     }
 }
 
-/// Lays a picture with transparency on white.
-fn on_white(image: DynamicImage) -> DynamicImage {
+/// The largest size with the proportions of `from` that has room in `to`.
+fn inside(from: [u32; 2], to: [usize; 2]) -> [usize; 2] {
+    let [h, w] = from.map(f64::from);
+    let [height, width] = to.map(|side| side as f64);
+    let scale = (height / h).min(width / w);
+    let side = |side: f64, most: usize| ((side * scale).round() as usize).clamp(1, most);
+    [side(h, to[0]), side(w, to[1])]
+}
+
+/// A pixel of the background; where there is alpha it is transparent.
+fn ground(paper: [u8; 3], channels: usize) -> Vec<u8> {
+    let rgb = Rgb(paper);
+    let Luma([grey]) = rgb.to_luma();
+    match channels {
+        1 => vec![grey],
+        2 => LumaA([grey, 0]).0.to_vec(),
+        3 => paper.to_vec(),
+        _ => Rgba([paper[0], paper[1], paper[2], 0]).0.to_vec(),
+    }
+}
+
+/// Lays planes of the size `inner` in the middle of planes of `shape`, filled
+/// with `ground`.
+pub(super) fn framed(
+    pixels: &[u8],
+    inner: [usize; 2],
+    [_, height, width]: [usize; 3],
+    ground: &[u8],
+) -> Vec<u8> {
+    let [h, w] = inner;
+    let (top, left) = ((height - h) / 2, (width - w) / 2);
+    let mut filled = Vec::with_capacity(ground.len() * height * width);
+    for (plane, &value) in pixels.chunks_exact(h * w).zip(ground) {
+        let start = filled.len();
+        filled.resize(start + height * width, value);
+        for (y, row) in plane.chunks_exact(w).enumerate() {
+            filled[start + (top + y) * width + left..][..w].copy_from_slice(row);
+        }
+    }
+    filled
+}
+
+/// Lays a picture with transparency on a colour.
+fn laid_on(image: DynamicImage, paper: [u8; 3]) -> DynamicImage {
     if !image.color().has_alpha() {
         return image;
     }
-    let mut rgba = image.to_rgba8();
+    let mut rgba = image.into_rgba8();
     for pixel in rgba.pixels_mut() {
         let alpha = u32::from(pixel[3]);
-        for value in &mut pixel.0[..3] {
-            let sum = u32::from(*value) * alpha + 255 * (255 - alpha);
+        for (value, paper) in pixel.0[..3].iter_mut().zip(paper) {
+            let sum = u32::from(*value) * alpha + u32::from(paper) * (255 - alpha);
             *value = ((sum + 127) / 255) as u8;
         }
         pixel[3] = 255;
@@ -157,11 +353,11 @@ where
 
 /// Resizes colours weighted by alpha, or the hidden colour of transparent
 /// pixels would show along every edge.
-fn resize_rgba(image: &DynamicImage, height: usize, width: usize) -> image::RgbaImage {
+fn resize_rgba(image: DynamicImage, height: usize, width: usize) -> image::RgbaImage {
     if (image.width() as usize, image.height() as usize) == (width, height) {
-        return image.to_rgba8();
+        return image.into_rgba8();
     }
-    let mut weighted: Rgba32FImage = image.to_rgba32f();
+    let mut weighted: Rgba32FImage = image.into_rgba32f();
     for pixel in weighted.pixels_mut() {
         let alpha = pixel[3];
         pixel.0[..3].iter_mut().for_each(|value| *value *= alpha);
@@ -173,11 +369,11 @@ fn resize_rgba(image: &DynamicImage, height: usize, width: usize) -> image::Rgba
             .iter_mut()
             .for_each(|value| *value = (*value / alpha).min(1.0));
     }
-    DynamicImage::ImageRgba32F(resized).to_rgba8()
+    DynamicImage::ImageRgba32F(resized).into_rgba8()
 }
 
 /// Interleaved pixels as planes.
-fn planes<P: Pixel<Subpixel = u8>>(image: &ImageBuffer<P, Vec<u8>>) -> Vec<u8> {
+pub(super) fn planes<P: Pixel<Subpixel = u8>>(image: &ImageBuffer<P, Vec<u8>>) -> Vec<u8> {
     let channels = usize::from(P::CHANNEL_COUNT);
     let values = image.as_raw();
     (0..channels)
@@ -193,11 +389,32 @@ pub(super) fn is_padded(from: [usize; 2], to: [usize; 2]) -> bool {
         .all(|(&from, &to)| from <= to && 4 * to <= 5 * from)
 }
 
-/// Lays a grey drawing in the middle of black, to `[height, width]`.
-pub(super) fn pad(image: &GrayImage, [height, width]: [usize; 2]) -> GrayImage {
-    let mut padded = GrayImage::new(width as u32, height as u32);
-    let x = (padded.width() - image.width()) / 2;
-    let y = (padded.height() - image.height()) / 2;
-    imageops::replace(&mut padded, image, i64::from(x), i64::from(y));
-    padded
+/// Lays a drawing in the middle of the background, black where none is chosen.
+pub(super) fn pad(image: DynamicImage, shape: [usize; 3], manner: Manner) -> Vec<u8> {
+    let inner = [image.height(), image.width()].map(|side| side as usize);
+    let paper = manner.background.unwrap_or([0; 3]);
+    let mut ground = ground(paper, shape[0]);
+    if manner.background.is_none() && matches!(shape[0], 2 | 4) {
+        // Black is a part of the drawing.
+        ground[shape[0] - 1] = 255;
+    }
+    let pixels = resized(image, [shape[0], inner[0], inner[1]], manner.paper());
+    framed(&pixels, inner, shape, &ground)
+}
+
+/// A picture made of planes `[channels, height, width]` of 1 to 4 channels.
+pub(super) fn of_planes(planes: &[u8], [channels, height, width]: [usize; 3]) -> DynamicImage {
+    let area = height * width;
+    let values = (0..area)
+        .flat_map(|pixel| (0..channels).map(move |c| planes[c * area + pixel]))
+        .collect();
+    let (w, h) = (width as u32, height as u32);
+    let image = match channels {
+        1 => ImageBuffer::from_raw(w, h, values).map(DynamicImage::ImageLuma8),
+        2 => ImageBuffer::from_raw(w, h, values).map(DynamicImage::ImageLumaA8),
+        3 => ImageBuffer::from_raw(w, h, values).map(DynamicImage::ImageRgb8),
+        _ => ImageBuffer::from_raw(w, h, values).map(DynamicImage::ImageRgba8),
+    };
+    // There are as many values as the size asks for.
+    image.unwrap_or_default()
 }

@@ -1,35 +1,30 @@
 //! Parts of data sets: test images, held-out items, and sets made of pixels at
 //! hand.
 
-use std::path::Path;
-use std::sync::OnceLock;
-use std::time::UNIX_EPOCH;
+use std::sync::Arc;
 
-use super::dataset::Source;
-use super::idx::{self, Idx};
-use super::{Dataset, normalized};
+use super::found::Found;
+use super::labels::Labels;
+use super::manner::Manner;
+use super::store::{Source, Store};
+use super::{Dataset, Reading, normalized};
 use crate::error::{Error, Result};
 
 impl Dataset {
-    /// The test images of `data`, prepared as by [`Dataset::open`]: of a folder
-    /// of IDX files those named `t10k` or `test`. `None` where there are none.
+    /// The test images of `data`, prepared as by [`Dataset::open`]; `None` where
+    /// there are none. [`Reading::open_test`] says which they are.
     ///
     /// # Errors
-    /// As of [`Dataset::open`].
+    /// As of [`Reading::open`].
     pub fn open_test(
         data: &str,
         height: usize,
         width: usize,
         channels: Option<usize>,
     ) -> Result<Option<Self>> {
-        let folder = Path::new(data);
-        if matches!(data, "fashion" | "digits") || !folder.is_dir() {
-            return Ok(None);
-        }
-        let Some(images) = idx::images_file_in(folder, idx::Split::Test)? else {
-            return Ok(None);
-        };
-        Self::open(&images.to_string_lossy(), height, width, channels).map(Some)
+        Reading::new(height, width)
+            .channels(channels)
+            .open_test(data)
     }
 
     /// A set of images `[count, C, H, W]` of 8-bit pixels, with a label each or
@@ -57,14 +52,15 @@ impl Dataset {
                 ),
             ));
         }
-        let mut set = Self::new(name.into(), Source::Memory, shape);
-        set.known = pixels
-            .chunks_exact(size)
-            .map(|image| OnceLock::from(Ok(image.into())))
-            .collect();
-        set.labels = labels;
-        set.classes = classes;
-        Ok(set)
+        let source = Source::Memory(pixels.to_vec());
+        let store = Store::new(source, shape, Manner::default(), Arc::default());
+        let labels = Labels {
+            of: labels,
+            classes,
+        };
+        let reading = Reading::of_shape(shape);
+        let found = Found::default();
+        Ok(Self::new(name.into(), store, labels, reading, found))
     }
 
     /// Divides the set: every `every`-th item of each class, the first left
@@ -89,42 +85,23 @@ impl Dataset {
         (part(false), part(true))
     }
 
-    /// The set of these items, in this order.
+    /// The set of these items, in this order. It shares pixels and reports with
+    /// this one.
     ///
     /// # Panics
     /// If an item is not below [`Dataset::len`].
     pub fn part(&self, items: &[usize]) -> Self {
-        let source = match &self.source {
-            Source::Idx(idx) => {
-                let area = idx.height * idx.width;
-                let values = items
-                    .iter()
-                    .flat_map(|item| &idx.values[item * area..][..area]);
-                Source::Idx(Idx {
-                    path: idx.path.clone(),
-                    count: items.len(),
-                    height: idx.height,
-                    width: idx.width,
-                    values: values.copied().collect(),
-                    labels: Vec::new(),
-                })
-            }
-            Source::Files { root, files } => Source::Files {
-                root: root.clone(),
-                files: items.iter().map(|&item| files[item].clone()).collect(),
-            },
-            Source::Memory => Source::Memory,
-            Source::Stack(stack) => Source::Stack(stack.part(items)),
-        };
-        let mut part = Self::new(self.name.clone(), source, self.shape());
-        part.known = items.iter().map(|&item| self.known[item].clone()).collect();
-        part.labels = items.iter().filter_map(|&item| self.label(item)).collect();
-        part.classes.clone_from(&self.classes);
-        // Stacks share one journal.
-        if !matches!(self.source, Source::Stack(_)) {
-            part.note_all(self.skipped());
+        assert!(items.iter().all(|&item| item < self.len()));
+        Self {
+            name: self.name.clone(),
+            classes: self.classes.clone(),
+            labels: items.iter().filter_map(|&item| self.label(item)).collect(),
+            store: Arc::clone(&self.store),
+            items: Some(items.iter().map(|&item| self.index(item)).collect()),
+            reading: self.reading.clone(),
+            found: Arc::clone(&self.found),
+            inputs: self.inputs.clone(),
         }
-        part
     }
 
     /// All readable images of the items, as 8-bit pixels `[count, C, H, W]`,
@@ -147,49 +124,29 @@ impl Dataset {
         (0..count).map(move |index| index * len / count)
     }
 
-    /// A number that changes with the images: of all values of IDX files, of
-    /// names, lengths and times of picture files.
+    /// A number that changes with the images: of all values of images in
+    /// memory, of names, lengths and times of picture files.
     pub fn fingerprint(&self) -> u32 {
         let mut crc = flate2::Crc::new();
         for side in self.shape() {
             crc.update(&side.to_le_bytes());
         }
-        match &self.source {
-            Source::Idx(idx) => crc.update(&idx.values),
-            Source::Stack(stack) => {
-                crc.update(&stack.of.fingerprint().to_le_bytes());
-                for part in &stack.parts {
-                    crc.update(&part.to_le_bytes());
-                }
-            }
-            Source::Files { files, .. } => {
-                for file in files {
-                    crc.update(&signature(file));
-                }
-            }
-            Source::Memory => {
-                for pixels in self.known.iter().filter_map(|known| known.get()).flatten() {
-                    crc.update(pixels);
-                }
-            }
+        // The usual manner adds nothing.
+        let manner = self.reading.manner();
+        if manner != Manner::default() {
+            crc.update(format!("{manner:?}").as_bytes());
+        }
+        if let Source::Stack(stack) = &self.store.source {
+            crc.update(&stack.of.fingerprint().to_le_bytes());
+        }
+        for item in 0..self.len() {
+            self.store.sign(self.index(item), &mut crc);
         }
         for label in &self.labels {
             crc.update(&label.to_le_bytes());
         }
         crc.sum()
     }
-}
-
-/// What tells a file from a changed one without reading it.
-fn signature(file: &Path) -> Vec<u8> {
-    let mut bytes = file.as_os_str().as_encoded_bytes().to_vec();
-    if let Ok(about) = file.metadata() {
-        bytes.extend(about.len().to_le_bytes());
-        let time = about.modified().ok();
-        let since = time.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-        bytes.extend(since.map_or(0, |since| since.as_nanos()).to_le_bytes());
-    }
-    bytes
 }
 
 /// 8-bit pixels as values in [-1, 1].

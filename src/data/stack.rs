@@ -8,7 +8,10 @@ use rand::rngs::Xoshiro256PlusPlus;
 use rand::{Rng, SeedableRng};
 
 use super::Dataset;
-use super::dataset::Source;
+use super::found::Found;
+use super::labels::Labels;
+use super::source::Fault;
+use super::store::{Source, Store};
 use crate::error::{Error, Result};
 
 /// Images of a stacked set: of three digits 128 a class on average.
@@ -23,23 +26,17 @@ pub(super) struct Stack {
 }
 
 impl Stack {
-    /// The stacks of these items.
-    pub(super) fn part(&self, items: &[usize]) -> Self {
-        let parts = items.iter().flat_map(|&item| self.parts(item));
-        Self {
-            parts: parts.copied().collect(),
-            of: Arc::clone(&self.of),
-            depth: self.depth,
-        }
+    pub(super) fn len(&self) -> usize {
+        self.parts.len() / self.depth
     }
 
-    fn parts(&self, item: usize) -> &[usize] {
+    pub(super) fn parts(&self, item: usize) -> &[usize] {
         &self.parts[item * self.depth..][..self.depth]
     }
 
-    pub(super) fn decode(&self, item: usize) -> Result<Vec<u8>> {
+    pub(super) fn pixels(&self, item: usize) -> Result<Vec<u8>, Fault> {
         let parts = self.parts(item).iter();
-        let channels: Result<Vec<_>> = parts.map(|&part| self.of.decode(part)).collect();
+        let channels: Result<Vec<_>, _> = parts.map(|&part| self.of.pixels_of(part)).collect();
         Ok(channels?.concat())
     }
 
@@ -111,16 +108,21 @@ impl Dataset {
             0 => Vec::new(),
             _ => names(stack.of.class_names(), depth),
         };
-        let mut set = Self::new(name, Source::Stack(stack), [depth, height, width]);
-        set.labels = labels;
-        set.classes = names;
-        Ok(set)
+        let labels = Labels {
+            of: labels,
+            classes: names,
+        };
+        let (reading, found) = (stack.of.reading.clone(), Found::default());
+        let journal = Arc::clone(&stack.of.store.journal);
+        let shape = [depth, height, width];
+        let store = Store::new(Source::Stack(stack), shape, reading.manner(), journal);
+        Ok(Self::new(name, store, labels, reading, found))
     }
 
     /// The set whose images this one's channels are, with how many of them make
     /// an image; a set that is no stack is its own.
     pub fn single(&self) -> (&Self, usize) {
-        match &self.source {
+        match &self.store.source {
             Source::Stack(stack) => (&stack.of, stack.depth),
             _ => (self, 1),
         }

@@ -52,10 +52,10 @@ pub fn evaluate(options: &EvalOptions) -> Result<Report> {
     let (config, about) = state::description(&checkpoint, &path)?;
     let source = options.data.as_ref().unwrap_or(&config.data.source);
     let system = state::system_of(&config, &about)?;
-    let (c, size) = (about.channels, config.data.size);
-    let (h, w) = (size.height, size.width);
+    let c = about.channels;
     let stack = config.data.stack;
-    let data = Dataset::open(source, h, w, Some(c / stack))?.stacked(stack)?;
+    let reading = config.data.reading()?.channels(Some(c / stack));
+    let data = reading.open(source)?.stacked(stack)?;
     let gpu = Gpu::open(&Selector::named(options.adapter.as_deref()))?;
     progress.line(&format!("adapter: {}", gpu.facts))?;
     let mut observer = Observer::open(&gpu, &data, source, options.features.as_deref())?;

@@ -241,7 +241,6 @@ pub fn unseen(data: &Dataset, source: &str) -> Result<Option<Vec<u8>>> {
     if data.single().1 > 1 {
         return Ok(None);
     }
-    let [c, h, w] = data.shape();
-    let test = Dataset::open_test(source, h, w, Some(c))?;
+    let test = data.reading().open_test(source)?;
     Ok(test.map(|test| test.pixels(test.spread(UNSEEN)).0))
 }

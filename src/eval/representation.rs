@@ -126,7 +126,7 @@ pub(super) fn measure(
 ) -> Result<Vec<Score>> {
     let [c, h, w] = data.shape();
     let (held, test);
-    let train = match Dataset::open_test(source, h, w, Some(c))? {
+    let train = match data.reading().open_test(source)? {
         Some(given) if given.label(0).is_some() => {
             test = given;
             data

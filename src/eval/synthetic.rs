@@ -71,8 +71,7 @@ pub(super) fn measure(
     (fake, labels): (&Samples, Option<&[u32]>),
     progress: &mut Progress,
 ) -> Result<Vec<Score>> {
-    let [c, h, w] = data.shape();
-    let (data, test) = match Dataset::open_test(source, h, w, Some(c))? {
+    let (data, test) = match data.reading().open_test(source)? {
         Some(test) => (data, test),
         None => data.hold_out(10),
     };

@@ -23,6 +23,9 @@ use crate::store::checkpoint::{self, Checkpoint};
 use crate::store::run_folder::{self, Log, RunFolder};
 use crate::systems::{self, Given, System};
 
+/// Files that cannot be read and are named on the screen, at most.
+const SAID: usize = 10;
+
 /// Images that the mean image is taken over.
 const MEAN_OVER: usize = 2000;
 
@@ -47,6 +50,9 @@ pub fn run(options: TrainOptions, scorer: OpenScorer<'_>) -> Result<()> {
     let gpu = Gpu::open(&Selector::named(options.adapter.as_deref()))?;
     progress.line(&format!("adapter: {}", gpu.facts))?;
     progress.line(&format!("data: {}", dataset.describe()))?;
+    for line in dataset.found().iter().chain(&dataset.left_out(SAID)) {
+        progress.line(line)?;
+    }
     let starts_over = resumed
         .as_ref()
         .is_none_or(|resumed| resumed.newest.is_none());
@@ -97,8 +103,7 @@ pub fn run(options: TrainOptions, scorer: OpenScorer<'_>) -> Result<()> {
 /// Where they cannot be read.
 fn open_data(config: &Config) -> Result<Arc<Dataset>> {
     let data = &config.data;
-    let (height, width) = (data.size.height, data.size.width);
-    let dataset = Dataset::open(&data.source, height, width, data.channels)?;
+    let dataset = data.reading()?.open(&data.source)?;
     Ok(Arc::new(dataset.stacked(data.stack)?))
 }
 

@@ -8,6 +8,7 @@ mod figures;
 mod idx;
 mod loader;
 mod plan;
+mod reading;
 mod recordings;
 mod reference;
 mod scores;

@@ -1,0 +1,55 @@
+//! How data is read: bad and vanished files, fits, archives and arrays.
+
+mod bad;
+mod fit;
+mod large;
+mod pairs;
+mod sources;
+
+use std::fs;
+use std::path::Path;
+
+use gpugan::data::{Dataset, Reading};
+use image::{GrayImage, Luma, Rgb, RgbImage, RgbaImage};
+
+fn open(path: &Path) -> Dataset {
+    Reading::new(8, 8).open(path.to_str().unwrap()).unwrap()
+}
+
+/// The one line of a refusal.
+fn refused(path: &Path) -> String {
+    let error = Reading::new(8, 8).open(path.to_str().unwrap()).err();
+    let error = error.expect("the data must be refused");
+    assert_eq!(error.exit_code(), 2, "{error}");
+    let line = error.to_string();
+    assert!(!line.contains(char::is_control), "{line}");
+    line
+}
+
+/// A grey picture of one value.
+fn grey(path: &Path, value: u8) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    GrayImage::from_pixel(8, 8, Luma([value]))
+        .save(path)
+        .unwrap();
+}
+
+/// The bytes of a PNG of one colour.
+fn png(rgb: [u8; 3]) -> Vec<u8> {
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    RgbImage::from_pixel(8, 8, Rgb(rgb))
+        .write_to(&mut bytes, image::ImageFormat::Png)
+        .unwrap();
+    bytes.into_inner()
+}
+
+/// Cuts a file to its first half, of which the head is still whole.
+fn cut(path: &Path) {
+    RgbaImage::from_fn(40, 40, |x, y| {
+        image::Rgba([x as u8, (x * y) as u8, (7 * (x ^ y)) as u8, 255])
+    })
+    .save(path)
+    .unwrap();
+    let bytes = fs::read(path).unwrap();
+    fs::write(path, &bytes[..bytes.len() / 2]).unwrap();
+}
