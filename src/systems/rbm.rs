@@ -122,29 +122,6 @@ impl Rbm {
             bias_hidden: net.parameter(graph, "bias_hidden", [hidden], zero())?,
         })
     }
-
-    /// Mean over a batch of `-log p(pixel | other pixels)`, times the number of
-    /// pixels, of images with pixels 0 and 1: an estimate of minus the logarithm of
-    /// the pseudo-likelihood (Besag 1975), in nats.
-    fn pseudo_likelihood(
-        &self,
-        graph: &mut Graph,
-        machine: &Machine,
-        (images, pixel): (NodeId, NodeId),
-    ) -> Result<NodeId> {
-        let pixel = graph.reshape(pixel, [1, 1])?;
-        let numbers = graph.iota([1, self.visible()], 1)?;
-        let chosen = graph.binary(Binary::Equal, numbers, pixel)?;
-        let one = graph.constant(1.0, [1, 1]);
-        let inverse = graph.sub(one, images)?;
-        let flipped = graph.select(chosen, inverse, images)?;
-        let as_is = machine.free_energy(graph, images)?;
-        let flipped = machine.free_energy(graph, flipped)?;
-        let less = graph.sub(as_is, flipped)?;
-        let losses = graph.unary(Unary::Softplus, less);
-        let mean = graph.mean_all(losses)?;
-        Ok(graph.scale(mean, self.visible() as f32))
-    }
 }
 
 /// The weights in a graph. Units are rows: `[N, visible]` and `[N, hidden]`.
@@ -212,7 +189,7 @@ impl Machine {
         })
     }
 
-    /// The gradients of minus the mean free energy of a batch, in the order of the
+    /// What the mean free energy of a batch falls by with each weight, in the order of the
     /// tensors: means of the units and their products, hidden units as their
     /// probabilities.
     fn statistics(&self, graph: &mut Graph, visible: NodeId) -> Result<[NodeId; 3]> {
@@ -227,6 +204,41 @@ impl Machine {
             graph.reshape(mean, [length])
         };
         Ok([products, mean(visible)?, mean(hidden)?])
+    }
+
+    /// The gradients of the mean free energy of data less that of the ends of chains,
+    /// which are taken as they are, in the order of the tensors.
+    fn directions(&self, graph: &mut Graph, data: NodeId, ends: NodeId) -> Result<[NodeId; 3]> {
+        let of_data = self.statistics(graph, data)?;
+        let [weight, visible, hidden] = self.statistics(graph, ends)?;
+        Ok([
+            graph.sub(weight, of_data[0])?,
+            graph.sub(visible, of_data[1])?,
+            graph.sub(hidden, of_data[2])?,
+        ])
+    }
+
+    /// Mean over a batch of `-log p(pixel | other pixels)`, times the number of
+    /// pixels, of images with pixels 0 and 1: an estimate of minus the logarithm of
+    /// the pseudo-likelihood (Besag 1975), in nats.
+    fn pseudo_likelihood(
+        &self,
+        graph: &mut Graph,
+        (images, pixel): (NodeId, NodeId),
+    ) -> Result<NodeId> {
+        let visible = graph.shape(images)[1];
+        let pixel = graph.reshape(pixel, [1, 1])?;
+        let numbers = graph.iota([1, visible], 1)?;
+        let chosen = graph.binary(Binary::Equal, numbers, pixel)?;
+        let one = graph.constant(1.0, [1, 1]);
+        let inverse = graph.sub(one, images)?;
+        let flipped = graph.select(chosen, inverse, images)?;
+        let as_is = self.free_energy(graph, images)?;
+        let flipped = self.free_energy(graph, flipped)?;
+        let less = graph.sub(as_is, flipped)?;
+        let losses = graph.unary(Unary::Softplus, less);
+        let mean = graph.mean_all(losses)?;
+        Ok(graph.scale(mean, visible as f32))
     }
 
     /// `log Z` in nats, `[1, 1]`, summed over all states of the hidden units.
@@ -353,17 +365,12 @@ impl System for Rbm {
             }
         };
         let chain = machine.gibbs(graph, start, k)?;
-        let of_data = machine.statistics(graph, images)?;
-        let of_chains = machine.statistics(graph, chain.visible)?;
-        let mut directions = Vec::with_capacity(trained.len());
-        for (id, (chains, data)) in trained.into_iter().zip(of_chains.into_iter().zip(of_data)) {
-            directions.push((id, graph.sub(chains, data)?));
-        }
+        let directions = machine.directions(graph, images, chain.visible)?;
 
         let loss = match persistent {
             true => {
                 let rounded = graph.unary(Unary::Round, images);
-                self.pseudo_likelihood(graph, &machine, (rounded, pixel))?
+                machine.pseudo_likelihood(graph, (rounded, pixel))?
             }
             false => cross_entropy(graph, images, chain.logits)?,
         };
@@ -372,7 +379,7 @@ impl System for Rbm {
             graph.mean_all(energies)
         };
         let (of_data, of_chains) = (energy(images)?, energy(chain.visible)?);
-        build.descend(R, directions);
+        build.descend(R, trained.into_iter().zip(directions).collect());
         build.report(LOSS, loss);
         build.report(ENERGY_DATA, of_data);
         build.report(ENERGY_CHAINS, of_chains);
@@ -491,3 +498,6 @@ impl System for Rbm {
         vec![format!("{method}-{}", self.model.k)]
     }
 }
+
+#[cfg(test)]
+mod tests;
