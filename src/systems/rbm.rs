@@ -57,13 +57,13 @@ const TABLE: usize = 1 << 24;
 section! {
     /// Units and chains.
     Model {
-        /// Hidden units.
+        /// Hidden units. The likelihood of images is exact where two to the power of this, times their pixels, is 2^24 at most.
         hidden: usize = 500, Rule::Whole(1, WIDEST);
         /// Gibbs steps, each from hidden to visible to hidden units, between two updates.
         k: usize = 15, Rule::Whole(1, 1000);
         /// Whether the chains go on from update to update (PCD) instead of starting at each batch (CD).
         persistent: bool = true, Rule::Flag;
-        /// Rounds of `k` Gibbs steps from random pixels to a sample.
+        /// Rounds of `k` Gibbs steps from random pixels to a sample; the tutorials take 1000 steps.
         sample_rounds: usize = 10, Rule::Whole(1, 1_000_000);
     }
 }
@@ -168,6 +168,12 @@ impl Machine {
         Ok(graph.neg(sum))
     }
 
+    /// Hidden units given the visible ones.
+    fn draw_hidden(&self, graph: &mut Graph, visible: NodeId) -> Result<NodeId> {
+        let logits = self.to_hidden(graph, visible)?;
+        draw(graph, logits)
+    }
+
     /// `steps` Gibbs steps, at least one.
     fn gibbs(&self, graph: &mut Graph, hidden: NodeId, steps: usize) -> Result<Chain> {
         let mut chain = self.gibbs_step(graph, hidden)?;
@@ -180,17 +186,15 @@ impl Machine {
     fn gibbs_step(&self, graph: &mut Graph, hidden: NodeId) -> Result<Chain> {
         let logits = self.to_visible(graph, hidden)?;
         let visible = draw(graph, logits)?;
-        let hidden = self.to_hidden(graph, visible)?;
-        let hidden = draw(graph, hidden)?;
         Ok(Chain {
             logits,
             visible,
-            hidden,
+            hidden: self.draw_hidden(graph, visible)?,
         })
     }
 
-    /// What the mean free energy of a batch falls by with each weight, in the order of the
-    /// tensors: means of the units and their products, hidden units as their
+    /// The gradients of minus the mean free energy of a batch, in the order of the
+    /// tensors: means of the units and of their products, hidden units as their
     /// probabilities.
     fn statistics(&self, graph: &mut Graph, visible: NodeId) -> Result<[NodeId; 3]> {
         let count = graph.shape(visible)[0] as f32;
@@ -207,7 +211,7 @@ impl Machine {
     }
 
     /// The gradients of the mean free energy of data less that of the ends of chains,
-    /// which are taken as they are, in the order of the tensors.
+    /// through which no gradient flows.
     fn directions(&self, graph: &mut Graph, data: NodeId, ends: NodeId) -> Result<[NodeId; 3]> {
         let of_data = self.statistics(graph, data)?;
         let [weight, visible, hidden] = self.statistics(graph, ends)?;
@@ -317,11 +321,7 @@ impl System for Rbm {
             shape: [self.batch, self.model.hidden].into(),
             init: Init::Constant(0.0),
         };
-        self.model
-            .persistent
-            .then_some(chains)
-            .into_iter()
-            .collect()
+        Vec::from_iter(self.model.persistent.then_some(chains))
     }
 
     fn reports(&self) -> Vec<Report> {
@@ -348,10 +348,7 @@ impl System for Rbm {
         let Model { k, persistent, .. } = self.model;
         let images = build.field(IMAGES)?;
         let pixel = build.field(PIXEL)?;
-        let kept = match persistent {
-            true => Some(build.memory(CHAINS)?),
-            false => None,
-        };
+        let kept = persistent.then(|| build.memory(CHAINS)).transpose()?;
         let (graph, net) = build.net(R)?;
         let machine = self.machine(graph, net)?;
         let trained: Vec<_> = net.trained().map(|(_, id)| id).collect();
@@ -359,10 +356,7 @@ impl System for Rbm {
         let images = nn::flatten(graph, images)?;
         let start = match kept {
             Some(hidden) => hidden,
-            None => {
-                let hidden = machine.to_hidden(graph, images)?;
-                draw(graph, hidden)?
-            }
+            None => machine.draw_hidden(graph, images)?,
         };
         let chain = machine.gibbs(graph, start, k)?;
         let directions = machine.directions(graph, images, chain.visible)?;
@@ -436,8 +430,7 @@ impl System for Rbm {
         let (name, output) = match view {
             "sample" => {
                 let units = graph.binary_scalar(Binary::Greater, units, 0.0);
-                let hidden = machine.to_hidden(graph, units)?;
-                let hidden = draw(graph, hidden)?;
+                let hidden = machine.draw_hidden(graph, units)?;
                 let chain = machine.gibbs(graph, hidden, self.model.k)?;
                 let images = graph.unary(Unary::Sigmoid, chain.logits);
                 let images = graph.reshape(images, shape.clone())?;

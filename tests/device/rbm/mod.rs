@@ -1,6 +1,8 @@
 //! Restricted Boltzmann machines that are small enough to enumerate: what training
 //! and sampling on the adapter do, against the exact distribution in f64.
 
+mod exact;
+
 use std::sync::Arc;
 
 use gpugan::config::Config;
@@ -19,15 +21,9 @@ use rand::{RngExt, SeedableRng};
 
 use crate::adapter::open;
 use crate::preset::changed;
+use exact::{Exact, HIDDEN, STATES, TENSORS, VISIBLE};
 
 const IMAGE_SHAPE: [usize; 3] = [1, 2, 3];
-const VISIBLE: usize = 6;
-const HIDDEN: usize = 4;
-const STATES: usize = 1 << VISIBLE;
-
-/// The tensors of a machine, row-major.
-const TENSORS: [&str; 3] = ["R.weight", "R.bias_visible", "R.bias_hidden"];
-
 /// A machine of 6 visible and 4 hidden units.
 fn config(changes: &[&str]) -> Config {
     let hidden = format!("model.hidden={HIDDEN}");
@@ -57,113 +53,6 @@ fn images(states: impl IntoIterator<Item = usize>) -> Vec<f32> {
 /// The batch that these states are.
 fn batch(states: impl IntoIterator<Item = usize>) -> Same {
     Same(vec![(IMAGE, images(states))])
-}
-
-/// Weights in f64.
-struct Exact {
-    weight: Vec<f64>,
-    visible: Vec<f64>,
-    hidden: Vec<f64>,
-}
-
-impl Exact {
-    fn of(session: &Session) -> Self {
-        let read = |name: &str| -> Vec<f64> {
-            let values = session.read(name).unwrap().into_iter();
-            values.map(f64::from).collect()
-        };
-        let [weight, visible, hidden] = TENSORS.map(read);
-        Self {
-            weight,
-            visible,
-            hidden,
-        }
-    }
-
-    /// Weights up to `range` in size and small biases.
-    fn drawn(range: f32) -> Self {
-        let draw = |index: usize, count: usize, range: f32| -> Vec<f64> {
-            let values = Init::Uniform(range).draw(&[count].into(), 5, TENSORS[index]);
-            values.into_iter().map(f64::from).collect()
-        };
-        Self {
-            weight: draw(0, VISIBLE * HIDDEN, range),
-            visible: draw(1, VISIBLE, 0.5),
-            hidden: draw(2, HIDDEN, 0.5),
-        }
-    }
-
-    fn write(&self, session: &Session) {
-        for (name, values) in TENSORS
-            .iter()
-            .zip([&self.weight, &self.visible, &self.hidden])
-        {
-            let values: Vec<f32> = values.iter().map(|&x| x as f32).collect();
-            session.write(name, &values).unwrap();
-        }
-    }
-
-    /// Log-odds of the hidden units.
-    fn logits(&self, state: usize) -> Vec<f64> {
-        let on = |i: usize| (state >> i & 1) as f64;
-        let sum = |j: usize| {
-            (0..VISIBLE)
-                .map(|i| self.weight[j * VISIBLE + i] * on(i))
-                .sum::<f64>()
-        };
-        (0..HIDDEN).map(|j| self.hidden[j] + sum(j)).collect()
-    }
-
-    fn free_energy(&self, state: usize) -> f64 {
-        let on = (0..VISIBLE).filter(|i| state >> i & 1 == 1);
-        let biased: f64 = on.map(|i| self.visible[i]).sum();
-        let hidden = self.logits(state).into_iter();
-        -biased - hidden.map(|a| a.exp().ln_1p()).sum::<f64>()
-    }
-
-    /// Of every state.
-    fn log_probabilities(&self) -> Vec<f64> {
-        let energies: Vec<f64> = (0..STATES).map(|v| self.free_energy(v)).collect();
-        let log_z = energies.iter().map(|f| (-f).exp()).sum::<f64>().ln();
-        energies.into_iter().map(|f| -f - log_z).collect()
-    }
-
-    /// Mean over these states.
-    fn log_likelihood(&self, states: &[usize]) -> f64 {
-        let of = self.log_probabilities();
-        states.iter().map(|&v| of[v]).sum::<f64>() / states.len() as f64
-    }
-
-    /// Means, with these weights of the states, of h v, v and h, one after another.
-    fn statistics(&self, weights: &[f64]) -> Vec<f64> {
-        let mut means = vec![0.0; VISIBLE * HIDDEN + VISIBLE + HIDDEN];
-        for (v, weight) in weights.iter().enumerate() {
-            let hidden = self.logits(v).into_iter();
-            let hidden: Vec<f64> = hidden.map(|a| 1.0 / (1.0 + (-a).exp())).collect();
-            let on = |i: usize| (v >> i & 1) as f64;
-            let products = (0..HIDDEN * VISIBLE).map(|at| hidden[at / VISIBLE] * on(at % VISIBLE));
-            let all = products.chain((0..VISIBLE).map(on)).chain(hidden.clone());
-            for (mean, x) in means.iter_mut().zip(all) {
-                *mean += weight * x;
-            }
-        }
-        means
-    }
-
-    /// Of the model's own distribution.
-    fn expectations(&self) -> Vec<f64> {
-        let log = self.log_probabilities().into_iter();
-        self.statistics(&log.map(f64::exp).collect::<Vec<_>>())
-    }
-
-    /// Of data.
-    fn data_means(&self, states: &[usize]) -> Vec<f64> {
-        let mut weights = vec![0.0; STATES];
-        for &state in states {
-            weights[state] += 1.0 / states.len() as f64;
-        }
-        self.statistics(&weights)
-    }
 }
 
 /// The directions of the last update, in the order of [`Exact::statistics`].
@@ -457,6 +346,31 @@ fn samples_have_the_distribution_of_the_model() {
     assert!(shown[0].iter().all(|p| (0.0..=1.0).contains(p)));
     let mean = |values: &[f32]| values.iter().sum::<f32>() / values.len() as f32;
     assert!((mean(&shown[0]) - mean(&shown[1])).abs() < 0.03);
+}
+
+/// Each of four hidden units is a copy of a pixel, and the pixel of it.
+#[test]
+fn a_chain_may_start_at_images() {
+    let config = config(&["model.k=3", "model.sample_rounds=2"]);
+    let mut session = session(&open(), &config, system(&config), &[]);
+    let copies = (0..HIDDEN * VISIBLE).map(|at| {
+        if at / VISIBLE == at % VISIBLE {
+            60.0
+        } else {
+            0.0
+        }
+    });
+    session
+        .write(TENSORS[0], &copies.collect::<Vec<f32>>())
+        .unwrap();
+    session.write(TENSORS[1], &[-30.0; VISIBLE]).unwrap();
+    session.write(TENSORS[2], &[-30.0; HIDDEN]).unwrap();
+    let states = 0..1 << HIDDEN;
+    let start = images(states.clone());
+    let asked = Asked::given("visible", start.clone(), states.len());
+    let ends = session.look("sample", &asked).unwrap().swap_remove(1);
+    let ends: Vec<f32> = ends.iter().map(|on| 2.0 * on - 1.0).collect();
+    assert_eq!(ends, start);
 }
 
 #[test]
