@@ -350,8 +350,8 @@ fn samples_have_the_distribution_of_the_model() {
 
 /// Each of four hidden units is a copy of a pixel, and the pixel of it.
 #[test]
-fn a_chain_may_start_at_images() {
-    let config = config(&["model.k=3", "model.sample_rounds=2"]);
+fn chains_start_at_those_of_training_or_at_images() {
+    let config = config(&["model.k=3", "model.sample_rounds=2", "batch=4"]);
     let mut session = session(&open(), &config, system(&config), &[]);
     let copies = (0..HIDDEN * VISIBLE).map(|at| {
         if at / VISIBLE == at % VISIBLE {
@@ -365,12 +365,35 @@ fn a_chain_may_start_at_images() {
         .unwrap();
     session.write(TENSORS[1], &[-30.0; VISIBLE]).unwrap();
     session.write(TENSORS[2], &[-30.0; HIDDEN]).unwrap();
+    // In [-1, 1], as `images` has them.
+    let mut ends = |asked: &Asked| -> Vec<f32> {
+        let ends = session.look("sample", asked).unwrap().swap_remove(1);
+        ends.iter().map(|on| 2.0 * on - 1.0).collect()
+    };
+
     let states = 0..1 << HIDDEN;
     let start = images(states.clone());
-    let asked = Asked::given("visible", start.clone(), states.len());
-    let ends = session.look("sample", &asked).unwrap().swap_remove(1);
-    let ends: Vec<f32> = ends.iter().map(|on| 2.0 * on - 1.0).collect();
-    assert_eq!(ends, start);
+    let mut asked = Asked::given("visible", start.clone(), states.len());
+    asked.given.push(("round", vec![1.0; states.len()]));
+    assert_eq!(ends(&asked), start);
+
+    let chains = [1, 6, 11, 12];
+    let on = |chain: usize| (0..HIDDEN).map(move |bit| (chain >> bit & 1) as f32);
+    let hidden: Vec<f32> = chains.iter().flat_map(|&chain| on(chain)).collect();
+    session.write("chains.hidden", &hidden).unwrap();
+    let ends = session
+        .look("sample", &Asked::seeds(0..40))
+        .unwrap()
+        .swap_remove(1);
+    let met = |chain: usize| {
+        let ends = ends.chunks(VISIBLE);
+        ends.filter(|end| end[..HIDDEN].iter().copied().eq(on(chain)))
+            .count()
+    };
+    let met = chains.map(met);
+    println!("starts at each of four chains: {met:?}");
+    assert_eq!(met.iter().sum::<usize>(), 40);
+    assert!(met.iter().all(|&count| count > 2));
 }
 
 #[test]
