@@ -3,9 +3,12 @@ numbers that gpugan drew: `replay_rbm.py TRACE.safetensors`. Exit code 1 where a
 a weight is off by more than 1e-3, as in replay.py.
 
 Without a trace it makes the fixtures of tests/program/replay_rbm.rs again: it runs the
-program that GPUGAN names, replays the traces and writes what NumPy computed. A unit whose
-probability is within rounding of its random number may be drawn differently in float32;
-small machines draw few.
+program, the release build or what GPUGAN names, replays the traces and writes what NumPy
+computed.
+
+A unit whose probability is within rounding of its random number is drawn differently in
+float32, and the chain goes another way from there. Small machines draw few units; the
+preset draws 400,000 in a step, of which one in some steps is such a unit.
 """
 
 import json
@@ -24,7 +27,9 @@ from pcg4d import words
 TOLERANCE = 1e-3
 STEPS = 20
 ELEMENTS = 64
-FIXTURES = Path(__file__).resolve().parent / "fixtures"
+HERE = Path(__file__).resolve().parent
+FIXTURES = HERE / "fixtures"
+PROGRAM = HERE.parent.parent / "target/release/gpugan"
 SMALL = "--preset rbm --batch 8 --set data.size=8 --set model.hidden=24 --set model.k=3"
 CASES = {
     "rbm": f"{SMALL} --set optimizer.r.lr=0.02 --set optimizer.r.momentum=0.5",
@@ -187,7 +192,7 @@ def regenerate(gpugan):
 
 def main():
     if len(sys.argv) == 1:
-        return regenerate(os.environ["GPUGAN"])
+        return regenerate(os.environ.get("GPUGAN", PROGRAM))
     machine = Machine(sys.argv[1])
     loss, weight = compare(machine, machine.run())
     print(f"NumPy {np.__version__}: worst report {loss:.1e}, worst tensor {weight:.1e}")
