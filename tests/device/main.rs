@@ -7,6 +7,7 @@ mod gpu;
 mod health;
 mod moves;
 mod ops;
+mod rbm;
 mod representation;
 mod theory;
 

@@ -5,6 +5,7 @@ mod arguments;
 mod bench;
 mod measure;
 mod replay;
+mod replay_rbm;
 mod resumed;
 mod run;
 mod toy;

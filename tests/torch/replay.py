@@ -24,6 +24,8 @@ import torch
 from safetensors import safe_open
 from torch import nn
 
+from pcg4d import words
+
 METRICS = ["loss_d", "loss_g", "d_real", "d_fake"]
 TOLERANCE = 1e-3
 # What 20 steps of sums of numbers near 1 round away in a weight.
@@ -31,23 +33,6 @@ ROUNDING = 1e-7
 
 
 # --- Random numbers ----------------------------------------------------------
-
-
-def words(count, stream, counter, seed):
-    """pcg4d (Jarzynski and Olano 2020) of (element, stream, counter, seed): the
-    first two of four words, as whole multiples of 2^-24 below 1."""
-    v = [np.arange(count, dtype=np.uint32)]
-    v += [np.full(count, x, dtype=np.uint32) for x in (stream, counter, seed)]
-    v = [x * np.uint32(1664525) + np.uint32(1013904223) for x in v]
-
-    def mix():
-        for target, a, b in (0, 1, 3), (1, 2, 0), (2, 0, 1), (3, 1, 2):
-            v[target] = v[target] + v[a] * v[b]
-
-    mix()
-    v = [x ^ (x >> np.uint32(16)) for x in v]
-    mix()
-    return v[0] >> np.uint32(8), v[1] >> np.uint32(8)
 
 
 class Draws:

@@ -7,6 +7,10 @@
 //! contrastive divergence (Tieleman 2008). The details are those of the Deep Learning
 //! Tutorials (`code/rbm.py`).
 
+mod machine;
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use super::{
@@ -16,8 +20,9 @@ use super::{
 use crate::config::{Config, Keys, Latent, Optimizer, Output, Rule, Schema, WIDEST, section};
 use crate::data::IMAGE;
 use crate::error::Result;
-use crate::graph::{Binary, Distribution, Graph, NodeId, Unary};
+use crate::graph::{Binary, Graph, NodeId, Unary};
 use crate::nn::{self, Init, Mode, Net};
+use machine::{Machine, cross_entropy, draw_row};
 
 /// As a preset names it.
 pub(super) const ENTRY: registry::Entry = registry::Entry {
@@ -45,6 +50,8 @@ const CHAINS: &str = "chains.hidden";
 const PIXEL: &str = "pixel";
 /// Images of a batch, and what most views take and give.
 const IMAGES: &str = "images";
+/// Rounds of Gibbs steps that a sample has seen.
+const ROUND: &str = "round";
 
 const LOSS: &str = "loss";
 const ENERGY_DATA: &str = "energy_data";
@@ -57,13 +64,13 @@ const TABLE: usize = 1 << 24;
 section! {
     /// Units and chains.
     Model {
-        /// Hidden units.
+        /// Hidden units. The likelihood of images is exact where two to the power of this, times their pixels, is 2^24 at most.
         hidden: usize = 500, Rule::Whole(1, WIDEST);
         /// Gibbs steps, each from hidden to visible to hidden units, between two updates.
         k: usize = 15, Rule::Whole(1, 1000);
         /// Whether the chains go on from update to update (PCD) instead of starting at each batch (CD).
         persistent: bool = true, Rule::Flag;
-        /// Rounds of `k` Gibbs steps from random pixels to a sample.
+        /// Rounds of `k` Gibbs steps to a sample, from one of the persistent chains, or from random pixels where there are none.
         sample_rounds: usize = 10, Rule::Whole(1, 1_000_000);
     }
 }
@@ -122,159 +129,37 @@ impl Rbm {
             bias_hidden: net.parameter(graph, "bias_hidden", [hidden], zero())?,
         })
     }
-
-    /// Mean over a batch of `-log p(pixel | other pixels)`, times the number of
-    /// pixels, of images with pixels 0 and 1: an estimate of minus the logarithm of
-    /// the pseudo-likelihood (Besag 1975), in nats.
-    fn pseudo_likelihood(
-        &self,
-        graph: &mut Graph,
-        machine: &Machine,
-        (images, pixel): (NodeId, NodeId),
-    ) -> Result<NodeId> {
-        let pixel = graph.reshape(pixel, [1, 1])?;
-        let numbers = graph.iota([1, self.visible()], 1)?;
-        let chosen = graph.binary(Binary::Equal, numbers, pixel)?;
-        let one = graph.constant(1.0, [1, 1]);
-        let inverse = graph.sub(one, images)?;
-        let flipped = graph.select(chosen, inverse, images)?;
-        let as_is = machine.free_energy(graph, images)?;
-        let flipped = machine.free_energy(graph, flipped)?;
-        let less = graph.sub(as_is, flipped)?;
-        let losses = graph.unary(Unary::Softplus, less);
-        let mean = graph.mean_all(losses)?;
-        Ok(graph.scale(mean, self.visible() as f32))
-    }
 }
 
-/// The weights in a graph. Units are rows: `[N, visible]` and `[N, hidden]`.
-struct Machine {
-    /// `[hidden, visible]`.
-    weight: NodeId,
-    /// `[visible]`.
-    bias_visible: NodeId,
-    /// `[hidden]`.
-    bias_hidden: NodeId,
-}
-
-/// Where a chain is after a Gibbs step.
-struct Chain {
-    /// Log-odds of the visible units, `[N, visible]`.
-    logits: NodeId,
-    /// Drawn from them.
-    visible: NodeId,
-    /// Drawn given these, `[N, hidden]`.
-    hidden: NodeId,
-}
-
-impl Machine {
-    /// Log-odds of the hidden units given the visible ones.
-    fn to_hidden(&self, graph: &mut Graph, visible: NodeId) -> Result<NodeId> {
-        let sums = graph.matmul(visible, self.weight, false, true)?;
-        graph.add(sums, self.bias_hidden)
-    }
-
-    /// Log-odds of the visible units given the hidden ones.
-    fn to_visible(&self, graph: &mut Graph, hidden: NodeId) -> Result<NodeId> {
-        let sums = graph.matmul(hidden, self.weight, false, false)?;
-        graph.add(sums, self.bias_visible)
-    }
-
-    /// `F(v)` in nats, `[N, 1]`, of visible units from 0 to 1.
-    fn free_energy(&self, graph: &mut Graph, visible: NodeId) -> Result<NodeId> {
-        let logits = self.to_hidden(graph, visible)?;
-        let hidden = graph.unary(Unary::Softplus, logits);
-        let hidden = graph.sum(hidden, &[1])?;
-        let biased = graph.mul(visible, self.bias_visible)?;
-        let biased = graph.sum(biased, &[1])?;
-        let sum = graph.add(biased, hidden)?;
-        Ok(graph.neg(sum))
-    }
-
-    /// `steps` Gibbs steps, at least one.
-    fn gibbs(&self, graph: &mut Graph, hidden: NodeId, steps: usize) -> Result<Chain> {
-        let mut chain = self.gibbs_step(graph, hidden)?;
-        for _ in 1..steps {
-            chain = self.gibbs_step(graph, chain.hidden)?;
+impl Rbm {
+    /// A round of Gibbs steps. The first starts at a persistent chain, unless `round`
+    /// says that it is none, and the others at the visible units of the one before.
+    fn sample(&self, build: &mut Build<'_>) -> Result<()> {
+        let visible = build.field("visible")?;
+        let round = build.field(ROUND)?;
+        let Model { k, persistent, .. } = self.model;
+        let chains = persistent.then(|| build.memory(CHAINS)).transpose()?;
+        let (graph, net) = build.net(R)?;
+        let machine = self.machine(graph, net)?;
+        let shape = graph.shape(visible).clone();
+        let units = nn::flatten(graph, visible)?;
+        let units = graph.binary_scalar(Binary::Greater, units, 0.0);
+        let mut hidden = machine.draw_hidden(graph, units)?;
+        if let Some(chains) = chains {
+            let chain = draw_row(graph, chains, shape[0])?;
+            hidden = graph.select(round, hidden, chain)?;
         }
-        Ok(chain)
+        let chain = machine.gibbs(graph, hidden, k)?;
+        // Probabilities show more than what is drawn from them.
+        let images = graph.unary(Unary::Sigmoid, chain.logits);
+        let images = graph.reshape(images, shape.clone())?;
+        let visible = graph.reshape(chain.visible, shape)?;
+        let next = graph.binary_scalar(Binary::Add, round, 1.0);
+        build.output(IMAGES, images);
+        build.output("visible", visible);
+        build.output(ROUND, next);
+        Ok(())
     }
-
-    fn gibbs_step(&self, graph: &mut Graph, hidden: NodeId) -> Result<Chain> {
-        let logits = self.to_visible(graph, hidden)?;
-        let visible = draw(graph, logits)?;
-        let hidden = self.to_hidden(graph, visible)?;
-        let hidden = draw(graph, hidden)?;
-        Ok(Chain {
-            logits,
-            visible,
-            hidden,
-        })
-    }
-
-    /// The gradients of minus the mean free energy of a batch, in the order of the
-    /// tensors: means of the units and their products, hidden units as their
-    /// probabilities.
-    fn statistics(&self, graph: &mut Graph, visible: NodeId) -> Result<[NodeId; 3]> {
-        let count = graph.shape(visible)[0] as f32;
-        let hidden = self.to_hidden(graph, visible)?;
-        let hidden = graph.unary(Unary::Sigmoid, hidden);
-        let products = graph.matmul(hidden, visible, true, false)?;
-        let products = graph.scale(products, 1.0 / count);
-        let mut mean = |units: NodeId| {
-            let length = graph.shape(units)[1];
-            let mean = graph.mean(units, &[0])?;
-            graph.reshape(mean, [length])
-        };
-        Ok([products, mean(visible)?, mean(hidden)?])
-    }
-
-    /// `log Z` in nats, `[1, 1]`, summed over all states of the hidden units.
-    fn log_partition(&self, graph: &mut Graph) -> Result<NodeId> {
-        let hidden = graph.shape(self.bias_hidden)[0];
-        let numbers = graph.iota([1 << hidden, 1], 0)?;
-        let mut bits = Vec::with_capacity(hidden);
-        let mut left = numbers;
-        for _ in 0..hidden {
-            let half = graph.scale(left, 0.5);
-            let half = graph.unary(Unary::Floor, half);
-            let even = graph.scale(half, 2.0);
-            bits.push(graph.sub(left, even)?);
-            left = half;
-        }
-        let states = graph.concat(&bits, 1)?;
-        let logits = self.to_visible(graph, states)?;
-        let visible = graph.unary(Unary::Softplus, logits);
-        let visible = graph.sum(visible, &[1])?;
-        let biased = graph.mul(states, self.bias_hidden)?;
-        let biased = graph.sum(biased, &[1])?;
-        let logs = graph.add(visible, biased)?;
-        // The largest is taken off first, so that nothing overflows.
-        let largest = graph.max(logs, &[0])?;
-        let shifted = graph.sub(logs, largest)?;
-        let parts = graph.unary(Unary::Exp, shifted);
-        let sum = graph.sum(parts, &[0])?;
-        let log = graph.unary(Unary::Log, sum);
-        graph.add(log, largest)
-    }
-}
-
-/// Units that are 1 with the probability of their log-odds, else 0.
-fn draw(graph: &mut Graph, logits: NodeId) -> Result<NodeId> {
-    let probabilities = graph.unary(Unary::Sigmoid, logits);
-    let numbers = graph.random(Distribution::Uniform, graph.shape(logits).clone());
-    graph.binary(Binary::Greater, probabilities, numbers)
-}
-
-/// Mean over a batch of the cross-entropy of pixels from 0 to 1 and log-odds, summed
-/// over the pixels, in nats.
-fn cross_entropy(graph: &mut Graph, images: NodeId, logits: NodeId) -> Result<NodeId> {
-    let count = graph.shape(images)[0] as f32;
-    let all = graph.unary(Unary::Softplus, logits);
-    let right = graph.mul(images, logits)?;
-    let losses = graph.sub(all, right)?;
-    let sum = graph.sum_all(losses)?;
-    Ok(graph.scale(sum, 1.0 / count))
 }
 
 impl System for Rbm {
@@ -305,11 +190,7 @@ impl System for Rbm {
             shape: [self.batch, self.model.hidden].into(),
             init: Init::Constant(0.0),
         };
-        self.model
-            .persistent
-            .then_some(chains)
-            .into_iter()
-            .collect()
+        Vec::from_iter(self.model.persistent.then_some(chains))
     }
 
     fn reports(&self) -> Vec<Report> {
@@ -336,10 +217,7 @@ impl System for Rbm {
         let Model { k, persistent, .. } = self.model;
         let images = build.field(IMAGES)?;
         let pixel = build.field(PIXEL)?;
-        let kept = match persistent {
-            true => Some(build.memory(CHAINS)?),
-            false => None,
-        };
+        let kept = persistent.then(|| build.memory(CHAINS)).transpose()?;
         let (graph, net) = build.net(R)?;
         let machine = self.machine(graph, net)?;
         let trained: Vec<_> = net.trained().map(|(_, id)| id).collect();
@@ -347,23 +225,15 @@ impl System for Rbm {
         let images = nn::flatten(graph, images)?;
         let start = match kept {
             Some(hidden) => hidden,
-            None => {
-                let hidden = machine.to_hidden(graph, images)?;
-                draw(graph, hidden)?
-            }
+            None => machine.draw_hidden(graph, images)?,
         };
         let chain = machine.gibbs(graph, start, k)?;
-        let of_data = machine.statistics(graph, images)?;
-        let of_chains = machine.statistics(graph, chain.visible)?;
-        let mut directions = Vec::with_capacity(trained.len());
-        for (id, (chains, data)) in trained.into_iter().zip(of_chains.into_iter().zip(of_data)) {
-            directions.push((id, graph.sub(chains, data)?));
-        }
+        let directions = machine.directions(graph, images, chain.visible)?;
 
         let loss = match persistent {
             true => {
                 let rounded = graph.unary(Unary::Round, images);
-                self.pseudo_likelihood(graph, &machine, (rounded, pixel))?
+                machine.pseudo_likelihood(graph, (rounded, pixel))?
             }
             false => cross_entropy(graph, images, chain.logits)?,
         };
@@ -372,7 +242,7 @@ impl System for Rbm {
             graph.mean_all(energies)
         };
         let (of_data, of_chains) = (energy(images)?, energy(chain.visible)?);
-        build.descend(R, directions);
+        build.descend(R, trained.into_iter().zip(directions).collect());
         build.report(LOSS, loss);
         build.report(ENERGY_DATA, of_data);
         build.report(ENERGY_CHAINS, of_chains);
@@ -396,11 +266,16 @@ impl System for Rbm {
             shape: self.image,
             range: Output::Sigmoid,
         };
-        // Latents above 0 are white pixels, and so are those of a step before.
+        // Latents above 0 are white pixels, and so are those of a round before.
         let visible = Field {
             name: "visible",
             source: Source::Latent(Latent::Uniform),
             ..self.images()
+        };
+        let round = Field {
+            name: ROUND,
+            record: vec![1],
+            source: Source::Zero,
         };
         let of_images =
             |name, output, medium| View::new(name, vec![self.images()], &[output], medium);
@@ -408,7 +283,12 @@ impl System for Rbm {
             View {
                 repeat: self.model.sample_rounds,
                 draws: true,
-                ..View::new("sample", vec![visible], &[IMAGES, "visible"], shown)
+                ..View::new(
+                    "sample",
+                    vec![visible, round],
+                    &[IMAGES, "visible", ROUND],
+                    shown,
+                )
             },
             of_images("reconstruct", "reconstruction", shown),
             of_images("energy", "energy", Medium::Numbers),
@@ -420,24 +300,15 @@ impl System for Rbm {
     }
 
     fn look(&self, view: &str, build: &mut Build<'_>) -> Result<()> {
-        let sampled = view == "sample";
-        let input = build.field(if sampled { "visible" } else { IMAGES })?;
+        if view == "sample" {
+            return self.sample(build);
+        }
+        let images = build.field(IMAGES)?;
         let (graph, net) = build.net(R)?;
         let machine = self.machine(graph, net)?;
-        let shape = graph.shape(input).clone();
-        let units = nn::flatten(graph, input)?;
+        let shape = graph.shape(images).clone();
+        let units = nn::flatten(graph, images)?;
         let (name, output) = match view {
-            "sample" => {
-                let units = graph.binary_scalar(Binary::Greater, units, 0.0);
-                let hidden = machine.to_hidden(graph, units)?;
-                let hidden = draw(graph, hidden)?;
-                let chain = machine.gibbs(graph, hidden, self.model.k)?;
-                let images = graph.unary(Unary::Sigmoid, chain.logits);
-                let images = graph.reshape(images, shape.clone())?;
-                let visible = graph.reshape(chain.visible, shape)?;
-                build.output(IMAGES, images);
-                ("visible", visible)
-            }
             "reconstruct" => {
                 let hidden = machine.to_hidden(graph, units)?;
                 let hidden = graph.unary(Unary::Sigmoid, hidden);
