@@ -17,7 +17,13 @@ fn forms() -> Vec<(&'static str, Vec<&'static str>)> {
     vec![
         (
             "cdcgan28",
-            vec!["model.width=4", "model.units=16", "data.size=8"],
+            vec![
+                "model.width=4",
+                "model.units=16",
+                "model.init_std=0.1",
+                "optimizer.d.lr=2e-3",
+                "data.size=8",
+            ],
         ),
         ("sngan", with(&["optimizer.d.lr=2e-3"])),
         (
