@@ -6,6 +6,7 @@
 //! whoever prints one names them ([`Score::name`]). A score that has too few
 //! samples is absent, never NaN.
 
+pub mod bayes;
 mod eigen;
 pub mod frechet;
 pub mod inception;

@@ -2,6 +2,7 @@
 //! `GPUGAN_ADAPTER` names. Without an adapter these tests fail, with the mend in
 //! the message.
 
+mod conditional;
 mod contract;
 mod gpu;
 mod health;

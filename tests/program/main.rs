@@ -2,6 +2,7 @@
 //! one that `GPUGAN_ADAPTER` names.
 
 mod arguments;
+mod balance;
 mod bench;
 mod measure;
 mod replay;

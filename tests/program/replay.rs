@@ -134,6 +134,13 @@ fn twenty_steps_of_the_small_dcgan_are_those_of_pytorch() {
     agrees_with_pytorch("dcgan28");
 }
 
+/// Classes beside every layer, batch normalisation without gains, output padding, a
+/// batch with labels of the generator's own.
+#[test]
+fn twenty_conditional_steps_are_those_of_pytorch() {
+    agrees_with_pytorch("cdcgan28");
+}
+
 /// Weights that are clipped, five critic steps, RMSprop.
 #[test]
 fn twenty_steps_of_the_wgan_are_those_of_pytorch() {
