@@ -42,7 +42,7 @@ pub fn run(args: &DataArgs) -> Result<()> {
         if !text.trim_start().starts_with("data.") {
             return Err(Error::usage(
                 format!("--set {text} is no key of the data"),
-                "use data.size, data.channels, data.fit, data.background or data.stack",
+                "use data.size, data.channels, data.fit, data.background, data.layout and others of `gpugan presets dcgan28`",
             ));
         }
         changes.push(assignment(text)?);

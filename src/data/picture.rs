@@ -25,7 +25,13 @@ pub(super) fn image(raw: Raw, shape: [usize; 3], manner: Manner) -> Result<Vec<u
         Raw::File(bytes) => {
             let weighted = matches!(shape[0], 2 | 4);
             let head = head(Cursor::new(&bytes[..]))?;
-            let _share = budget::take(head.checked_need(weighted)?);
+            // Crops and margins leave no more pixels than the picture has.
+            let rows = if manner.fit == Fit::Stretch {
+                shape[1]
+            } else {
+                0
+            };
+            let _share = budget::take(head.checked_need(weighted, rows)?);
             let picture = guarded(|| decode(&bytes))?;
             Ok(fit(half(picture, manner.half), shape, manner))
         }
@@ -51,7 +57,7 @@ pub(super) fn head(reader: impl BufRead + Seek) -> Result<Head, Fault> {
     if head.width == 0 || head.height == 0 {
         return Err(Fault::Bad("it has no pixels".to_string()));
     }
-    head.checked_need(false)?;
+    head.checked_need(false, 0)?;
     Ok(head)
 }
 
@@ -139,20 +145,21 @@ fn gif_head(reader: impl Read) -> Result<Head, Fault> {
 }
 
 impl Head {
-    /// Bytes that decoding and resizing take at most: three copies of the
-    /// pixels (the decoder's own, one that is turned or cropped), and what
-    /// colours with alpha are laid on white in; `weighted` with alpha are
-    /// resized as floats.
-    pub(super) fn need(&self, weighted: bool) -> u64 {
-        let pixels = u64::from(self.width) * u64::from(self.height);
-        let float = if weighted { 20 } else { 0 };
+    /// Bytes that decoding and resizing take at most: twice the pixels (the
+    /// decoder's own, or before and after they are cropped), once more as bytes,
+    /// and again where alpha is laid on a colour; `weighted` with alpha they are
+    /// floats. A resize goes by way of floats of the full width and as many
+    /// `rows` as are wanted.
+    fn need(&self, weighted: bool, rows: usize) -> u64 {
+        let (width, height) = (u64::from(self.width), u64::from(self.height));
         let laid = if self.alpha { 4 } else { 0 };
-        3 * self.bytes + (float + laid) * pixels
+        let float = if weighted { 12 } else { 0 };
+        2 * self.bytes + (4 + laid + float) * width * height + 16 * width * rows as u64
     }
 
     /// The same, as long as the budget has as many.
-    fn checked_need(&self, weighted: bool) -> Result<u64, Fault> {
-        let need = self.need(weighted);
+    fn checked_need(&self, weighted: bool, rows: usize) -> Result<u64, Fault> {
+        let need = self.need(weighted, rows);
         if need <= budget::BYTES {
             return Ok(need);
         }

@@ -93,7 +93,7 @@ fn every_word_that_a_rule_allows_is_one_that_its_type_knows() {
             }
         }
     }
-    assert_eq!(words, 51);
+    assert_eq!(words, 66);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::io::Write;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use gpugan::data::Reading;
+use gpugan::data::{Fit, Reading};
 use tempfile::TempDir;
 
 use super::{grey, open, refused};
@@ -62,18 +62,26 @@ fn a_picture_that_takes_too_much_to_read_is_left_out_with_the_limit() {
     let said = open(dir.path()).left_out(10).concat();
     for part in [
         "huge.png",
-        "12000x12000 pixels take 1.2 GiB",
+        "12000x12000 pixels take 1.3 GiB",
         "1 GiB that a picture may take",
     ] {
         assert!(said.contains(part), "{said}");
     }
     // Resizing with alpha takes more.
-    fs::write(dir.path().join("huge.png"), front_of_png(7000, 7000)).unwrap();
+    fs::write(dir.path().join("huge.png"), front_of_png(7500, 7500)).unwrap();
     let path = dir.path().to_str().unwrap();
     for (channels, limited) in [(3, false), (4, true)] {
         let reading = Reading::new(8, 8).channels(Some(channels));
         let error = reading.open(path).unwrap().decode(2).unwrap_err();
-        let said = error.to_string().contains("7000x7000 pixels take 1.3 GiB");
+        let said = error.to_string().contains("7500x7500 pixels take 1.2 GiB");
+        assert_eq!(said, limited, "{error}");
+    }
+    // So does stretching a line of pixels.
+    fs::write(dir.path().join("huge.png"), front_of_png(20_000_000, 1)).unwrap();
+    for (fit, limited) in [(Fit::Crop, false), (Fit::Stretch, true)] {
+        let set = Reading::new(8, 8).fit(fit).open(path).unwrap();
+        let error = set.decode(2).unwrap_err();
+        let said = error.to_string().contains("20000000x1 pixels take 2.6 GiB");
         assert_eq!(said, limited, "{error}");
     }
 }
