@@ -121,7 +121,7 @@ mod tests {
             data: "d".into(),
             real: 10,
             samples: 5,
-            weights: "G",
+            weights: "G".into(),
             features: "d-classifier".into(),
             classifier_accuracy: 0.9869,
             scores: vec![

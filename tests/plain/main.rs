@@ -2,8 +2,10 @@
 
 mod checkpoint;
 mod config;
+mod counts;
 mod data;
 mod figures;
+mod house;
 mod idx;
 mod loader;
 mod plan;
