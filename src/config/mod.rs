@@ -118,13 +118,11 @@ impl Config {
     /// values that do not go together.
     pub fn with(&self, overrides: impl IntoIterator<Item = Override>) -> Result<Self> {
         let overrides: Vec<Override> = overrides.into_iter().collect();
-        let mut table = self.table();
         // First as they are, so that the sections follow from them.
-        for change in &overrides {
-            insert(&mut table, change.key(), change.value().clone());
-        }
+        let mut table = self.changed(&overrides);
         let sections = self.sections(&table);
-        for change in overrides {
+        let all = overrides.into_iter();
+        for change in all.filter(|change| !change.is_empty_section(&sections)) {
             let (key, value) =
                 change.checked(&sections, |key| (self.schema.elsewhere)(&table, key))?;
             insert(&mut table, &key, value);
@@ -137,12 +135,30 @@ impl Config {
     /// The keys that an older file may hold and this configuration does not know:
     /// those of other architectures, which used to stand beside the chosen one's.
     pub(crate) fn knows_elsewhere(&self, overrides: &[Override], key: &str) -> bool {
-        let mut table = self.table();
-        for change in overrides {
-            insert(&mut table, change.key(), change.value().clone());
-        }
+        let table = self.changed(overrides);
         let known = keys(&self.sections(&table)).any(|(known, _)| known == key);
         !known && (self.schema.elsewhere)(&table, key).is_some()
+    }
+
+    /// As [`Config::with`], whatever the rules say: for networks that no file can
+    /// ask for, as a generator without hidden layers.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for a value of another type than its key's.
+    pub fn with_unchecked(&self, overrides: &[Override]) -> Result<Self> {
+        Self::from_table(self.schema, self.changed(overrides))
+    }
+
+    /// All keys with unchecked changes.
+    fn changed(&self, overrides: &[Override]) -> Table {
+        let mut table = self.table();
+        for change in overrides {
+            // What has no keys would replace a section.
+            if !change.value().is_table() {
+                insert(&mut table, change.key(), change.value().clone());
+            }
+        }
+        table
     }
 
     /// The sections of some values in the order of the file.

@@ -38,6 +38,16 @@ impl Override {
         &self.value
     }
 
+    /// Whether it is a section without keys, which changes nothing.
+    pub(super) fn is_empty_section(&self, sections: &[Section]) -> bool {
+        let under = |known: &str| {
+            let rest = known.strip_prefix(&self.key);
+            rest.is_some_and(|rest| rest.starts_with('.'))
+        };
+        let empty = self.value.as_table().is_some_and(Table::is_empty);
+        empty && keys(sections).any(|(known, _)| under(&known))
+    }
+
     /// The key and the value as it is stored; `elsewhere` says of keys that are
     /// not in these sections where they are.
     ///
@@ -132,8 +142,6 @@ fn flatten(section: &str, table: Table, found: &mut Vec<Override>) {
         };
         match value {
             Value::Table(inner) if !inner.is_empty() => flatten(&key, inner, found),
-            // A section without keys changes nothing.
-            Value::Table(_) => {}
             value => found.push(Override::new(key, value)),
         }
     }

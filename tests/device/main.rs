@@ -12,6 +12,11 @@ mod rbm;
 mod representation;
 mod theory;
 
+use gpugan::config::Config;
+use gpugan::data::{IMAGE, Same};
+use gpugan::gpu::Gpu;
+use gpugan::run::session::Session;
+
 #[path = "../shared/adapter.rs"]
 mod adapter;
 #[path = "../shared/dirac.rs"]
@@ -20,3 +25,14 @@ mod dirac;
 mod near;
 #[path = "../shared/preset.rs"]
 mod preset;
+
+/// A session of a configuration on grey images.
+fn session(gpu: &Gpu, config: &Config) -> Session {
+    let blueprint = preset::blueprint(config, 1, &gpu.facts.kernel_facts());
+    Session::new(gpu, config, preset::system(config, 1), blueprint).unwrap()
+}
+
+/// These images in [-1, 1] as every batch.
+fn batch(images: &[f32]) -> Same {
+    Same(vec![(IMAGE, images.to_vec())])
+}

@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 use gpugan::classify::LinearSvm;
 use gpugan::config::{Config, assignment};
 use gpugan::eval::Representation;
-use gpugan::gan;
 use gpugan::metrics::Rows;
-use gpugan::nets::Model;
+use gpugan::ops::Facts;
+use gpugan::run::blueprint::Blueprint;
 use gpugan::store::checkpoint::Checkpoint;
 
 use crate::adapter::open;
 use crate::near::assert_near;
-use crate::preset::changed;
+use crate::preset::{changed, system};
 
 fn golden() -> (PathBuf, Checkpoint) {
     let path =
@@ -24,8 +24,7 @@ fn golden() -> (PathBuf, Checkpoint) {
 
 fn features(config: &Config, path: &Path, file: &Checkpoint, images: &[f32]) -> Rows {
     let gpu = open();
-    let model = Model::new(config, 1);
-    Representation::new(&gpu, config, &model, file, path)
+    Representation::new(&gpu, &*system(config, 1), file, path)
         .unwrap()
         .look(images)
         .unwrap()
@@ -60,13 +59,26 @@ fn every_architecture_has_layers_to_show() {
         ("dcgan28", &["model.minibatch_std=4"], &[32 * 16, 64 * 16]),
         ("wgan-gp", &["model.architecture=resnet"], &[32 * 16; 4]),
     ] {
-        let config = changed(preset, changes);
-        let model = Model::new(&config, 1);
-        let (program, layers) = gan::representation(&config, &model, 8).unwrap();
+        let config = changed(
+            preset,
+            &[changes, &["batch=8", "train.health=false"]].concat(),
+        );
+        let facts = &Facts::SOFTWARE;
+        let more = &["representation"];
+        let run = Blueprint::with_views(&config, &*system(&config, 1), facts, more, 8).unwrap();
+        let view = &run.views[1];
+        assert_eq!(view.count, 8);
+        let layers: Vec<usize> = view
+            .view
+            .outputs
+            .iter()
+            .map(|layer| {
+                let (shape, _) = run.places.get(&format!("representation.{layer}")).unwrap();
+                assert_eq!((shape.rank(), shape[0]), (2, 8), "{preset} {changes:?}");
+                shape[1]
+            })
+            .collect();
         assert_eq!(layers, wanted, "{preset} {changes:?}");
-        let (_, features) = program.assigns[0];
-        let shape = program.graph.shape(features);
-        assert_eq!(shape[..], [8, wanted.iter().sum()], "{preset} {changes:?}");
     }
 }
 

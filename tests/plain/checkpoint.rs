@@ -11,10 +11,10 @@ use std::{
 
 use gpugan::{
     Error,
-    train::{
+    run::stats::{self, Tick},
+    store::{
         checkpoint::{self, Checkpoint},
         run_folder::{self, Log, RunFolder},
-        stats::{self, Tick},
     },
 };
 
@@ -315,14 +315,18 @@ fn tick(step: u64) -> Tick {
     Tick {
         step,
         kimg: step as f64 * 0.064,
-        loss_d: 1.0 / 3.0,
-        loss_g: 2.5,
-        d_real: 0.75,
-        d_fake: 0.25,
         sec_per_step: 0.01,
         memory_bytes: 1 << 33,
-        augment_p: Some(0.125),
         health: None,
+        reports: [
+            ("loss_d", 1.0 / 3.0),
+            ("loss_g", 2.5),
+            ("d_real", 0.75),
+            ("d_fake", 0.25),
+            ("augment_p", 0.125),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into(),
     }
 }
 
@@ -342,18 +346,18 @@ fn steps(path: &Path) -> Vec<u64> {
 fn statistics_round_trip_with_null_for_nan() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("stats.jsonl");
-    let odd = Tick {
-        loss_d: f64::NAN,
-        loss_g: f64::INFINITY,
-        augment_p: None,
-        ..tick(2)
-    };
+    let mut odd = tick(2);
+    odd.reports.insert("loss_d".into(), f64::NAN);
+    odd.reports.insert("loss_g".into(), f64::INFINITY);
+    odd.reports.remove("augment_p");
     write_ticks(&path, [1]);
     stats::Writer::append(&path).unwrap().write(&odd).unwrap();
     let ticks = stats::read(&path).unwrap();
     assert_eq!(ticks[0], tick(1));
-    assert!(ticks[1].loss_d.is_nan() && ticks[1].loss_g.is_nan());
-    assert_eq!((ticks[1].d_real, ticks[1].augment_p), (0.75, None));
+    assert!(ticks[1].report("loss_d").is_nan() && ticks[1].report("loss_g").is_nan());
+    assert!(ticks[1].reports.contains_key("loss_d") && ticks[1].reports.contains_key("loss_g"));
+    assert_eq!(ticks[1].report("d_real"), 0.75);
+    assert_eq!(ticks[1].reports.get("augment_p"), None);
     for line in fs::read_to_string(&path).unwrap().lines() {
         serde_json::from_str::<serde_json::Value>(line).unwrap();
     }
@@ -452,8 +456,8 @@ fn run_folders_are_named_after_preset_and_data() {
 fn the_log_is_appended_with_times() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("log.txt");
-    Log::open(&path, false).unwrap().line("first").unwrap();
-    let mut log = Log::open(&path, false).unwrap();
+    Log::open(&path).unwrap().line("first").unwrap();
+    let mut log = Log::open(&path).unwrap();
     log.line("second\nthird").unwrap();
     let text = fs::read_to_string(&path).unwrap();
     let lines: Vec<_> = text.lines().collect();

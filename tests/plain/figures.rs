@@ -2,13 +2,16 @@
 
 use std::{fs, io::BufReader};
 
-use gpugan::plot::COLOURS;
-use gpugan::run::{
+use gpugan::media::{
     figures::{GAP, GAP_COLOUR, NAN_COLOUR, grid, save_gif, save_png, single},
-    loss_plot::{SIZE, losses, save_losses},
-    stats::Tick,
+    loss_plot::{self, SIZE},
 };
+use gpugan::plot::COLOURS;
+use gpugan::run::stats::Tick;
+use gpugan::systems::Report;
 use image::{AnimationDecoder, ColorType, Rgb, RgbImage, codecs::gif::GifDecoder};
+
+use crate::preset::{changed, system};
 
 #[test]
 fn a_grid_has_each_pixel_where_it_belongs() {
@@ -159,17 +162,61 @@ fn run(n: u64) -> Vec<Tick> {
             Tick {
                 step: (i + 1) * 50,
                 kimg: 0.0,
-                loss_d: 1.38 - 0.5 * (1.0 - (-6.0 * t).exp()) + 0.3 * noise(),
-                loss_g: 0.7 + 1.6 * (1.0 - (-4.0 * t).exp()) + 0.8 * noise(),
-                d_real: 0.5 + 0.2 * (1.0 - (-5.0 * t).exp()) + 0.15 * noise(),
-                d_fake: 0.5 - 0.25 * (1.0 - (-5.0 * t).exp()) + 0.15 * noise(),
                 sec_per_step: 0.01,
                 memory_bytes: 0,
-                augment_p: None,
                 health: None,
+                reports: [
+                    (
+                        LOSS_D,
+                        1.38 - 0.5 * (1.0 - (-6.0 * t).exp()) + 0.3 * noise(),
+                    ),
+                    (LOSS_G, 0.7 + 1.6 * (1.0 - (-4.0 * t).exp()) + 0.8 * noise()),
+                    (
+                        D_REAL,
+                        0.5 + 0.2 * (1.0 - (-5.0 * t).exp()) + 0.15 * noise(),
+                    ),
+                    (
+                        D_FAKE,
+                        0.5 - 0.25 * (1.0 - (-5.0 * t).exp()) + 0.15 * noise(),
+                    ),
+                ]
+                .map(|(name, value)| (name.to_owned(), value))
+                .into(),
             }
         })
         .collect()
+}
+
+/// The reports of a GAN, in the order of [`COLOURS`].
+const LOSS_D: &str = "loss_d";
+const LOSS_G: &str = "loss_g";
+const D_REAL: &str = "d_real";
+const D_FAKE: &str = "d_fake";
+
+fn reports() -> Vec<Report> {
+    system(&changed("dcgan28", &[]), 1).reports()
+}
+
+fn losses(ticks: &[Tick]) -> gpugan::Result<RgbImage> {
+    loss_plot::losses(ticks, &reports())
+}
+
+/// Ticks with some reports replaced.
+fn with<const N: usize>(
+    ticks: &[Tick],
+    change: impl Fn(&Tick) -> [(&'static str, f64); N],
+) -> Vec<Tick> {
+    let mut ticks = ticks.to_vec();
+    for tick in &mut ticks {
+        for (name, value) in change(tick) {
+            set(tick, name, value);
+        }
+    }
+    ticks
+}
+
+fn set(tick: &mut Tick, name: &str, value: f64) {
+    assert!(tick.reports.insert(name.to_owned(), value).is_some());
 }
 
 /// Pixels of exactly the colour of each smoothed line in the chart of that
@@ -217,38 +264,24 @@ fn a_plot_shows_every_curve() {
 fn a_plot_survives_odd_statistics() {
     assert_eq!(inked(&plot("none", &[])), [0; 4]);
     assert!(inked(&plot("one", &run(1))).iter().all(|n| *n > 0));
-    let constant: Vec<_> = run(40)
-        .iter()
-        .map(|t| Tick {
-            loss_d: 0.693,
-            loss_g: 0.693,
-            d_real: 0.5,
-            d_fake: 0.25,
-            ..*t
-        })
-        .collect();
+    let constant = with(&run(40), |_| {
+        [
+            (LOSS_D, 0.693),
+            (LOSS_G, 0.693),
+            (D_REAL, 0.5),
+            (D_FAKE, 0.25),
+        ]
+    });
     let count = inked(&plot("constant", &constant));
     // Where two curves coincide, the later one covers the other.
     assert!(count[1] > 500 && count[2] > 500 && count[3] > 500);
-    let nothing: Vec<_> = run(40)
-        .iter()
-        .map(|t| Tick {
-            loss_d: f64::NAN,
-            d_real: f64::INFINITY,
-            ..*t
-        })
-        .collect();
+    let nothing = with(&run(40), |_| [(LOSS_D, f64::NAN), (D_REAL, f64::INFINITY)]);
     let count = inked(&plot("nothing", &nothing));
     assert!(count[0] == 0 && count[1] > 0 && count[2] == 0 && count[3] > 0);
     for size in [f64::MAX, 1e300, 1e38, 1e20, 1e-20, 1e-300] {
-        let extreme: Vec<_> = run(40)
-            .iter()
-            .map(|t| Tick {
-                loss_d: t.loss_d * size,
-                loss_g: -size,
-                ..*t
-            })
-            .collect();
+        let extreme = with(&run(40), |t| {
+            [(LOSS_D, t.report(LOSS_D) * size), (LOSS_G, -size)]
+        });
         assert!(inked(&plot("extreme", &extreme))[1] > 0, "{size}");
     }
 }
@@ -258,10 +291,10 @@ fn a_plot_has_gaps_where_values_are_missing() {
     let whole = run(600);
     let mut torn = whole.clone();
     for tick in &mut torn[200..400] {
-        tick.loss_g = f64::NAN;
+        set(tick, LOSS_G, f64::NAN);
     }
-    torn[100].loss_d = f64::INFINITY;
-    torn[450].loss_g = 1e9; // one spike must not flatten the rest
+    set(&mut torn[100], LOSS_D, f64::INFINITY);
+    set(&mut torn[450], LOSS_G, 1e9); // one spike must not flatten the rest
     let plot = plot("gaps", &torn);
     // Columns in the middle of the gap: 300 of 600 ticks, in the chart's half.
     let loss_g = |plot: &RgbImage| {
@@ -279,15 +312,13 @@ fn a_plot_has_gaps_where_values_are_missing() {
 
 #[test]
 fn a_critic_has_its_own_axis() {
-    let critic: Vec<_> = run(300)
-        .iter()
-        .map(|t| Tick {
-            loss_d: -20.0 * t.loss_d,
-            d_real: 30.0 * t.d_real,
-            d_fake: -12.0,
-            ..*t
-        })
-        .collect();
+    let critic = with(&run(300), |t| {
+        [
+            (LOSS_D, -20.0 * t.report(LOSS_D)),
+            (D_REAL, 30.0 * t.report(D_REAL)),
+            (D_FAKE, -12.0),
+        ]
+    });
     assert!(inked(&plot("critic", &critic)).iter().all(|n| *n > 300));
 }
 
@@ -295,11 +326,11 @@ fn a_critic_has_its_own_axis() {
 fn a_million_ticks_are_thinned_without_losing_spikes() {
     let mut ticks = run(1_000_000);
     for tick in ticks.iter_mut().step_by(100) {
-        tick.loss_g = 9.0; // a hundredth of the ticks, so inside the axis
+        set(tick, LOSS_G, 9.0); // a hundredth of the ticks, so inside the axis
     }
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("losses.png");
-    save_losses(&ticks, &path).unwrap();
+    loss_plot::save(&ticks, &reports(), &path).unwrap();
     let read = image::open(&path).unwrap().into_rgb8();
     assert!(read == plot("million", &ticks));
     assert!(inked(&read).iter().all(|n| *n > 500));

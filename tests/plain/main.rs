@@ -3,8 +3,10 @@
 mod checkpoint;
 mod conditional;
 mod config;
+mod counts;
 mod data;
 mod figures;
+mod house;
 mod idx;
 mod loader;
 mod plan;

@@ -10,8 +10,10 @@ use gpugan::cli::check::CheckArgs;
 use gpugan::cli::sample::{SampleArgs, parse_seeds};
 use gpugan::cli::train::TrainArgs;
 use gpugan::config::options::{RunFolder, SampleForm, SampleOptions, TrainOptions};
-use gpugan::config::{Config, Size, Update};
+use gpugan::config::{Config, Size};
+use gpugan::systems::gan::{Settings, Update};
 use gpugan::systems::presets::{self, PRESETS};
+use gpugan::systems::read_config;
 
 use crate::usage::refused;
 
@@ -32,6 +34,11 @@ fn gpugan(args: &[&str]) -> std::process::Output {
         .args(args)
         .output()
         .unwrap()
+}
+
+/// A configuration without overrides.
+fn defaults() -> Config {
+    read_config("", []).unwrap()
 }
 
 #[test]
@@ -95,12 +102,10 @@ fn flags_and_sets_override_the_preset() {
         (7, 3, 2)
     );
     assert_eq!((config.seed, config.data.mirror), (5, true));
-    assert_eq!(
-        config.optimizer.g.lr, 1.0,
-        "a float key takes a whole number"
-    );
-    assert_eq!(config.optimizer.d.lr, 2e-4);
-    assert_eq!(config.train.update, Update::Simultaneous);
+    let settings = Settings::of(config).unwrap();
+    assert_eq!(settings.g.lr, 1.0, "a float key takes a whole number");
+    assert_eq!(settings.d.lr, 2e-4);
+    assert_eq!(settings.play.update, Update::Simultaneous);
     assert_eq!(config.data.size, Size::square(64));
     assert_eq!(options.folder, RunFolder::New("out".into()));
     assert_eq!(options.init.as_deref(), Some(Path::new("w.safetensors")));
@@ -161,9 +166,9 @@ fn resume_takes_the_runs_own_configuration() {
     let mut old = presets::load("mlp").unwrap();
     old.seed = 11;
     for (name, config) in [
-        ("00002-dcgan28-fashion", Config::default()),
+        ("00002-dcgan28-fashion", defaults()),
         ("00010-mlp-fashion", old.clone()),
-        ("00009-mlp-fashion", Config::default()),
+        ("00009-mlp-fashion", defaults()),
     ] {
         let run = outdir.path().join(name);
         std::fs::create_dir(&run).unwrap();
@@ -302,7 +307,7 @@ fn the_program_lists_presets_and_prints_one() {
     let text = String::from_utf8(one.stdout).unwrap();
     assert!(one.status.success());
     let config = presets::load("dcgan32").unwrap();
-    assert_eq!(Config::from_toml(&text).unwrap(), config);
+    assert_eq!(read_config(&text, []).unwrap(), config);
     assert!(
         text.contains("size = 32  # overridden, default 28\n"),
         "{text}"

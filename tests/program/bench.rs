@@ -4,11 +4,10 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use gpugan::bench::{Row, measure_step};
-use gpugan::config::{Config, presets};
-use gpugan::nets::Model;
-use gpugan::run::blueprint::{Blueprint, is_step};
+use gpugan::run::blueprint::Part;
 
 use crate::adapter::open;
+use crate::preset::{blueprint, changed};
 
 fn bench(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_gpugan"))
@@ -133,18 +132,15 @@ fn mistakes_end_with_one_line_and_code_2() {
 
 #[test]
 fn a_step_is_counted_as_it_is_planned() {
-    let mut config: Config = presets::load("dcgan28").unwrap();
-    config.batch = 4;
-    config.model.width = 8;
+    let config = changed("dcgan28", &["batch=4", "model.width=8"]);
     let gpu = open();
     let figures = measure_step(&gpu, &config).unwrap();
-    let model = Model::new(&config, 1);
-    let plan = Blueprint::new(&config, &model, &gpu.facts.kernel_facts()).unwrap();
+    let plan = blueprint(&config, 1, &gpu.facts.kernel_facts());
     let planned: usize = plan
         .recordings
         .iter()
-        .filter(|(name, _)| is_step(name))
-        .map(|(_, recording)| recording.dispatches().count())
+        .filter(|known| matches!(known.part, Part::Pass | Part::Update))
+        .map(|known| known.recording.dispatches().count())
         .sum();
     assert_eq!(figures.dispatches, planned);
     assert_eq!(figures.bytes, plan.memory.total());
@@ -159,8 +155,8 @@ fn a_step_is_counted_as_it_is_planned() {
         "{figures:?}"
     );
 
-    let parts: Vec<&str> = figures.recordings.iter().map(|(name, _)| *name).collect();
-    assert_eq!(parts, ["d", "g", "update D", "update G"]);
+    let parts: Vec<&str> = figures.recordings.iter().map(|(name, _)| &**name).collect();
+    assert_eq!(parts, ["d", "update D", "g", "update G"]);
     let sum: f64 = figures
         .recordings
         .iter()
@@ -172,7 +168,7 @@ fn a_step_is_counted_as_it_is_planned() {
     let rows: Vec<String> = rows.filter(|case| case.starts_with("step ")).collect();
     assert_eq!(rows.len(), 5);
     assert!(
-        rows[1].ends_with(": d") && rows[2].ends_with(": g"),
+        rows[1].ends_with(": d") && rows[3].ends_with(": g"),
         "{rows:?}"
     );
 }

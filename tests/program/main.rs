@@ -14,5 +14,7 @@ mod train;
 
 #[path = "../shared/adapter.rs"]
 mod adapter;
+#[path = "../shared/preset.rs"]
+mod preset;
 #[path = "../shared/usage.rs"]
 mod usage;

@@ -8,6 +8,8 @@ use std::sync::Mutex;
 use gpugan::store::checkpoint::{self, Checkpoint};
 use serde::Deserialize;
 
+use crate::preset::{changed, system};
+
 /// Largest error: of a loss relative to PyTorch's, of an element relative to
 /// its tensor's largest.
 const TOLERANCE: f64 = 1e-3;
@@ -69,11 +71,18 @@ fn agrees_with_pytorch(name: &str) {
     let trace = trace(&train(outdir.path(), &arguments, fixture.metrics.len()));
 
     assert_eq!(fixture.metrics.len(), 20);
+    let reports = system(&changed("dcgan28", &[]), 1).reports();
+    assert!(
+        fixture
+            .metrics
+            .iter()
+            .all(|step| step.len() == reports.len())
+    );
     for (step, expected) in fixture.metrics.iter().enumerate() {
         let metrics = metrics(&trace, step);
-        for ((&x, &y), metric) in metrics.iter().zip(expected).zip(gpugan::gan::METRICS) {
+        for ((&x, &y), metric) in metrics.iter().zip(expected).zip(&reports) {
             let error = (f64::from(x) - y).abs() / y.abs();
-            let metric = metric.name();
+            let metric = metric.name;
             assert!(
                 error <= TOLERANCE,
                 "{name}: {metric} of step {step} is {x}, PyTorch's {y}; {MEND}"

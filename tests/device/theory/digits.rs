@@ -1,16 +1,15 @@
 //! Goodfellow et al. 2014, table 1, on the 8x8 digits: the log-likelihood of
 //! held-out images under a Parzen window of samples.
 
-use gpugan::config::{assignment, presets};
 use gpugan::data::{Dataset, normalized};
-use gpugan::nets::Model;
-use gpugan::run::blueprint::Blueprint;
 use gpugan::run::latent;
-use gpugan::run::session::Session;
+use gpugan::systems::gan::Settings;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use super::gpu;
+use crate::preset::changed;
+use crate::{batch, session};
 
 /// Images that a window is made of, and of each window's images.
 const SAMPLES: usize = 1000;
@@ -68,24 +67,22 @@ fn generated(images: &[f32], steps: u64) -> Vec<f32> {
         "train.ema_decay=0.999",
         "train.health=false",
     ];
-    let changes = changes.map(|text| assignment(text).unwrap());
-    let config = presets::load("mlp").unwrap().with(changes).unwrap();
-    let model = Model::new(&config, 1);
-    let blueprint = Blueprint::new(&config, &model, &gpu().facts.kernel_facts()).unwrap();
-    let mut session = Session::new(gpu(), &config, &model, blueprint).unwrap();
+    let config = changed("mlp", &changes);
+    let model = Settings::of(&config).unwrap().model;
+    let mut session = session(gpu(), &config);
     let mut rng = StdRng::seed_from_u64(1);
     let count = images.len() / PIXELS;
     for _ in 0..steps {
-        let batch: Vec<f32> = (0..config.batch)
+        let real: Vec<f32> = (0..config.batch)
             .flat_map(|_| {
                 let start = rng.random_range(0..count) * PIXELS;
                 images[start..start + PIXELS].iter().copied()
             })
             .collect();
-        session.generator_step(Some(&batch)).unwrap();
+        session.step(&mut batch(&real)).unwrap();
     }
     let z: Vec<f32> = (0..SAMPLES as u64)
-        .flat_map(|seed| latent::of_seed(config.model.latent_distribution, model.latent(), seed))
+        .flat_map(|seed| latent::of_seed(model.latent_distribution, 0, model.latent, seed))
         .collect();
     unit(&session.sample(&z).unwrap())
 }

@@ -3,16 +3,20 @@
 //! read off it is computed in f64 from its weights.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use gpugan::config::{Architecture, Config, Latent, Output};
+use gpugan::config::{Config, Override, assignment};
 use gpugan::graph::{Graph, NodeId, Program, Role, StateId};
-use gpugan::nets::Model;
 use gpugan::nn::{Mode, Net};
-use gpugan::reference::{Tensor, evaluate, random};
+use gpugan::random;
+use gpugan::reference::{Tensor, evaluate};
 use gpugan::run::blueprint::Blueprint;
 use gpugan::run::session::Session;
+use gpugan::systems::gan::{Gan, Settings};
+use gpugan::systems::{Given, read_config};
 
 use super::{compute, gpu};
+use crate::batch;
 
 /// A normal distribution.
 #[derive(Clone, Copy, Debug)]
@@ -64,34 +68,42 @@ pub(crate) fn optimal(data: Normal, model: Normal) -> Vec<f64> {
 pub(crate) struct Game {
     pub(crate) session: Session,
     pub(crate) config: Config,
-    model: Model,
+    gan: Arc<Gan>,
     /// Real batches drawn.
     batches: u32,
 }
 
 impl Game {
-    /// Dense networks, one latent number; `change` says the rest.
-    pub(crate) fn new(change: impl FnOnce(&mut Config)) -> Self {
-        let mut config = Config {
-            batch: 256,
-            ..Config::default()
-        };
-        config.model.architecture = Architecture::Dense;
-        config.model.output = Output::Linear;
-        config.model.latent = 1;
-        config.model.latent_distribution = Latent::Normal;
-        config.model.hidden_g = Vec::new();
-        config.model.hidden_d = vec![32, 32];
-        config.train.ema_decay = 0.0;
-        change(&mut config);
-        let model = Model::of_images(&config, [1; 3]);
+    /// Dense networks, one latent number; `changes` say the rest. A generator is
+    /// a line unless they give it hidden layers.
+    pub(crate) fn new(changes: &[&str]) -> Self {
+        let dense = [
+            "batch=256",
+            "model.architecture=dense",
+            "model.output=linear",
+            "model.latent=1",
+            "model.latent_distribution=normal",
+            "model.hidden_d=[32, 32]",
+            "train.ema_decay=0",
+        ];
+        let all = dense.iter().chain(changes);
+        let all = all.map(|change| assignment(change).unwrap());
+        let mut config = read_config("", []).unwrap().with(all).unwrap();
+        if !changes
+            .iter()
+            .any(|change| change.starts_with("model.hidden_g"))
+        {
+            let none = Override::new("model.hidden_g", Vec::<i64>::new());
+            config = config.with_unchecked(&[none]).unwrap();
+        }
+        let gan = Arc::new(Gan::new(&config, &Given::images([1; 3])).unwrap());
         let gpu = gpu();
-        let blueprint = Blueprint::new(&config, &model, &gpu.facts.kernel_facts()).unwrap();
-        let session = Session::new(gpu, &config, &model, blueprint).unwrap();
+        let blueprint = Blueprint::new(&config, &*gan, &gpu.facts.kernel_facts()).unwrap();
+        let session = Session::new(gpu, &config, gan.clone(), blueprint).unwrap();
         Self {
             session,
             config,
-            model,
+            gan,
             batches: 0,
         }
     }
@@ -134,7 +146,17 @@ impl Game {
 
     pub(crate) fn discriminator_step(&mut self, data: Normal) {
         let real = self.real(|z| data.mean + data.deviation * z);
-        self.session.discriminator_step(&real).unwrap();
+        self.discriminator_step_on(&real);
+    }
+
+    pub(crate) fn discriminator_step_on(&mut self, real: &[f32]) {
+        self.session.pass("d", &mut batch(real)).unwrap();
+    }
+
+    /// The rest of a step whose discriminator has had its updates.
+    pub(crate) fn generator_step(&mut self) {
+        self.session.pass("g", &mut batch(&[])).unwrap();
+        self.session.end_step().unwrap();
     }
 
     /// What a network gives for `count` inputs, from the weights of this moment.
@@ -173,20 +195,18 @@ impl Game {
     pub(crate) fn logits(&self, points: &[f64]) -> Vec<f64> {
         self.outputs(points, |graph, x| {
             let mut net = Net::new("D", Mode::EVAL);
-            self.model
-                .discriminator(graph, &mut net, x, None)
-                .unwrap()
-                .logits
+            let pair = self.gan.pair();
+            pair.discriminator(graph, &mut net, x, None).unwrap().logits
         })
     }
 
     /// Points of latents, from the averaged generator where there is one.
     pub(crate) fn points(&self, latents: &[f64]) -> Vec<f64> {
-        let averaged = self.config.train.ema_decay > 0.0;
+        let averaged = Settings::of(&self.config).unwrap().play.ema_decay > 0.0;
         self.outputs(latents, |graph, z| {
             let z = graph.reshape(z, [latents.len(), 1]).unwrap();
             let mut net = Net::new(if averaged { "G_ema" } else { "G" }, Mode::EVAL);
-            self.model.generator(graph, &mut net, z, None).unwrap()
+            self.gan.pair().generator(graph, &mut net, z, None).unwrap()
         })
     }
 
@@ -202,12 +222,11 @@ impl Game {
         let count = latents.len();
         let id = graph.declare("z", [count, 1], Role::Input).unwrap();
         let z = graph.state(id);
-        let [mut net_g, mut net_d] = self.model.nets(Mode::EVAL);
-        let points = self.model.generator(graph, &mut net_g, z, None).unwrap();
-        let judged = self
-            .model
-            .discriminator(graph, &mut net_d, points, None)
-            .unwrap();
+        let pair = self.gan.pair();
+        let mut net_g = pair.net("G", Mode::EVAL, false);
+        let mut net_d = pair.net("D", Mode::EVAL, true);
+        let points = pair.generator(graph, &mut net_g, z, None).unwrap();
+        let judged = pair.discriminator(graph, &mut net_d, points, None).unwrap();
         let loss = build(graph, judged.logits);
         let (_, bias) = net_g.trained().last().unwrap();
         let bias = graph.state(bias);

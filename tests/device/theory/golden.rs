@@ -1,9 +1,9 @@
 //! Golden values of single operations, losses and updates.
 
-use gpugan::config::{Loss, LossKind, Optimizer, OptimizerKind};
-use gpugan::gan::{loss, penalty};
+use gpugan::adversarial::{Loss, LossKind, loss, penalty};
+use gpugan::config::{Optimizer, OptimizerKind};
 use gpugan::gpu::{Executable, Memory};
-use gpugan::graph::{ConvGeometry, Graph, NodeId, Places, Plan, Program, Role, Shape};
+use gpugan::graph::{ConvGeometry, Graph, Group, NodeId, Places, Plan, Program, Role, Shape};
 use gpugan::optim;
 
 use super::{arenas, close, compute, gpu};
@@ -82,8 +82,14 @@ fn generator_gradients_keep_their_digits_where_they_are_small() {
 fn descend(config: &Optimizer, x: &[f32], steps: u64, slope: fn(f32) -> f32) -> Vec<Vec<f32>> {
     let tensor = |name: &str| vec![(format!("{name}.x"), Shape::from([x.len()]))];
     let mut places = Places::default();
-    for group in ["G", "G.gradient", "G.moment1", "G.moment2"] {
-        places.add_group(group, &tensor(group)).unwrap();
+    let of_g = || "G".to_owned();
+    for (name, group) in [
+        ("G", Group::Weights(of_g())),
+        ("G.gradient", Group::Gradient(of_g())),
+        ("G.moment1", Group::Moment(of_g(), 1)),
+        ("G.moment2", Group::Moment(of_g(), 2)),
+    ] {
+        places.add_group(group, &tensor(name)).unwrap();
     }
     let gpu = gpu();
     let memory = Memory::new(gpu, &arenas(&places), &[]).unwrap();
@@ -209,14 +215,15 @@ fn dirac(config: &Loss, alternating: bool) -> f32 {
         program.assign(id, node).unwrap();
     }
     let mut places = Places::default();
-    for (group, name) in [("G", "theta"), ("D", "psi")] {
-        let tensors = one(&format!("{group}.{name}"));
-        places.add_group(group, &tensors).unwrap();
-        for kind in ["gradient", "moment1"] {
+    for (network, name) in [("G", "theta"), ("D", "psi")] {
+        let of = || network.to_owned();
+        for (kind, group) in [
+            (network, Group::Weights(of())),
+            ("gradient", Group::Gradient(of())),
+            ("moment1", Group::Moment(of(), 1)),
+        ] {
             let tensors = one(&format!("{kind}.{name}"));
-            places
-                .add_group(&format!("{group}.{kind}"), &tensors)
-                .unwrap();
+            places.add_group(group, &tensors).unwrap();
         }
     }
     let descent = Optimizer {

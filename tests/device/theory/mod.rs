@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use gpugan::gpu::{Executable, Gpu, Memory};
-use gpugan::graph::{Places, Plan, Program, Role, Shape};
+use gpugan::graph::{Group, Places, Plan, Program, Role, Shape};
 use gpugan::recording::StepValues;
 
 use crate::adapter::open;
@@ -44,8 +44,10 @@ fn compute(
     };
     let (inputs, outputs) = (named(inputs), named(outputs));
     let mut places = Places::default();
-    places.add_group("inputs", &inputs).unwrap();
-    places.add_group("outputs", &outputs).unwrap();
+    places.add_group(Group::Role(Role::Input), &inputs).unwrap();
+    places
+        .add_group(Group::Role(Role::Output), &outputs)
+        .unwrap();
     let gpu = gpu();
     let plan = Plan::new(program, &places, &gpu.facts.kernel_facts()).unwrap();
     let memory = Memory::poisoned(gpu, &arenas(&places), &plan.recording.temporaries).unwrap();

@@ -21,11 +21,12 @@ fn sigmoid(a: f64) -> f64 {
 /// Trains D alone; the largest |D - D*| where there are points, and V.
 fn trained_discriminator(data: Normal) -> (f64, f64) {
     let steps = 700;
-    let mut game = Game::new(|config| {
-        config.batch = 1024;
-        config.optimizer.d.lr = 1e-2;
-        config.optimizer.d.lr_decay = 100f64.powf(1.0 / steps as f64);
-    });
+    let decay = 100f64.powf(1.0 / steps as f64);
+    let mut game = Game::new(&[
+        "batch=1024",
+        "optimizer.d.lr=1e-2",
+        &format!("optimizer.d.lr_decay={decay:?}"),
+    ]);
     game.spread_bends(-3.0, 6.0);
     game.fix_generator(STANDARD);
     for _ in 0..steps {
@@ -62,20 +63,20 @@ fn a_trained_discriminator_is_the_optimal_one() {
 #[test]
 fn joint_training_ends_at_the_equilibrium() {
     let steps = 1500;
-    let mut game = Game::new(|config| {
-        config.model.hidden_g = vec![16, 16];
-        config.train.ema_decay = 0.99;
+    let decay = 10f64.powf(1.0 / steps as f64);
+    let mut game = Game::new(&[
+        "model.hidden_g=[16, 16]",
+        "train.ema_decay=0.99",
         // A discriminator that keeps up with its generator (two time scales).
-        config.optimizer.g.lr = 2e-3;
-        config.optimizer.d.lr = 2e-2;
-        for optimizer in [&mut config.optimizer.g, &mut config.optimizer.d] {
-            optimizer.lr_decay = 10f64.powf(1.0 / steps as f64);
-        }
-    });
+        "optimizer.g.lr=2e-3",
+        "optimizer.d.lr=2e-2",
+        &format!("optimizer.g.lr_decay={decay:?}"),
+        &format!("optimizer.d.lr_decay={decay:?}"),
+    ]);
     game.spread_bends(-3.0, 6.0);
     for _ in 0..steps {
         game.discriminator_step(DATA);
-        game.session.generator_step(None).unwrap();
+        game.generator_step();
     }
     let latents: Vec<f64> = (0..4000).map(|i| random::normal(i, 0, 0, 2)).collect();
     let points = game.points(&latents);
@@ -110,11 +111,11 @@ fn joint_training_ends_at_the_equilibrium() {
 /// over training; the generator is a line, so its density is known.
 fn shortfall(d_steps: usize) -> f64 {
     let steps = 150;
-    let mut game = Game::new(|config| {
-        config.optimizer.g.lr = 1e-2;
-        config.optimizer.d.lr = 2e-3;
-        config.train.d_steps = d_steps;
-    });
+    let mut game = Game::new(&[
+        "optimizer.g.lr=1e-2",
+        "optimizer.d.lr=2e-3",
+        &format!("train.d_steps={d_steps}"),
+    ]);
     game.spread_bends(-3.0, 6.0);
     game.fix_generator(STANDARD);
     let mut sum = 0.0;
@@ -129,7 +130,7 @@ fn shortfall(d_steps: usize) -> f64 {
             sum += best - value(&game.logits(&grid()), DATA, model);
             seen += 1;
         }
-        game.session.generator_step(None).unwrap();
+        game.generator_step();
     }
     sum / f64::from(seen)
 }

@@ -1,8 +1,7 @@
 //! Critics: the exact optimum of the gradient penalty in one dimension, clipped
 //! weights, and gradients where data and generator share no point.
 
-use gpugan::adversarial::loss;
-use gpugan::config::{LossKind, OptimizerKind, Penalty};
+use gpugan::adversarial::{LossKind, loss};
 use gpugan::random;
 
 use super::game::{Game, Normal, STEP, grid};
@@ -23,16 +22,17 @@ fn the_gradient_penalty_has_its_exact_optimum() {
         deviation: 1.0,
     };
     let steps = 700;
-    let mut game = Game::new(|config| {
-        config.batch = 1024;
-        config.model.hidden_d = vec![64, 64];
-        config.loss.kind = LossKind::Wasserstein;
-        config.loss.penalty = Penalty::Gradient;
-        config.loss.penalty_weight = 10.0;
-        config.optimizer.d.lr = 4e-3;
-        config.optimizer.d.beta2 = 0.9;
-        config.optimizer.d.lr_decay = 100f64.powf(1.0 / steps as f64);
-    });
+    let decay = 100f64.powf(1.0 / steps as f64);
+    let mut game = Game::new(&[
+        "batch=1024",
+        "model.hidden_d=[64, 64]",
+        "loss.kind=wasserstein",
+        "loss.penalty=gradient",
+        "loss.penalty_weight=10",
+        "optimizer.d.lr=4e-3",
+        "optimizer.d.beta2=0.9",
+        &format!("optimizer.d.lr_decay={decay:?}"),
+    ]);
     game.spread_bends(-3.0, 6.0);
     game.fix_generator(STANDARD);
     for _ in 0..steps {
@@ -77,13 +77,13 @@ fn between(x: f64) -> f64 {
 #[test]
 fn clipped_weights_stay_clipped() {
     let clip = 0.01;
-    let mut game = Game::new(|config| {
-        config.batch = 32;
-        config.loss.kind = LossKind::Wasserstein;
-        config.loss.weight_clip = clip;
-        config.optimizer.d.kind = OptimizerKind::Rmsprop;
-        config.optimizer.d.lr = 5e-3;
-    });
+    let mut game = Game::new(&[
+        "batch=32",
+        "loss.kind=wasserstein",
+        &format!("loss.weight_clip={clip:?}"),
+        "optimizer.d.kind=rmsprop",
+        "optimizer.d.lr=5e-3",
+    ]);
     game.fix_generator(STANDARD);
     let names = [
         "main.0.weight",
@@ -130,12 +130,12 @@ fn only_the_minimax_gradient_dies_where_supports_are_disjoint() {
         .abs()
     };
 
-    let mut game = Game::new(|config| config.optimizer.d.lr = 1e-2);
+    let mut game = Game::new(&["optimizer.d.lr=1e-2"]);
     game.fix_generator(narrow);
     let start = pull(&game, LossKind::Minimax) / pull(&game, LossKind::NonSaturating);
     for _ in 0..300 {
         let real = game.real(near_one);
-        game.session.discriminator_step(&real).unwrap();
+        game.discriminator_step_on(&real);
     }
     let [minimax, other] =
         [LossKind::Minimax, LossKind::NonSaturating].map(|kind| pull(&game, kind));
@@ -144,18 +144,19 @@ fn only_the_minimax_gradient_dies_where_supports_are_disjoint() {
     assert!(minimax < 1e-3 * other, "{minimax}, {other}");
     assert!(other > 1.0, "{other}");
 
-    let mut game = Game::new(|config| {
-        config.loss.kind = LossKind::Wasserstein;
-        config.loss.penalty = Penalty::Gradient;
-        config.optimizer.d.lr = 4e-3;
-        config.optimizer.d.beta2 = 0.9;
-        config.optimizer.d.lr_decay = 100f64.powf(1.0 / 400.0);
-    });
+    let decay = 100f64.powf(1.0 / 400.0);
+    let mut game = Game::new(&[
+        "loss.kind=wasserstein",
+        "loss.penalty=gradient",
+        "optimizer.d.lr=4e-3",
+        "optimizer.d.beta2=0.9",
+        &format!("optimizer.d.lr_decay={decay:?}"),
+    ]);
     game.spread_bends(-0.5, 1.5);
     game.fix_generator(narrow);
     for _ in 0..400 {
         let real = game.real(near_one);
-        game.session.discriminator_step(&real).unwrap();
+        game.discriminator_step_on(&real);
     }
     for mean in [0.0, 0.25, 0.5, 0.75] {
         game.fix_generator(Normal { mean, ..narrow });

@@ -6,11 +6,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::OnceLock;
 
-use gpugan::config::{self, LossKind, Penalty};
-use gpugan::gan::{loss, penalty};
+use gpugan::adversarial::{self, LossKind, Penalty, loss, penalty};
 use gpugan::graph::{Graph, NodeId, Program, Role, Shape, StateId, Unary, Window};
 use gpugan::nn::{self, Init, Inits, Mode, Net, Square};
-use gpugan::reference::{Tensor, evaluate, random};
+use gpugan::random;
+use gpugan::reference::{Tensor, evaluate};
 use serde::Deserialize;
 
 use super::compute;
@@ -178,7 +178,7 @@ fn build(case: &Case, straight: bool) -> Built {
     } else {
         let [on_real, on_fake] =
             [real, fake].map(|x| critic(&mut graph, &mut net, layers, x, straight));
-        let config = config::Loss::default();
+        let config = adversarial::Loss::default();
         let loss = loss::discriminator(&mut graph, &config, on_real, on_fake).unwrap();
         let trained: Vec<StateId> = net.trained().map(|(_, id)| id).collect();
         let weights: Vec<NodeId> = trained.iter().map(|&id| graph.state(id)).collect();

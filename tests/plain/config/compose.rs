@@ -1,6 +1,7 @@
 //! What goes together, what does not, and what to use instead.
 
-use gpugan::config::{assignment, presets};
+use gpugan::config::assignment;
+use gpugan::systems::presets;
 
 use super::{refused_set, set};
 use crate::usage::refused;

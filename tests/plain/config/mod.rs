@@ -1,14 +1,19 @@
 //! The configuration: presets, overrides, rules and their messages.
 
 mod compose;
+mod earlier;
 
 use crate::usage::refused;
 use gpugan::Error;
 use gpugan::config::{
-    Architecture, Config, Latent, OptimizerKind, Output, Rule, Size, Stem, Update, assignment,
-    keys, parse_file,
+    Config, Data, Key, Keys, Latent, OptimizerKind, Output, Override, Rule, Size, Top, Train,
+    assignment, parse_file,
 };
+use gpugan::nets::dcgan::{Dcgan, Stem};
+use gpugan::nets::mlp::Mlp;
+use gpugan::systems::gan::{Settings, Update};
 use gpugan::systems::presets::{self, PRESETS};
+use gpugan::systems::{read_config, sections_of};
 
 /// A preset with one key set as by `--set`.
 fn set(preset: &str, text: &str) -> Result<Config, Error> {
@@ -20,20 +25,45 @@ fn refused_set(preset: &str, text: &str, parts: &[&str]) {
     refused(set(preset, text), parts);
 }
 
+fn from_toml(text: &str) -> Result<Config, Error> {
+    read_config(text, [])
+}
+
+/// A configuration without overrides.
+fn defaults() -> Config {
+    from_toml("").unwrap()
+}
+
+/// Every key of a configuration with its dotted path, in the order of the file.
+fn keys(config: &Config) -> Vec<(String, Key)> {
+    let mut sections = vec![Top::at(""), Data::at("data")];
+    sections.extend(sections_of(config).unwrap());
+    sections.push(Train::at("train"));
+    let mut keys = Vec::new();
+    for section in sections {
+        for key in section.keys {
+            let path = [section.path, key.name].join(".");
+            keys.push((path.trim_start_matches('.').to_owned(), *key));
+        }
+    }
+    keys
+}
+
 #[test]
 fn every_preset_reads_back_identical() {
     for preset in PRESETS {
         let config = presets::load(preset.name).unwrap();
         assert_eq!(config.preset, preset.name);
-        assert_eq!(Config::from_toml(&config.to_toml()).unwrap(), config);
+        assert_eq!(from_toml(&config.to_toml()).unwrap(), config);
         let commented = config.to_commented_toml();
-        assert_eq!(Config::from_toml(&commented).unwrap(), config);
+        assert_eq!(from_toml(&commented).unwrap(), config);
     }
 }
 
 #[test]
 fn every_value_reads_back_identical() {
     let sets = [
+        "model.architecture=mlp",
         "seed=9223372036854775807",
         "data.size=[28, 36]",
         "data.channels=4",
@@ -44,34 +74,53 @@ fn every_value_reads_back_identical() {
         "model.hidden_g=[7]",
     ];
     let overrides: Vec<_> = sets.iter().map(|s| assignment(s).unwrap()).collect();
-    let config = Config::default().with(overrides).unwrap();
+    let config = defaults().with(overrides).unwrap();
     assert_eq!(config.seed, i64::MAX as u64);
     assert_eq!(config.data.source, "a \"b\" \\ ü");
     assert_eq!((config.data.size.height, config.data.size.width), (28, 36));
-    assert_eq!(Config::from_toml(&config.to_toml()).unwrap(), config);
+    assert_eq!(from_toml(&config.to_toml()).unwrap(), config);
     let commented = config.to_commented_toml();
-    assert_eq!(Config::from_toml(&commented).unwrap(), config);
+    assert_eq!(from_toml(&commented).unwrap(), config);
 }
 
 #[test]
 fn defaults_obey_their_own_rules() {
-    Config::default().validate().unwrap();
-    let all = parse_file(&Config::default().to_toml()).unwrap();
-    // Every key is written, except the one that is not set.
-    assert_eq!(all.len(), keys().count() - 1);
-    assert_eq!(Config::from_toml("").unwrap(), Config::default());
-    assert_eq!(
-        Config::default().with(all).unwrap(),
-        Config::default(),
-        "the written defaults are the defaults"
-    );
+    let others = ["mlp", "resnet", "dense"].map(|name| format!("[model]\narchitecture = '{name}'"));
+    let texts = ["", "system = 'gan'", "system = 'classifier'"].map(str::to_owned);
+    for text in texts.iter().chain(&others) {
+        let config = from_toml(text).unwrap();
+        let all = parse_file(&config.to_toml()).unwrap();
+        // Every key is written, except the one that is not set.
+        assert_eq!(all.len(), keys(&config).len() - 1);
+        assert_eq!(
+            config.with(all).unwrap(),
+            config,
+            "the written defaults are the defaults"
+        );
+    }
+    assert_eq!(from_toml(&texts[1]).unwrap(), defaults());
+    assert_eq!(defaults().system(), "gan");
 }
 
 #[test]
 fn every_word_that_a_rule_allows_is_one_that_its_type_knows() {
     let mut words = 0;
-    for (path, key) in keys() {
-        if let Rule::Choice(choices) = key.rule {
+    let mut seen: Vec<String> = Vec::new();
+    let architectures = ["dcgan", "mlp", "resnet", "dense"];
+    let architectures =
+        architectures.map(|name| set("dcgan28", &format!("model.architecture={name}")));
+    let configs = architectures
+        .into_iter()
+        .chain([presets::load("classifier")]);
+    for config in configs.map(Result::unwrap) {
+        for (path, key) in keys(&config) {
+            let Rule::Choice(choices) = key.rule else {
+                continue;
+            };
+            if seen.contains(&path) {
+                continue;
+            }
+            seen.push(path.clone());
             for word in choices {
                 let change = assignment(&format!("{path}={word}")).unwrap();
                 let mut changes = vec![change];
@@ -84,32 +133,50 @@ fn every_word_that_a_rule_allows_is_one_that_its_type_knows() {
                 if *word == "wasserstein" {
                     changes.push(assignment("loss.weight_clip=0.01").unwrap());
                 }
-                let config = Config::default().with(changes).unwrap();
+                let changed = config.with(changes).unwrap();
                 assert!(
-                    config.to_toml().contains(&format!("\"{word}\"")),
+                    changed.to_toml().contains(&format!("\"{word}\"")),
                     "{path} = {word}"
                 );
                 words += 1;
             }
         }
     }
-    assert_eq!(words, 66);
+    // 51 of the GAN, and the classifier's optimiser.
+    assert_eq!(words, 51 + 3 + 2);
 }
 
 #[test]
 fn presets_hold_only_overrides() {
-    let defaults = parse_file(&Config::default().to_toml()).unwrap();
     for preset in PRESETS {
         let overrides = parse_file(preset.text).unwrap();
         assert!(!overrides.is_empty(), "{}", preset.name);
+        // What says which keys there are, and so which defaults.
+        let (chosen, overrides): (Vec<Override>, Vec<Override>) = overrides
+            .into_iter()
+            .partition(|change| ["system", "model.architecture"].contains(&change.key()));
+        assert!(!overrides.is_empty(), "{}", preset.name);
+        for change in &chosen {
+            // A system comes with defaults of its own.
+            let changed = match change.key() {
+                "system" => from_toml(&format!("system = '{}'", change.text().unwrap())).unwrap(),
+                _ => defaults().with([change.clone()]).unwrap(),
+            };
+            let is_default = change.text() == Some("gan");
+            assert_eq!(changed == defaults(), is_default, "{}", preset.name);
+        }
+        let system = presets::load(preset.name).unwrap().system();
+        let default = from_toml(&format!("system = '{system}'")).unwrap();
+        let default = default.with(chosen).unwrap();
+        let defaults = parse_file(&default.to_toml()).unwrap();
         for change in overrides {
             // The same change written as the default writes it.
-            let changed = Config::default().with([change.clone()]);
+            let changed = default.with([change.clone()]);
             let Ok(changed) = changed else {
                 continue; // Needs another key of the preset: not the default.
             };
             let name = change.key();
-            assert_ne!(changed, Config::default(), "{} {name}", preset.name);
+            assert_ne!(changed, default, "{} {name}", preset.name);
             assert!(defaults.iter().any(|d| d.key() == name));
         }
         assert!(preset.summary().len() > 20, "{}", preset.summary());
@@ -118,21 +185,23 @@ fn presets_hold_only_overrides() {
 
 #[test]
 fn mlp_is_the_published_one() {
-    let mlp = presets::load("mlp").unwrap();
-    assert_eq!(mlp.batch, 100);
-    assert_eq!(mlp.data.size, Size::square(28));
-    assert_eq!(mlp.model.architecture, Architecture::Mlp);
+    let config = presets::load("mlp").unwrap();
+    assert_eq!(config.batch, 100);
+    assert_eq!(config.data.size, Size::square(28));
+    let mlp = Settings::of(&config).unwrap();
+    let sizes: Mlp = config.own("model").unwrap();
+    assert_eq!(mlp.model.architecture, "mlp");
     assert_eq!(mlp.model.latent, 100);
     assert_eq!(mlp.model.latent_distribution, Latent::Uniform);
-    assert_eq!(mlp.model.hidden_g, [1200, 1200]);
-    assert_eq!((mlp.model.maxout_units, mlp.model.maxout_pieces), (240, 5));
-    assert_eq!((mlp.model.irange_g, mlp.model.irange_d), (0.05, 0.005));
-    assert_eq!(mlp.model.dropout_input, 0.2);
-    assert_eq!(mlp.model.dropout_hidden, 0.5);
+    assert_eq!(sizes.hidden_g, [1200, 1200]);
+    assert_eq!((sizes.maxout_units, sizes.maxout_pieces), (240, 5));
+    assert_eq!((sizes.irange_g, sizes.irange_d), (0.05, 0.005));
+    assert_eq!(sizes.dropout_input, 0.2);
+    assert_eq!(sizes.dropout_hidden, 0.5);
     assert_eq!(mlp.model.output, Output::Sigmoid);
     assert_eq!(mlp.model.output.range(), (0.0, 1.0));
-    assert_eq!(mlp.train.update, Update::Simultaneous);
-    for optimizer in [&mlp.optimizer.g, &mlp.optimizer.d] {
+    assert_eq!(mlp.play.update, Update::Simultaneous);
+    for optimizer in [&mlp.g, &mlp.d] {
         assert_eq!(optimizer.kind, OptimizerKind::Sgd);
         assert_eq!((optimizer.lr, optimizer.lr_min), (0.1, 1e-6));
         assert_eq!(optimizer.lr_decay, 1.000004);
@@ -151,12 +220,14 @@ fn dcgans_are_the_published_ones() {
         let config = presets::load(name).unwrap();
         assert_eq!(config.data.size, Size::square(size));
         assert_eq!(config.data.channels, None, "as many as the data has");
-        assert_eq!(config.model.architecture, Architecture::Dcgan);
-        assert_eq!(config.model.stem, stem);
-        assert_eq!((config.model.latent, config.model.width), (latent, width));
-        assert_eq!(config.model.output.range(), (-1.0, 1.0));
-        assert_eq!(config.train.update, Update::Alternating);
-        for optimizer in [&config.optimizer.g, &config.optimizer.d] {
+        let dcgan = Settings::of(&config).unwrap();
+        let sizes: Dcgan = config.own("model").unwrap();
+        assert_eq!(dcgan.model.architecture, "dcgan");
+        assert_eq!(sizes.stem, stem);
+        assert_eq!((dcgan.model.latent, sizes.width), (latent, width));
+        assert_eq!(dcgan.model.output.range(), (-1.0, 1.0));
+        assert_eq!(dcgan.play.update, Update::Alternating);
+        for optimizer in [&dcgan.g, &dcgan.d] {
             assert_eq!(optimizer.kind, OptimizerKind::Adam);
             assert_eq!((optimizer.lr, optimizer.eps), (lr, 1e-8));
             assert_eq!((optimizer.beta1, optimizer.beta2), (0.5, 0.999));
@@ -166,6 +237,7 @@ fn dcgans_are_the_published_ones() {
 
 #[test]
 fn unknown_keys_name_the_nearest() {
+    // Of the keys of the preset's architecture.
     for (wrong, nearest) in [
         ("train.emadecay", "train.ema_decay"),
         ("optimizer.d.lrr", "optimizer.d.lr"),
@@ -177,8 +249,12 @@ fn unknown_keys_name_the_nearest() {
         ("dropout_hiden", "model.dropout_hidden"),
         ("loss.real_labels", "loss.real_label"),
     ] {
+        let preset = match nearest {
+            "model.dropout_hidden" => "mlp",
+            _ => "dcgan28",
+        };
         refused_set(
-            "dcgan28",
+            preset,
             &format!("{wrong}=1"),
             &[
                 &format!("unknown key {wrong};"),
@@ -279,8 +355,40 @@ fn forbidden_values_name_key_value_and_what_is_allowed() {
             ["optimizer.d.lr_decay = 0.9", "at least 1"],
         ),
     ] {
-        refused_set("dcgan28", set, &parts);
+        let (key, _) = set.split_once('=').unwrap();
+        let of_mlp = Mlp::KEYS
+            .iter()
+            .any(|of| key == format!("model.{}", of.name));
+        refused_set(if of_mlp { "mlp" } else { "dcgan28" }, set, &parts);
     }
+}
+
+#[test]
+fn keys_of_other_architectures_say_where_they_belong() {
+    refused_set(
+        "dcgan28",
+        "model.maxout_units=3",
+        &[
+            "model.architecture = dcgan has no place for model.maxout_units;",
+            "leave model.maxout_units out or use model.architecture = mlp",
+        ],
+    );
+    refused_set(
+        "mlp",
+        "model.width=3",
+        &[
+            "model.architecture = mlp has no place for model.width;",
+            "dcgan or resnet",
+        ],
+    );
+    refused(
+        from_toml("system = 'gan'\n[model]\nmaxout_units = 3"),
+        &["model.architecture = dcgan has no place for model.maxout_units"],
+    );
+    refused(
+        from_toml("system = 'tree'"),
+        &["system = tree is unknown", "gan or classifier"],
+    );
 }
 
 #[test]
@@ -293,7 +401,7 @@ fn presets_can_be_files() {
     };
     let mine = load("batch = 8\n[optimizer.g]\nlr = 1\n").unwrap();
     assert_eq!((mine.preset.as_str(), mine.batch), ("mine", 8));
-    assert_eq!(mine.optimizer.g.lr, 1.0);
+    assert_eq!(Settings::of(&mine).unwrap().g.lr, 1.0);
     assert_eq!(load("preset = \"named\"").unwrap().preset, "named");
 
     // A run's own config.toml is a preset that is that run.
@@ -331,20 +439,22 @@ fn presets_can_be_files() {
 fn discriminator_steps_follow_their_schedule() {
     let sets = ["train.d_steps_first=25", "train.d_steps_every=500"];
     let changes = sets.map(|set| assignment(set).unwrap());
-    let train = presets::load("wgan").unwrap().with(changes).unwrap().train;
+    let play = |config: &Config| Settings::of(config).unwrap().play;
+    let train = play(&presets::load("wgan").unwrap().with(changes).unwrap());
     let at = [0, 24, 25, 499, 500, 501, 1000].map(|step| train.d_steps_at(step));
     assert_eq!(at, [100, 100, 5, 5, 100, 5, 100]);
-    let train = presets::load("wgan").unwrap().train;
+    let train = play(&presets::load("wgan").unwrap());
     assert_eq!([0, 500].map(|step| train.d_steps_at(step)), [5, 5]);
 }
 
 #[test]
 fn instance_noise_falls_to_nothing() {
     let config = set("dcgan28", "loss.instance_noise=0.2").unwrap();
-    assert_eq!(config.loss.noise(1_000_000), 0.2);
+    let loss = |config: &Config| Settings::of(config).unwrap().loss;
+    assert_eq!(loss(&config).noise(1_000_000), 0.2);
     let config = config
         .with([assignment("loss.instance_noise_steps=100").unwrap()])
         .unwrap();
-    let at = [0, 50, 100, 1000].map(|step| config.loss.noise(step));
+    let at = [0, 50, 100, 1000].map(|step| loss(&config).noise(step));
     assert_eq!(at, [0.2, 0.1, 0.0, 0.0]);
 }

@@ -7,6 +7,7 @@ use gpugan::graph::{Graph, Shape};
 use gpugan::nn::{Init, Mode, Net};
 
 use super::{input, values};
+use crate::preset::{changed, system};
 
 /// Numbers between -1 and 1 without a pattern.
 fn scattered(count: usize) -> Vec<f64> {
@@ -84,7 +85,12 @@ fn as_many_images_are_augmented_as_the_probability_says() {
     let changed = |loss: &Loss| {
         let mut graph = Graph::new();
         let (id, x) = input(&mut graph, "x", [N, 1, 2, 2]);
-        let p = augment::probability(&mut graph, loss).unwrap();
+        let adaptive = loss.adapts_augment().then(|| {
+            let (id, node) = input(&mut graph, augment::PROBABILITY, Shape::scalar());
+            assert_eq!(graph.find_state(augment::PROBABILITY), Some(id));
+            node
+        });
+        let p = augment::probability(&mut graph, loss, adaptive);
         let y = augment::augment(&mut graph, loss.augment, p, x).unwrap();
         let images = scattered(4 * N);
         let mut inputs = vec![(id, images.clone())];
@@ -123,11 +129,16 @@ fn the_probability_follows_the_sign_of_the_discriminator() {
     };
     let mut graph = Graph::new();
     let (id, logits) = input(&mut graph, "logits", [2, 1]);
-    let moved = augment::adapt(&mut graph, &loss, 2, logits).unwrap();
-    let (ids, nodes): (Vec<_>, Vec<_>) = moved.into_iter().unzip();
-    for (id, name) in ids.iter().zip(STATE) {
-        assert_eq!(graph.state_info(*id).name, name);
-        assert_eq!(graph.state_info(*id).shape, Shape::scalar());
+    // They are what a game that adapts remembers, each a scalar.
+    let adaptive = ["loss.augment=color", "loss.augment_target=0.5"];
+    let memory = system(&changed("dcgan28", &adaptive), 1).memory();
+    assert_eq!(memory.iter().map(|m| m.name).collect::<Vec<_>>(), STATE);
+    assert!(memory.iter().all(|m| m.shape == Shape::scalar()));
+    let old = STATE.map(|name| input(&mut graph, name, Shape::scalar()));
+    let (ids, old) = (old.map(|(id, _)| id), old.map(|(_, node)| node));
+    let nodes = augment::adapt(&mut graph, &loss, 2, old, logits).unwrap();
+    for node in nodes {
+        assert_eq!(*graph.shape(node), Shape::scalar());
     }
     let mut state = vec![vec![0.0]; 3];
     let mut p = Vec::new();

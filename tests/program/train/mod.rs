@@ -11,6 +11,7 @@ use std::time::Instant;
 use crate::run::{SMALL, gpugan, run_folders, train};
 use gpugan::run::stats;
 use gpugan::store::checkpoint::{self, Checkpoint};
+use gpugan::systems::Counters;
 
 /// The newest checkpoint of the only run below `outdir`.
 fn last_checkpoint(outdir: &Path) -> Checkpoint {
@@ -59,12 +60,14 @@ fn a_run_writes_what_it_promises() {
     );
     for tick in &ticks {
         assert!(
-            tick.loss_d > 0.0
-                && tick.loss_g > 0.0
+            tick.report("loss_d") > 0.0
+                && tick.report("loss_g") > 0.0
                 && tick.sec_per_step > 0.0
                 && tick.memory_bytes > 0
         );
-        assert!((0.0..=1.0).contains(&tick.d_real) && (0.0..=1.0).contains(&tick.d_fake));
+        for output in ["d_real", "d_fake"] {
+            assert!((0.0..=1.0).contains(&tick.report(output)), "{output}");
+        }
     }
     assert!((ticks[2].kimg - 6.0 * 8.0 / 1000.0).abs() < 1e-9);
     let grid = image::open(folder.join("fakes000006.png")).unwrap();
@@ -100,7 +103,8 @@ fn the_strength_of_augmentation_is_kept_and_told() {
     let saved = last_checkpoint(outdir.path());
     let value = |name: &str| saved.tensors[name].1[0];
     // Three steps of the discriminator in steps 0, 1 and 6, one in the others.
-    assert!(saved.metadata["counters"].contains("\"d_updates\":14"));
+    let counters: Counters = serde_json::from_str(&saved.metadata["counters"]).unwrap();
+    assert_eq!(counters.updates_of("D"), 14);
     assert_eq!(value("augment.updates"), 2.0);
     // Changes by 4 batches of 8 of 400 images.
     let p = value("augment.p");
@@ -108,7 +112,7 @@ fn the_strength_of_augmentation_is_kept_and_told() {
     assert!(p > 0.0 && (changes - changes.round()).abs() < 1e-4, "{p}");
     let ticks = stats::read(&run_folders(outdir.path())[0].join("stats.jsonl")).unwrap();
     assert_eq!(ticks.len(), 2);
-    assert_eq!(ticks[1].augment_p, Some(f64::from(p)));
+    assert_eq!(ticks[1].reports.get("augment_p"), Some(&f64::from(p)));
     assert!((ticks[1].kimg - 14.0 * 8.0 / 1000.0).abs() < 1e-9);
 }
 
