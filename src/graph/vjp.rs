@@ -288,13 +288,13 @@ impl Graph {
                 let Some(decomposed) = self.decompose(id)? else {
                     return Err(Error::MissingGradient { op: node.op.name() });
                 };
-                let mut ends: Vec<NodeId> = inputs
-                    .iter()
-                    .zip(wanted)
-                    .filter(|(_, wanted)| **wanted)
-                    .map(|(&input, _)| input)
-                    .collect();
-                ends.dedup();
+                // An input that stands twice gets its whole gradient at once.
+                let mut ends: Vec<NodeId> = Vec::new();
+                for (&input, &wanted) in inputs.iter().zip(wanted) {
+                    if wanted && !ends.contains(&input) {
+                        ends.push(input);
+                    }
+                }
                 let gradients = self.walk_back(&[(decomposed, g)], &ends, inputs)?;
                 out.extend(ends.into_iter().zip(gradients));
             }
