@@ -7,4 +7,5 @@ mod image;
 mod index;
 mod map;
 mod reduce;
+mod scatter;
 mod update;
