@@ -235,3 +235,18 @@ fn batch_norm_times_its_statistics_has_the_second_gradient_of_its_decomposition(
         assert!((fused - plain).abs() < 1e-9, "{both:?}");
     }
 }
+
+/// A mean of one element is the element, and a reshape of a reshape skips the
+/// one between: what statistics stand for does not always pass through their
+/// operand.
+#[test]
+fn statistics_of_single_elements_have_gradients() {
+    let mut graph = Graph::new();
+    let (state, x) = input(&mut graph, "x", [3]);
+    let image = graph.reshape(x, [1, 3, 1]).unwrap();
+    let stats = graph.channel_stats(image).unwrap();
+    let sum = graph.sum_all(stats).unwrap();
+    let gradient = graph.gradient(sum, &[x]).unwrap();
+    let found = values(&graph, &gradient, &[(state, vec![1.0, -2.0, 0.5])]);
+    assert_eq!(found, [[1.0; 3]], "means are the elements, variances zero");
+}
