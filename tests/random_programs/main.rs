@@ -4,3 +4,9 @@
 
 mod assigns;
 mod checker;
+mod device;
+mod generator;
+mod grow;
+mod plans;
+mod slopes;
+mod values;
