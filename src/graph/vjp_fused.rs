@@ -7,7 +7,9 @@ impl Graph {
     /// Gradients of batch normalisation in two passes over the data
     /// (Ioffe and Szegedy 2015, section 3): with
     /// `s = sum g` and `d = sum g (x - mean)` per channel and `M` elements each,
-    /// `dx = gain r (g - s / M - (x - mean) r^2 d / M)`, `r = 1 / sqrt(var + eps)`.
+    /// `dx = gain r (g - s / M - (x - mean) (d / M) / (var + eps))`,
+    /// `r = 1 / sqrt(var + eps)`. Quotients are divided, not multiplied by rounded
+    /// reciprocals: the three terms nearly cancel.
     pub(super) fn batch_norm_rule(
         &mut self,
         x: NodeId,
@@ -27,13 +29,12 @@ impl Graph {
         let dot = self.channel_row(sums, 1, x)?;
         let mut out = Vec::new();
         if wanted[0] {
-            let per_channel = self.shape(x).numel() / self.shape(gain).numel();
+            let per_channel = (self.shape(x).numel() / self.shape(gain).numel()) as f32;
             let gain = self.per_channel(gain, x)?;
             let factor = self.mul(gain, inverse)?;
-            let mean_g = self.scale(sum, 1.0 / per_channel as f32);
-            let square = self.square(inverse);
-            let slope = self.mul(dot, square)?;
-            let slope = self.scale(slope, 1.0 / per_channel as f32);
+            let mean_g = self.binary_scalar(Binary::Div, sum, per_channel);
+            let mean_dot = self.binary_scalar(Binary::Div, dot, per_channel);
+            let slope = self.div(mean_dot, shifted)?;
             let centred = self.sub(x, mean)?;
             let along = self.mul(centred, slope)?;
             let rest = self.sub(g, mean_g)?;
