@@ -27,6 +27,15 @@ pub struct Slice {
     pub len: usize,
 }
 
+impl Slice {
+    /// Whether the two have an element in common.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        self.storage == other.storage
+            && self.offset < other.offset + other.len
+            && other.offset < self.offset + self.len
+    }
+}
+
 /// Offsets of slices are multiples of this many elements: 256 bytes, the
 /// WebGPU default for `min_storage_buffer_offset_alignment`.
 pub const ALIGNMENT: usize = 64;

@@ -31,6 +31,7 @@ pub const SHADERS: &[(&str, &str)] = shaders![
     "matmul_tile.wgsl",
     "norm.wgsl",
     "optimizer.wgsl",
+    "order.wgsl",
     "pad.wgsl",
     "random.wgsl",
     "reduce.wgsl",

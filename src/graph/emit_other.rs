@@ -200,12 +200,20 @@ impl Lowering<'_> {
             y: output.strides.clone(),
         };
         let label = format!("{} {}", node.op.name(), node.shape);
-        self.step(
-            indexed.launch(),
-            output.value,
-            &[x.value, index.value],
-            label,
-        );
+        let mut inputs = vec![x.value, index.value];
+        let order = indexed.order(self.facts);
+        if let Some(order) = &order {
+            let mut sorted = Vec::new();
+            for launch in order.launches() {
+                let further = self.value(order.count());
+                let mut read = vec![index.value];
+                read.extend(sorted.pop());
+                self.step(launch, further, &read, format!("{label} (order)"));
+                sorted.push(further);
+            }
+            inputs.append(&mut sorted);
+        }
+        self.step(indexed.launch(order.as_ref()), output.value, &inputs, label);
         Ok(output)
     }
 

@@ -243,24 +243,30 @@ impl Lowering<'_> {
     }
 
     /// Makes nodes the new values of persistent tensors: in place where nothing
-    /// reads the old value or its neighbours meanwhile, by a copy behind all
-    /// steps otherwise.
+    /// reads any of the old value or its neighbours meanwhile, by a copy behind
+    /// all steps otherwise.
     fn assign(&mut self, assigns: &[(StateId, NodeId)]) -> Result<Vec<(ValueId, Slice)>> {
-        let mut copies = Vec::new();
+        // Only when every source has a value of its own is it known what is read.
+        let mut sources: Vec<(ValueId, Slice)> = Vec::with_capacity(assigns.len());
         for &(state, node) in assigns {
-            let place = self.place_of(state)?;
             let rank = self.graph.shape(node).rank();
             let mut view = self.in_order(node, &row_major(rank))?;
-            if self.values[view.value.0].place.is_some() {
+            let is_state = self.values[view.value.0].place.is_some();
+            if is_state || sources.iter().any(|&(taken, _)| taken == view.value) {
                 let copy = self.output(&view.shape, &row_major(rank));
                 self.map(&copy, &[view], "let result = v0;".to_owned(), "copy");
                 view = copy;
             }
-            let old_is_read = self.values.iter().any(|value| value.place == Some(place));
-            if old_is_read || self.meets(view.value, place.storage) {
-                copies.push((view.value, place));
+            sources.push((view.value, self.place_of(state)?));
+        }
+        let read: Vec<Slice> = self.values.iter().filter_map(|value| value.place).collect();
+        let mut copies = Vec::new();
+        for (value, place) in sources {
+            let old_is_read = read.iter().any(|slice| slice.overlaps(&place));
+            if old_is_read || self.meets(value, place.storage) {
+                copies.push((value, place));
             } else {
-                self.values[view.value.0].place = Some(place);
+                self.values[value.0].place = Some(place);
             }
         }
         Ok(copies)

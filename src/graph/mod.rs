@@ -14,6 +14,7 @@ mod program;
 mod shape;
 mod view;
 mod vjp;
+mod vjp_fused;
 
 pub use build::{Graph, Node, NodeId};
 pub use op::{

@@ -6,6 +6,7 @@
 
 use super::lower::{Lowered, lower};
 use super::program::{Places, Program};
+use super::view::ValueId;
 use crate::error::Result;
 use crate::ops::{Contraction, Facts};
 use crate::recording::{Access, Binding, Command, Dispatch, Recording, Slice, Storage};
@@ -32,11 +33,12 @@ impl Plan {
         let lowered = lower(&program.simplified()?, places, facts)?;
         let lives = lives(&lowered);
         let (slices, temporaries) = share(&lowered, &lives);
+        debug_assert_eq!(misread(&lowered, &slices), None, "a value is lost");
         let live_bytes = largest_sum(&lowered, &lives);
         let mut commands: Vec<Command> =
             Vec::with_capacity(lowered.steps.len() + lowered.copies.len());
         for step in lowered.steps {
-            let binding = |(index, value): (usize, &super::view::ValueId)| Binding {
+            let binding = |(index, value): (usize, &ValueId)| Binding {
                 slice: slices[value.0],
                 access: if index == 0 {
                     Access::Write
@@ -136,6 +138,32 @@ fn share(lowered: &Lowered, lives: &[Life]) -> (Vec<Slice>, Vec<usize>) {
         slices[index].storage = Storage::Temporary(buffer);
     }
     (slices, buffers.into_iter().map(|(size, _)| size).collect())
+}
+
+/// The first value, if any, that does not lie in its slice when a step or a
+/// copy behind all steps reads it: an oversight of [`share`] or of what is
+/// written in place.
+fn misread(lowered: &Lowered, slices: &[Slice]) -> Option<ValueId> {
+    let mut held: Vec<ValueId> = Vec::new();
+    let mut computed = vec![false; slices.len()];
+    let lost = |held: &[ValueId], computed: &[bool], value: ValueId| {
+        let overwritten = held
+            .iter()
+            .any(|other| *other != value && slices[other.0].overlaps(&slices[value.0]));
+        // What no step computes is a persistent tensor.
+        overwritten || computed[value.0] != held.contains(&value)
+    };
+    for step in &lowered.steps {
+        let (written, read) = step.values.split_first()?;
+        if let Some(value) = read.iter().find(|v| lost(&held, &computed, **v)) {
+            return Some(*value);
+        }
+        held.retain(|other| !slices[other.0].overlaps(&slices[written.0]));
+        held.push(*written);
+        computed[written.0] = true;
+    }
+    let mut copied = lowered.copies.iter().map(|(value, _)| *value);
+    copied.find(|value| lost(&held, &computed, *value))
 }
 
 fn largest_sum(lowered: &Lowered, lives: &[Life]) -> u64 {

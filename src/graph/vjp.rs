@@ -34,18 +34,7 @@ impl Graph {
         roots: &[(NodeId, NodeId)],
         targets: &[NodeId],
     ) -> Result<Vec<NodeId>> {
-        self.walk_back(roots, targets, &[])
-    }
-
-    /// `vector_jacobian` that takes `leaves` for independent variables, even
-    /// where one is computed from another.
-    fn walk_back(
-        &mut self,
-        roots: &[(NodeId, NodeId)],
-        targets: &[NodeId],
-        leaves: &[NodeId],
-    ) -> Result<Vec<NodeId>> {
-        let on_path = self.paths(roots.iter().map(|&(root, _)| root), targets, leaves);
+        let on_path = self.paths(roots.iter().map(|&(root, _)| root), targets);
         let mut gradients: BTreeMap<NodeId, NodeId> = BTreeMap::new();
         for &(root, gradient) in roots {
             self.accumulate(&mut gradients, root, gradient)?;
@@ -56,9 +45,6 @@ impl Graph {
             let Some(&gradient) = gradients.get(&id) else {
                 continue;
             };
-            if leaves.contains(&id) {
-                continue;
-            }
             let inputs = self.node(id).inputs.clone();
             let wanted: Vec<bool> = inputs.iter().map(|input| on_path.contains(input)).collect();
             if !wanted.contains(&true) {
@@ -78,26 +64,21 @@ impl Graph {
     }
 
     /// Nodes on a path from one of `targets` to one of `roots`, both included.
-    fn paths(
-        &self,
-        roots: impl Iterator<Item = NodeId>,
-        targets: &[NodeId],
-        leaves: &[NodeId],
-    ) -> BTreeSet<NodeId> {
+    fn paths(&self, roots: impl Iterator<Item = NodeId>, targets: &[NodeId]) -> BTreeSet<NodeId> {
         let Some(first) = targets.iter().min() else {
             return BTreeSet::new();
         };
         let mut reached = BTreeSet::new();
         let mut stack: Vec<NodeId> = roots.collect();
         while let Some(id) = stack.pop() {
-            if id >= *first && reached.insert(id) && !leaves.contains(&id) {
+            if id >= *first && reached.insert(id) {
                 stack.extend(&self.node(id).inputs);
             }
         }
         let mut on_path = BTreeSet::new();
         for id in reached {
             let node = self.node(id);
-            let stops = node.op == Op::StopGradient || leaves.contains(&id);
+            let stops = node.op == Op::StopGradient;
             if targets.contains(&id)
                 || (!stops && node.inputs.iter().any(|input| on_path.contains(input)))
             {
@@ -282,21 +263,9 @@ impl Graph {
             Op::BatchNorm { eps } => {
                 return self.batch_norm_rule(inputs[0], inputs[1], inputs[2], eps.0, g, wanted);
             }
-            // Fused operations without a rule of their own stand for their
-            // decomposition.
-            Op::ChannelStats | Op::ChannelDot => {
-                let Some(decomposed) = self.decompose(id)? else {
-                    return Err(Error::MissingGradient { op: node.op.name() });
-                };
-                let mut ends: Vec<NodeId> = inputs
-                    .iter()
-                    .zip(wanted)
-                    .filter(|(_, wanted)| **wanted)
-                    .map(|(&input, _)| input)
-                    .collect();
-                ends.dedup();
-                let gradients = self.walk_back(&[(decomposed, g)], &ends, inputs)?;
-                out.extend(ends.into_iter().zip(gradients));
+            Op::ChannelStats => out.push((inputs[0], self.channel_stats_rule(inputs[0], id, g)?)),
+            Op::ChannelDot => {
+                return self.channel_dot_rule([inputs[0], inputs[1], inputs[2]], id, g, wanted);
             }
         }
         Ok(out)
@@ -452,54 +421,6 @@ impl Graph {
             inverse[axis] = to;
         }
         self.permute(apart, &inverse)
-    }
-
-    /// Gradients of batch normalisation in two passes over the data
-    /// (Ioffe and Szegedy 2015, section 3): with
-    /// `s = sum g` and `d = sum g (x - mean)` per channel and `M` elements each,
-    /// `dx = gain r (g - s / M - (x - mean) r^2 d / M)`, `r = 1 / sqrt(var + eps)`.
-    fn batch_norm_rule(
-        &mut self,
-        x: NodeId,
-        gain: NodeId,
-        offset: NodeId,
-        eps: f32,
-        g: NodeId,
-        wanted: &[bool],
-    ) -> Result<Vec<(NodeId, NodeId)>> {
-        let stats = self.channel_stats(x)?;
-        let sums = self.channel_dot(g, x, stats)?;
-        let mean = self.channel_row(stats, 0, x)?;
-        let variance = self.channel_row(stats, 1, x)?;
-        let shifted = self.binary_scalar(Binary::Add, variance, eps);
-        let inverse = self.unary(Unary::Rsqrt, shifted);
-        let sum = self.channel_row(sums, 0, x)?;
-        let dot = self.channel_row(sums, 1, x)?;
-        let mut out = Vec::new();
-        if wanted[0] {
-            let per_channel = self.shape(x).numel() / self.shape(gain).numel();
-            let gain = self.per_channel(gain, x)?;
-            let factor = self.mul(gain, inverse)?;
-            let mean_g = self.scale(sum, 1.0 / per_channel as f32);
-            let square = self.square(inverse);
-            let slope = self.mul(dot, square)?;
-            let slope = self.scale(slope, 1.0 / per_channel as f32);
-            let centred = self.sub(x, mean)?;
-            let along = self.mul(centred, slope)?;
-            let rest = self.sub(g, mean_g)?;
-            let rest = self.sub(rest, along)?;
-            out.push((x, self.mul(rest, factor)?));
-        }
-        if wanted[1] {
-            let dgain = self.mul(dot, inverse)?;
-            let shape = self.shape(gain).clone();
-            out.push((gain, self.reshape(dgain, shape)?));
-        }
-        if wanted[2] {
-            let shape = self.shape(offset).clone();
-            out.push((offset, self.reshape(sum, shape)?));
-        }
-        Ok(out)
     }
 
     fn image_size(&self, x: NodeId) -> [usize; 2] {

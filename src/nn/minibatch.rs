@@ -64,9 +64,13 @@ impl Net {
         let distance = graph.sum(distance, &[3])?;
         let against = graph.neg(distance);
         let near = graph.unary(Unary::Exp, against);
+        // Each is nearest to itself, by exp(0) = 1, beside which distant others
+        // would be rounded away.
+        let [row, column] = [0, 1].map(|axis| graph.iota([batch, batch, 1, 1], axis));
+        let itself = graph.binary(Binary::Equal, row?, column?)?;
+        let zero = graph.constant(0.0, graph.shape(near).clone());
+        let near = graph.select(itself, zero, near)?;
         let near = graph.sum(near, &[1])?; // [N, 1, kernels, 1]
-        let near = graph.reshape(near, [batch, kernels])?;
-        // Each is nearest to itself: exp(0).
-        Ok(graph.binary_scalar(Binary::Sub, near, 1.0))
+        graph.reshape(near, [batch, kernels])
     }
 }

@@ -1,11 +1,11 @@
 //! Picking and adding by index, and borders (`shaders/index.wgsl`,
-//! `shaders/pad.wgsl`). Parts of a concatenation are maps into a slice of the
+//! `shaders/order.wgsl`, `shaders/pad.wgsl`). Parts of a concatenation are maps into a slice of the
 //! output: [`Map::stored`](super::map::Map::stored).
 
 use std::fmt::Write;
 
 use super::load::{Load, address, place};
-use super::{Launch, spread};
+use super::{Facts, Launch, Rung, spread};
 use crate::graph::PadMode;
 use crate::recording::Kernel;
 
@@ -35,8 +35,22 @@ pub struct Indexed {
 }
 
 impl Indexed {
-    /// The kernel.
-    pub fn launch(&self) -> Launch {
+    /// The order of the index for a scatter of so many places that looking at
+    /// all of them for every element of the output takes longer.
+    pub fn order(&self, facts: &Facts) -> Option<Order> {
+        let order = Order::new(self);
+        let outputs: usize = self.shape.iter().product();
+        let pays = match facts.rung {
+            Rung::Best => order.loads(outputs) < outputs.saturating_mul(self.size),
+            Rung::Plain => false,
+            Rung::Tiled(_) => true,
+        };
+        (self.scatter && pays).then_some(order)
+    }
+
+    /// The kernel. With an order of the index, which [`Indexed::order`] may
+    /// give and its own launches compute, it is bound behind the index.
+    pub fn launch(&self, order: Option<&Order>) -> Launch {
         // The shaders add the step along the axis themselves.
         let base = |load: &Load| {
             let mut load = load.clone();
@@ -45,7 +59,11 @@ impl Indexed {
         };
         let mut launch = element_launch("index.wgsl", &self.shape, &self.y);
         let kernel = &mut launch.kernel;
-        kernel.variant = if self.scatter { "scatter" } else { "gather" };
+        kernel.variant = match (self.scatter, order) {
+            (false, _) => "gather",
+            (true, None) => "scatter",
+            (true, Some(_)) => "sorted",
+        };
         kernel.constants.extend([
             ("SCATTER", u32::from(self.scatter)),
             ("X_AXIS", self.x.strides[self.axis] as u32),
@@ -60,7 +78,104 @@ impl Indexed {
             ("index_base", base(&self.index)),
             ("axis", NAMES[self.axis].to_owned()),
         ]);
+        if let Some(order) = order {
+            kernel.constants.push(("SORTED", 1));
+            let lines = Load {
+                strides: order.strides.clone(),
+                offset: 0,
+            };
+            kernel.snippets.push(("order_base", base(&lines)));
+        }
         launch
+    }
+}
+
+/// Places that are sorted by looking at all of them.
+const RUN: usize = 32;
+
+/// The places of an index along its axis, sorted by what they hold; equal ones
+/// keep their order. Lines that a stretched index repeats are sorted once.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Order {
+    axis: usize,
+    /// Sizes of what is sorted; 1 where the index repeats.
+    shape: Vec<usize>,
+    /// Size of the axis that the index counts along.
+    outside: usize,
+    index: Load,
+    /// Of the order: the places of a line lie side by side.
+    strides: Vec<usize>,
+}
+
+impl Order {
+    fn new(scatter: &Indexed) -> Self {
+        let (axis, index) = (scatter.axis, scatter.index.clone());
+        let mut shape = scatter.shape.clone();
+        shape[axis] = scatter.size;
+        for (size, &stride) in shape.iter_mut().zip(&index.strides) {
+            // An axis along which the index repeats needs no lines of its own.
+            *size = if stride == 0 { 1 } else { *size };
+        }
+        shape[axis] = scatter.size;
+        let mut strides = vec![0; shape.len()];
+        let mut step = 1;
+        let others = (0..shape.len()).rev().filter(|&other| other != axis);
+        for sorted in std::iter::once(axis).chain(others) {
+            strides[sorted] = if shape[sorted] == 1 { 0 } else { step };
+            step *= shape[sorted];
+        }
+        Self {
+            axis,
+            outside: scatter.shape[axis],
+            shape,
+            index,
+            strides,
+        }
+    }
+
+    /// Number of places.
+    pub fn count(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// What every launch but the first reads of the one before it is all that
+    /// one wrote. Bindings: 0 the order, 1 the index, then the order so far.
+    pub fn launches(&self) -> Vec<Launch> {
+        let mut launches = vec![self.launch(RUN, false)];
+        let mut run = RUN;
+        while run < self.shape[self.axis] {
+            launches.push(self.launch(run, true));
+            run *= 2;
+        }
+        launches
+    }
+
+    fn launch(&self, run: usize, merge: bool) -> Launch {
+        let mut launch = element_launch("order.wgsl", &self.shape, &self.strides);
+        let mut lines = self.index.clone();
+        lines.strides[self.axis] = 0;
+        let kernel = &mut launch.kernel;
+        kernel.variant = if merge { "merge" } else { "runs" };
+        kernel.constants.extend([
+            ("MERGE", u32::from(merge)),
+            ("RUN", run as u32),
+            ("SIZE", self.shape[self.axis] as u32),
+            ("OUTSIDE", self.outside as u32),
+            ("INDEX_AXIS", self.index.strides[self.axis] as u32),
+        ]);
+        kernel.snippets.extend([
+            ("index_base", address(&NAMES, &lines)),
+            ("axis", NAMES[self.axis].to_owned()),
+        ]);
+        launch
+    }
+
+    /// About how many numbers sorting and `outputs` searches load.
+    fn loads(&self, outputs: usize) -> usize {
+        let size = self.shape[self.axis];
+        let halvings = size.next_power_of_two().ilog2() as usize;
+        let merges = size.div_ceil(RUN).next_power_of_two().ilog2() as usize;
+        self.count() * (RUN + 2 * merges * halvings) + outputs * 2 * halvings.max(RUN)
     }
 }
 
@@ -211,9 +326,44 @@ mod tests {
                     y: Load::contiguous(&shape).strides,
                     shape,
                 };
-                validate(&indexed.launch());
+                validate(&indexed.launch(None));
+                let order = Order::new(&indexed);
+                order.launches().iter().for_each(validate);
+                if scatter {
+                    validate(&indexed.launch(Some(&order)));
+                }
             }
         }
+    }
+
+    #[test]
+    fn an_index_is_sorted_where_that_is_less_work() {
+        let rows = |count: usize, width: usize| Indexed {
+            scatter: true,
+            axis: 0,
+            shape: vec![1000, width],
+            size: count,
+            x: Load::contiguous(&[count, width]),
+            // One number a row, as an embedding is looked up.
+            index: Load {
+                strides: vec![1, 0],
+                offset: 0,
+            },
+            y: Load::contiguous(&[1000, width]).strides,
+        };
+        for (count, width, sorted) in [(1, 1, false), (32, 64, false), (1 << 20, 64, true)] {
+            let order = rows(count, width).order(&Facts::CARD);
+            assert_eq!(order.is_some(), sorted, "{count} rows of {width}");
+            let plain = Facts {
+                rung: Rung::Plain,
+                ..Facts::CARD
+            };
+            assert_eq!(rows(count, width).order(&plain), None);
+        }
+        let order = Order::new(&rows(1 << 20, 64));
+        assert_eq!(order.count(), 1 << 20, "columns share their order");
+        assert_eq!(order.launches().len(), 16);
+        order.launches().iter().for_each(validate);
     }
 
     #[test]

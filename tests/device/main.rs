@@ -8,6 +8,7 @@ mod gpu;
 mod health;
 mod moves;
 mod ops;
+mod random_programs;
 mod rbm;
 mod representation;
 mod theory;

@@ -1,7 +1,8 @@
 //! Runs that the program at c27e202 began (`runs/<name>/`, two steps) and took
 //! on to step 4 (`runs/<name>/later.safetensors`): resumed by this program they
-//! arrive at the same numbers, bit for bit on the adapter and driver that the
-//! runs were made on, which `runs/adapter.txt` names.
+//! arrive at the same numbers: bit for bit, where nothing rounds otherwise since,
+//! on the adapter and driver that the runs were made on, which `runs/adapter.txt`
+//! names.
 
 use std::fs;
 use std::path::Path;
@@ -13,6 +14,13 @@ const RUNS: &str = "tests/unchanged/runs";
 
 /// Of an element relative to its tensor's largest, on other drivers.
 const TOLERANCE: f32 = 1e-3;
+
+/// The same on the same driver, for runs with batch normalisation, whose gradient
+/// divides where it multiplied by rounded reciprocals; 7e-7 was the most.
+const ROUNDED: f32 = 1e-5;
+
+/// Runs that have none.
+const EXACT: [&str; 3] = ["mlp", "mlp-alternating", "toy"];
 
 #[test]
 fn runs_of_the_earlier_program_go_on_as_they_would_have() {
@@ -53,7 +61,11 @@ fn runs_of_the_earlier_program_go_on_as_they_would_have() {
             let (now_shape, now) = &reached.tensors[tensor];
             assert_eq!(shape, now_shape, "{name}: {tensor}");
             let largest = values.iter().fold(0.0_f32, |most, x| most.max(x.abs()));
-            let limit = if same { 0.0 } else { TOLERANCE * largest };
+            let limit = match same {
+                true if EXACT.contains(&name.as_str()) => 0.0,
+                true => ROUNDED * largest,
+                false => TOLERANCE * largest,
+            };
             let far = values
                 .iter()
                 .zip(now)

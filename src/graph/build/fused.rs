@@ -120,6 +120,14 @@ impl Graph {
         self.per_channel(row, like)
     }
 
+    /// Both rows.
+    pub(crate) fn channel_rows(&mut self, stats: NodeId, like: NodeId) -> Result<[NodeId; 2]> {
+        Ok([
+            self.channel_row(stats, 0, like)?,
+            self.channel_row(stats, 1, like)?,
+        ])
+    }
+
     /// `[C]` shaped to stretch over `like`, whose axis 1 is C.
     pub fn per_channel(&mut self, x: NodeId, like: NodeId) -> Result<NodeId> {
         let mut shape = vec![1; self.shape(like).rank()];

@@ -3,7 +3,7 @@
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 use gpugan::gpu::{Executable, Gpu, Memory};
-use gpugan::graph::{Op, Shape};
+use gpugan::graph::{Op, Places, Shape};
 use gpugan::ops::Launch;
 use gpugan::ops::reduce::Stages;
 use gpugan::recording::{
@@ -93,6 +93,26 @@ pub(crate) fn run_step(
 
 pub(crate) fn run(launch: Launch, inputs: &[Vec<f32>], len: usize) -> Vec<f32> {
     run_step(&Stages::One(launch), inputs, len, &StepValues::default())
+}
+
+/// The tensor `output` after a recording ran on these inputs.
+pub(crate) fn execute(
+    recording: &Recording,
+    places: &Places,
+    inputs: &[(&str, &Tensor)],
+    output: &str,
+) -> Vec<f32> {
+    let _turn = turn();
+    let arenas: Vec<usize> = places.arenas().iter().map(|arena| arena.len).collect();
+    let memory = Memory::poisoned(&GPU, &arenas, &recording.temporaries).unwrap();
+    let place = |name| places.get(name).unwrap().1;
+    for (name, tensor) in inputs {
+        let values: Vec<f32> = tensor.data.iter().map(|&value| value as f32).collect();
+        memory.write(place(name), &values).unwrap();
+    }
+    let mut executable = Executable::new(&GPU, &memory, recording).unwrap();
+    executable.run(&GPU, &StepValues::default()).unwrap();
+    memory.read(place(output)).unwrap()
 }
 
 /// Runs a kernel that updates its buffers in place.

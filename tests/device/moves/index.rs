@@ -41,7 +41,7 @@ fn gather_and_scatter_along_every_axis() {
                 y: strides(&to, &[1, 0, 2]),
             };
             let inputs = [lay(input, &order), lay(&index, &[0, 1, 2])];
-            let found = run(indexed.launch(), &inputs, expected.data.len());
+            let found = run(indexed.launch(None), &inputs, expected.data.len());
             close(
                 &found,
                 &lay(&expected, &[1, 0, 2]),

@@ -2,9 +2,11 @@
 //! machine, against the f64 reference: odd and prime sizes, several memory
 //! orders, poisoned outputs and temporaries.
 
+mod batch_norm;
 mod harness;
 mod image;
 mod index;
 mod map;
 mod reduce;
+mod scatter;
 mod update;

@@ -18,6 +18,25 @@ fn scattered(count: usize) -> Vec<f64> {
 
 /// Salimans et al. 2016, section 3.2, as loops; and its second derivative, which
 /// R1 needs, against differences of the first.
+/// Beside `exp(0) = 1` of an image itself, `exp(-40)` would be rounded away.
+#[test]
+fn distant_images_are_near_by_what_they_are() {
+    let mut graph = Graph::new();
+    let (x_id, x) = input(&mut graph, "x", [2, 1]);
+    let mut net = Net::new("D", Mode::Train);
+    let start = Init::Constant(0.0);
+    let near = net
+        .minibatch_discrimination(&mut graph, "minibatch", x, [1, 1], start)
+        .unwrap();
+    let weight = graph.find_state("D.minibatch.weight").unwrap();
+    let inputs = [(x_id, vec![-20.0, 20.0]), (weight, vec![1.0])];
+    let found = &values(&graph, &[near], &inputs)[0];
+    let expected = (-40.0_f64).exp();
+    for near in found {
+        assert!((near / expected - 1.0).abs() < 1e-12, "{near:e}");
+    }
+}
+
 #[test]
 fn minibatch_discrimination_is_that_of_its_formula() {
     const N: usize = 5;

@@ -177,3 +177,76 @@ fn fused_operations_differentiate_like_their_decompositions() {
         }
     }
 }
+
+/// Both operands of the dot are `x`, with other statistics between them in the
+/// list of inputs.
+#[test]
+fn an_input_that_stands_twice_in_a_fused_node_counts_twice() {
+    let mut graph = Graph::new();
+    let (x_state, x) = input(&mut graph, "x", [2, 3]);
+    let (y_state, y) = input(&mut graph, "y", [2, 3]);
+    let inputs = [
+        (x_state, vec![1.0, -2.0, 0.5, 3.0, 0.25, -1.5]),
+        (y_state, vec![0.5, 4.0, -1.0, 2.0, 1.5, 0.75]),
+    ];
+    // `[sum of g, sum of g (x - stats row 0)]` of (g, x, stats).
+    for [g, data, stats] in [[x, y, x], [x, x, y], [y, x, x], [x, x, x]] {
+        let fused = graph.channel_dot(g, data, stats).unwrap();
+        let plain = graph.decompose(fused).unwrap().unwrap();
+        let [fused, plain] = [fused, plain].map(|node| graph.sum_all(node).unwrap());
+        let found = graph.gradient(fused, &[x, y]).unwrap();
+        let expected = graph.gradient(plain, &[x, y]).unwrap();
+        assert_eq!(
+            values(&graph, &found, &inputs),
+            values(&graph, &expected, &inputs),
+            "ChannelDot of {:?}",
+            [g, data, stats]
+        );
+    }
+}
+
+/// The gradient of batch normalisation times statistics takes the dot of the
+/// statistics with themselves.
+#[test]
+fn batch_norm_times_its_statistics_has_the_second_gradient_of_its_decomposition() {
+    let mut graph = Graph::new();
+    let (x_state, x) = input(&mut graph, "x", [2, 3]);
+    let (direction_state, direction) = input(&mut graph, "direction", [2, 3]);
+    let gain = graph.constant(1.5, [3]);
+    let offset = graph.constant(-0.5, [3]);
+    let stats = graph.channel_stats(x).unwrap();
+    let plain_stats = graph.decompose(stats).unwrap().unwrap();
+    let fused = graph.batch_norm(x, gain, offset, 1e-5).unwrap();
+    let plain = graph
+        .batch_norm_apply(x, plain_stats, gain, offset, 1e-5)
+        .unwrap();
+    let [fused, plain] = [(fused, stats), (plain, plain_stats)].map(|(y, stats)| {
+        let product = graph.mul(y, stats).unwrap();
+        let sum = graph.sum_all(product).unwrap();
+        let first = graph.gradient(sum, &[x]).unwrap()[0];
+        graph.vector_jacobian(&[(first, direction)], &[x]).unwrap()[0]
+    });
+    let inputs = [
+        (x_state, vec![1.0, -2.0, 0.5, 3.0, 0.25, -1.5]),
+        (direction_state, vec![0.5, 4.0, -1.0, 2.0, 1.5, 0.75]),
+    ];
+    let both = values(&graph, &[fused, plain], &inputs);
+    for (fused, plain) in both[0].iter().zip(&both[1]) {
+        assert!((fused - plain).abs() < 1e-9, "{both:?}");
+    }
+}
+
+/// A mean of one element is the element, and a reshape of a reshape skips the
+/// one between: what statistics stand for does not always pass through their
+/// operand.
+#[test]
+fn statistics_of_single_elements_have_gradients() {
+    let mut graph = Graph::new();
+    let (state, x) = input(&mut graph, "x", [3]);
+    let image = graph.reshape(x, [1, 3, 1]).unwrap();
+    let stats = graph.channel_stats(image).unwrap();
+    let sum = graph.sum_all(stats).unwrap();
+    let gradient = graph.gradient(sum, &[x]).unwrap();
+    let found = values(&graph, &gradient, &[(state, vec![1.0, -2.0, 0.5])]);
+    assert_eq!(found, [[1.0; 3]], "means are the elements, variances zero");
+}
