@@ -14,7 +14,7 @@ use crate::graph::{Graph, NodeId, Op, Program, Role, Shape, StateId};
 use crate::ops::Rung;
 use crate::reference::{self, Tensor, random};
 
-pub use cases::{Size, cases, shapes};
+pub use cases::{Size, cases, cases_at, shapes};
 pub use report::run;
 pub use run::{Comparison, run_case};
 
