@@ -2,7 +2,7 @@
 //! codes.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use clap::Parser;
 use gpugan::Error;
@@ -13,6 +13,7 @@ use gpugan::config::options::{RunFolder, SampleForm, SampleOptions, TrainOptions
 use gpugan::config::presets::{self, PRESETS};
 use gpugan::config::{Config, Size, Update};
 
+use crate::run::program;
 use crate::usage::refused;
 
 /// What `gpugan train` makes of these arguments.
@@ -28,10 +29,7 @@ fn sample(args: &[&str]) -> Result<SampleOptions, Error> {
 }
 
 fn gpugan(args: &[&str]) -> std::process::Output {
-    Command::new(env!("CARGO_BIN_EXE_gpugan"))
-        .args(args)
-        .output()
-        .unwrap()
+    program().args(args).output().unwrap()
 }
 
 #[test]
@@ -330,7 +328,7 @@ fn a_reader_that_goes_away_is_no_error() {
     // The read end is closed before the program writes.
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
-    let child = Command::new(env!("CARGO_BIN_EXE_gpugan"))
+    let child = program()
         .args(["presets", "mlp"])
         .stdout(writer)
         .stderr(Stdio::piped())
