@@ -44,7 +44,12 @@ pub(crate) fn program() -> Command {
 
 /// Runs the program with these arguments.
 pub(crate) fn gpugan(arguments: &[&str]) -> Ended {
-    let output = program()
+    ended(program(), arguments)
+}
+
+/// Runs a program with these arguments.
+pub(crate) fn ended(mut program: Command, arguments: &[&str]) -> Ended {
+    let output = program
         .args(arguments)
         .output()
         .expect("the program starts");
