@@ -15,7 +15,7 @@ use crate::ops::Rung;
 use crate::random;
 use crate::reference::{self, Tensor};
 
-pub use cases::{Size, cases, shapes};
+pub use cases::{Size, cases, cases_at, shapes};
 pub use report::run;
 pub use run::{Comparison, run_case};
 

@@ -2,23 +2,15 @@
 //! second gradients, against the f64 reference. Without an adapter these tests
 //! fail, with the mend in the message.
 
-use std::sync::OnceLock;
-
 use gpugan::check::{Case, Family, cases, run_case};
 use gpugan::gpu::Gpu;
 use gpugan::ops::Rung;
 
 use crate::adapter::open;
 
-/// Opened once.
-fn gpu() -> &'static Gpu {
-    static GPU: OnceLock<Gpu> = OnceLock::new();
-    GPU.get_or_init(open)
-}
-
 /// Everything that is wrong with a case on this rung.
-fn wrong(case: &Case, rung: Rung) -> Vec<String> {
-    match run_case(gpu(), case, rung) {
+fn wrong(gpu: &Gpu, case: &Case, rung: Rung) -> Vec<String> {
+    match run_case(gpu, case, rung) {
         Ok(comparisons) => comparisons
             .iter()
             .filter(|comparison| !comparison.ok)
@@ -28,9 +20,12 @@ fn wrong(case: &Case, rung: Rung) -> Vec<String> {
     }
 }
 
-/// Runs families, contractions on all their rungs.
+/// Runs families, contractions on all their rungs. A device of its own for each
+/// test, because a software driver compiles in its device's queue, one kernel
+/// after the other.
 #[track_caller]
 fn assert_right(families: &[Family]) {
+    let gpu = open();
     let mut failures = Vec::new();
     let mut count = 0;
     for case in cases()
@@ -39,12 +34,12 @@ fn assert_right(families: &[Family]) {
     {
         count += 1;
         for rung in case.rungs().unwrap() {
-            failures.extend(wrong(case, rung));
+            failures.extend(wrong(&gpu, case, rung));
         }
     }
     assert!(count > 0);
     // Compiling is most of the time: the next run finds the pipelines.
-    gpu().save_pipeline_cache().unwrap();
+    gpu.save_pipeline_cache().unwrap();
     assert!(failures.is_empty(), "\n{}", failures.join("\n"));
 }
 

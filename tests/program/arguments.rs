@@ -2,7 +2,7 @@
 //! codes.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use clap::Parser;
 use gpugan::Error;
@@ -15,6 +15,7 @@ use gpugan::systems::gan::{Settings, Update};
 use gpugan::systems::presets::{self, PRESETS};
 use gpugan::systems::read_config;
 
+use crate::run::program;
 use crate::usage::refused;
 
 /// What `gpugan train` makes of these arguments.
@@ -30,10 +31,7 @@ fn sample(args: &[&str]) -> Result<SampleOptions, Error> {
 }
 
 fn gpugan(args: &[&str]) -> std::process::Output {
-    Command::new(env!("CARGO_BIN_EXE_gpugan"))
-        .args(args)
-        .output()
-        .unwrap()
+    program().args(args).output().unwrap()
 }
 
 /// A configuration without overrides.
@@ -336,7 +334,7 @@ fn a_reader_that_goes_away_is_no_error() {
     // The read end is closed before the program writes.
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
-    let child = Command::new(env!("CARGO_BIN_EXE_gpugan"))
+    let child = program()
         .args(["presets", "mlp"])
         .stdout(writer)
         .stderr(Stdio::piped())

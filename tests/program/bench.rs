@@ -1,20 +1,17 @@
 //! `gpugan bench` on this machine's adapter.
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 
 use gpugan::bench::{Row, measure_step};
 use gpugan::run::blueprint::Part;
 
 use crate::adapter::open;
 use crate::preset::{blueprint, changed};
+use crate::run::{as_users_do, program};
 
 fn bench(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_gpugan"))
-        .arg("bench")
-        .args(args)
-        .output()
-        .unwrap()
+    as_users_do().arg("bench").args(args).output().unwrap()
 }
 
 fn text(output: &Output) -> String {
@@ -175,7 +172,7 @@ fn a_step_is_counted_as_it_is_planned() {
 
 /// The plan of a small run, with what this cache folder holds.
 fn plan(cache: &Path) -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_gpugan"))
+    let output = program()
         .env("XDG_CACHE_HOME", cache)
         .args(["train", "--dry-run", "--dump-plan"])
         .args(SMALL)
@@ -202,7 +199,7 @@ const SMALL: [&str; 10] = [
 fn what_won_by_tuning_is_used_and_a_damaged_file_ignored() {
     let home = tempfile::tempdir().unwrap();
     let usual = plan(home.path());
-    let output = Command::new(env!("CARGO_BIN_EXE_gpugan"))
+    let output = program()
         .env("XDG_CACHE_HOME", home.path())
         .args(["bench", "--tune"])
         .args(SMALL)

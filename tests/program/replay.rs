@@ -2,22 +2,18 @@
 //! PyTorch computed from the traces of these runs (`make fixtures`).
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::Mutex;
 
 use gpugan::store::checkpoint::{self, Checkpoint};
 use serde::Deserialize;
 
 use crate::preset::{changed, system};
+use crate::run::as_users_do;
 
 /// Largest error: of a loss relative to PyTorch's, of an element relative to
 /// its tensor's largest.
 const TOLERANCE: f64 = 1e-3;
 
 const MEND: &str = "if initial weights or batches changed on purpose, run `make fixtures`";
-
-/// Runs take all of a software adapter each.
-static DEVICE: Mutex<()> = Mutex::new(());
 
 #[derive(Deserialize)]
 struct Fixture {
@@ -38,9 +34,8 @@ struct Digest {
 
 /// The folder of a run with all its steps traced.
 fn train(outdir: &Path, arguments: &[&str], steps: usize) -> PathBuf {
-    let _turn = DEVICE.lock();
     let steps = steps.to_string();
-    let output = Command::new(env!("CARGO_BIN_EXE_gpugan"))
+    let output = as_users_do()
         .args(["train", "--quiet", "--steps", &steps, "--trace", &steps])
         .arg("--outdir")
         .arg(outdir)

@@ -6,9 +6,10 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use gpugan::store::checkpoint::Checkpoint;
+
+use crate::run::as_users_do;
 
 const RUNS: &str = "tests/unchanged/runs";
 
@@ -40,7 +41,7 @@ fn runs_of_the_earlier_program_go_on_as_they_would_have() {
         for file in ["config.toml", "checkpoint-000002.safetensors"] {
             fs::copy(stored.join(file), folder.path().join(file)).unwrap();
         }
-        let output = Command::new(env!("CARGO_BIN_EXE_gpugan"))
+        let output = as_users_do()
             .args(["train", "--steps", "4", "--resume"])
             .arg(folder.path())
             .output()

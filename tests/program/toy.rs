@@ -3,10 +3,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Output;
 
 use image::{AnimationDecoder, GrayImage, Luma, RgbImage};
 use serde_json::Value;
+
+use crate::run::program;
 
 /// Networks and batches so small that a step takes milliseconds anywhere.
 const SMALL: [&str; 12] = [
@@ -25,7 +27,7 @@ const SMALL: [&str; 12] = [
 ];
 
 fn toy(outdir: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_gpugan"))
+    program()
         .args(["toy", "--quiet", "--outdir"])
         .arg(outdir)
         .args(arguments)

@@ -17,6 +17,11 @@ use super::Case;
 /// All cases, by family. Sizes are odd or prime where nothing speaks for
 /// others; kinks are kept away from.
 pub fn cases() -> Vec<Case> {
+    cases_at(Size::Small)
+}
+
+/// All cases, the shapes of real networks at this size.
+pub fn cases_at(size: Size) -> Vec<Case> {
     [
         elementwise::cases(),
         movement::cases(),
@@ -27,7 +32,7 @@ pub fn cases() -> Vec<Case> {
         normalization::cases(),
         random::cases(),
         fusion::cases(),
-        shapes(Size::Small),
+        shapes(size),
     ]
     .into_iter()
     .flatten()

@@ -13,13 +13,23 @@ pub enum Size {
     /// A batch or side small enough for the f64 loops; channels, kernels and
     /// strides are those of the network, so that the same variants run.
     Small,
+    /// As small, and with few channels: for what is the same on all variants.
+    Tiny,
 }
 
 impl Size {
     fn pick(self, real: usize, small: usize) -> usize {
         match self {
             Self::Real => real,
-            Self::Small => small,
+            Self::Small | Self::Tiny => small,
+        }
+    }
+
+    /// Other numbers of channels stay other ones.
+    fn channels<const N: usize>(self, real: [usize; N]) -> [usize; N] {
+        match self {
+            Self::Real | Self::Small => real,
+            Self::Tiny => real.map(|count| count.div_ceil(32)),
         }
     }
 }
@@ -40,41 +50,41 @@ pub fn shapes(size: Size) -> Vec<Case> {
         conv(
             "conv k4s2p1 64->128 at 16x16",
             batch,
-            [64, 128],
+            size.channels([64, 128]),
             side(16),
             [4, 2, 1],
         ),
         conv(
             "conv k4s2p1 1->64 at 32x32",
             batch,
-            [1, 64],
+            size.channels([1, 64]),
             side(32),
             [4, 2, 1],
         ),
         conv(
             "conv k3s1p1 64->64 at 16x16",
             batch,
-            [64, 64],
+            size.channels([64, 64]),
             side(16),
             [3, 1, 1],
         ),
         conv(
             "conv k5s2p2 64->128 at 16x16",
             batch,
-            [64, 128],
+            size.channels([64, 128]),
             side(16),
             [5, 2, 2],
         ),
         transposed(
             "conv_transpose k4s2p1 128->64 at 8x8",
             batch,
-            [128, 64],
+            size.channels([128, 64]),
             side(8),
         ),
         transposed(
             "conv_transpose k4s2p1 64->1 at 16x16",
             batch,
-            [64, 1],
+            size.channels([64, 1]),
             side(16),
         ),
         normalization("batch norm 64 at 16x16", [batch, side(16), side(16), 64]),

@@ -2,13 +2,15 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Output;
 
 use gpugan::store::checkpoint::Checkpoint;
 
+use crate::run::program;
+
 /// Runs the program with a cache folder of its own.
 pub(crate) fn gpugan(home: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_gpugan"))
+    program()
         .args(arguments)
         .current_dir(home)
         .env("XDG_CACHE_HOME", home.join("cache"))

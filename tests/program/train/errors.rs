@@ -2,11 +2,10 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use gpugan::store::checkpoint;
 
-use crate::run::{Ended, SMALL, gpugan, run_folders, train};
+use crate::run::{Ended, SMALL, gpugan, program, run_folders, train};
 
 /// Asserts one line that contains all `parts`, and exit code 2.
 fn assert_refused(ended: &Ended, parts: &[&str]) {
@@ -195,7 +194,7 @@ fn a_batch_that_does_not_fit_is_refused_with_the_largest_that_does() {
 #[test]
 fn without_a_driver_the_error_says_what_to_install() {
     let outdir = tempfile::tempdir().unwrap();
-    let output = Command::new(env!("CARGO_BIN_EXE_gpugan"))
+    let output = program()
         .args(["train", "--outdir", outdir.path().to_str().unwrap()])
         .env("VK_DRIVER_FILES", "/nonexistent/driver.json")
         .env("VK_ICD_FILENAMES", "/nonexistent/driver.json")

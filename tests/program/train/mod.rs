@@ -5,10 +5,10 @@ mod health;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Instant;
 
-use crate::run::{SMALL, gpugan, run_folders, train};
+use crate::run::{SMALL, gpugan, program, run_folders, train};
 use gpugan::run::stats;
 use gpugan::store::checkpoint::{self, Checkpoint};
 use gpugan::systems::Counters;
@@ -202,7 +202,7 @@ fn twenty_kills_change_nothing() {
         let has_run = run_folders(killed.path())
             .iter()
             .any(|run| run.join("config.toml").is_file());
-        let mut child = Command::new(env!("CARGO_BIN_EXE_gpugan"))
+        let mut child = program()
             .args(if has_run { &resume[..] } else { &first })
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
