@@ -15,7 +15,7 @@ use crate::media::figures;
 use crate::metrics::Score;
 use crate::run::health::{VERDICTS, Verdict};
 use crate::run::shown::Asked;
-use crate::run::{self, stats, stop};
+use crate::run::{stats, stop};
 use crate::sample;
 use crate::store::checkpoint;
 use crate::store::run_folder::RunFolder;
@@ -103,7 +103,7 @@ pub(super) fn of(options: &CompareOptions, config: Config) -> Result<Outcome> {
     let seed = config.seed;
     let mut trained = Ok(());
     if !done {
-        trained = run::run(TrainOptions {
+        trained = crate::train::run(TrainOptions {
             config,
             folder: match &found {
                 Some(folder) => options::RunFolder::Resume(folder.clone()),

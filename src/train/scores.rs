@@ -6,13 +6,13 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
-use super::shown::Asked;
 use super::training::Run;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::eval::{Observer, unseen};
 use crate::gpu::Gpu;
 use crate::metrics::{self, Kind, Samples, Score};
+use crate::run::shown::Asked;
 use crate::store::run_folder::{RunFolder, replace};
 
 /// Images that are scored at a snapshot, of the seeds from 0 on.

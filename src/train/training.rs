@@ -3,20 +3,20 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::health::{Finding, Rules, Verdict, Verdicts};
-use super::progress::Progress;
 use super::scores::Scores;
-use super::session::Session;
-use super::shown::Asked;
-use super::state::{self, About};
-use super::stats::{Tick, TickSums, Writer};
-use super::stop;
 use super::trace::Trace;
 use super::watch::{self, Course};
 use crate::config::{Config, OnCollapse};
 use crate::data::{Dataset, Loader, normalized};
 use crate::error::Result;
 use crate::media::{figures, health_plot, loss_plot};
+use crate::run::health::{Finding, Rules, Verdict, Verdicts};
+use crate::run::progress::Progress;
+use crate::run::session::Session;
+use crate::run::shown::Asked;
+use crate::run::state::{self, About};
+use crate::run::stats::{Tick, TickSums, Writer};
+use crate::run::stop;
 use crate::store::checkpoint;
 use crate::store::run_folder::RunFolder;
 use crate::systems::Unit;
