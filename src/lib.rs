@@ -30,5 +30,6 @@ pub mod sample;
 pub mod store;
 pub mod systems;
 pub mod toy;
+pub mod train;
 
 pub use error::{Error, Result};

@@ -19,8 +19,8 @@ use super::step::measure_step;
 use crate::config::{Config, Size};
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
-use crate::media::figures::{save_png, shrink};
-use crate::plot::{self, COLOURS, Drawn, FRAME, GRID, SCALE, font, px};
+use crate::media::figures::save_png;
+use crate::plot::{self, COLOURS, Drawn, FRAME, GRID, SCALE, font, px, shrink};
 use crate::run::memory::mebibytes;
 
 /// Batches that are measured.

@@ -60,7 +60,7 @@ pub enum Verb {
 /// Whatever stops it; [`crate::Error::exit_code`] is the exit code of the program.
 pub fn run(cli: Cli) -> Result<()> {
     match cli.verb {
-        Verb::Train(args) => crate::run::run(args.options()?, &crate::eval::scorer),
+        Verb::Train(args) => crate::train::run(args.options()?),
         Verb::Sample(args) => crate::sample::run(&args.options()?),
         Verb::Apply(args) => crate::apply::run(&args.options()),
         Verb::Eval(args) => crate::eval::run(&args.options()?),

@@ -14,11 +14,12 @@ use crate::media::figures;
 use crate::metrics::Score;
 use crate::run::health::{VERDICTS, Verdict};
 use crate::run::shown::Asked;
-use crate::run::{self, stats, stop};
+use crate::run::{stats, stop};
 use crate::sample;
 use crate::store::checkpoint;
 use crate::store::run_folder::RunFolder;
 use crate::systems::presets;
+use crate::train;
 
 /// Samples of each preset in the picture.
 const SHOWN: usize = 16;
@@ -119,7 +120,7 @@ pub(super) fn of(options: &CompareOptions, config: Config) -> Result<Outcome> {
             dump_plan: false,
             quiet: options.quiet,
         };
-        trained = run::run(asked, &eval::scorer);
+        trained = train::run(asked);
     }
     let folder = match found {
         Some(folder) => Some(RunFolder::open(folder)?),

@@ -5,7 +5,6 @@ mod likelihood;
 mod observer;
 mod report;
 mod representation;
-mod snapshots;
 mod synthetic;
 
 use std::path::Path;
@@ -14,7 +13,6 @@ use std::time::Instant;
 pub use observer::{Observer, unseen};
 pub use report::Report;
 pub use representation::Representation;
-pub use snapshots::scorer;
 
 use crate::config::options::EvalOptions;
 use crate::data::Dataset;

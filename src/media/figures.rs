@@ -12,7 +12,6 @@ use std::{
 use image::{
     Delay, DynamicImage, Frame, ImageBuffer, ImageFormat, Luma, LumaA, Pixel, Rgb, RgbImage, Rgba,
     codecs::gif::{GifEncoder, Repeat},
-    imageops,
 };
 
 use crate::{
@@ -282,9 +281,4 @@ fn encoding(path: &Path) -> impl Fn(image::ImageError) -> Error + '_ {
             "use smaller pictures",
         )
     }
-}
-
-/// A picture shrunk to 1 / `factor` of its sides by averaging.
-pub(crate) fn shrink(picture: &RgbImage, factor: u32) -> RgbImage {
-    imageops::thumbnail(picture, picture.width() / factor, picture.height() / factor)
 }

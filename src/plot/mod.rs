@@ -95,3 +95,8 @@ pub(crate) fn short(value: f64, span: f64) -> String {
         _ => format!("{rounded:e}"),
     }
 }
+
+/// A picture shrunk to 1 / `factor` of its sides by averaging.
+pub(crate) fn shrink(picture: &image::RgbImage, factor: u32) -> image::RgbImage {
+    image::imageops::thumbnail(picture, picture.width() / factor, picture.height() / factor)
+}

@@ -15,9 +15,10 @@ use plotters::{
 };
 
 use super::curve::{runs, smoothed, span, thinned, x_range};
-use super::{Area, Chart, Drawn, FRAME, GRID, SCALE, font, px, register, short, thick_line};
+use super::{
+    Area, Chart, Drawn, FRAME, GRID, SCALE, font, px, register, short, shrink, thick_line,
+};
 use crate::error::{Error, Result};
-use crate::media::figures::shrink;
 
 /// Losses are drawn within this bound, which leaves the axis free of overflow.
 const BOUND: f64 = 1e38;

@@ -324,9 +324,10 @@ impl Rules {
         );
 
         let update = m.all("update").map(|(_, x)| x).fold(f64::NAN, f64::max);
+        let leaps = update > UPDATE;
         sign(
             Verdict::Diverging,
-            update > UPDATE,
+            leaps,
             format!("a step changes weights by {update:.2} of their length (limit {UPDATE})"),
         );
         let players = self.players.as_ref();
@@ -342,7 +343,7 @@ impl Rules {
             .fold(0.0, |most: f64, x| most.max(x.abs()));
         sign(
             Verdict::Diverging,
-            loss > bound && !(update > UPDATE),
+            loss > bound && !leaps,
             format!("a loss is {loss:.3e} in size (limit {bound})"),
         );
         let range = players.and_then(|players| players.range);

@@ -2,9 +2,9 @@
 
 use std::{fs, io::BufReader};
 
+use gpugan::run::loss_plot::{self, SIZE};
 use gpugan::media::{
     figures::{GAP, GAP_COLOUR, NAN_COLOUR, grid, save_gif, save_png, single},
-    loss_plot::{self, SIZE},
 };
 use gpugan::plot::COLOURS;
 use gpugan::run::stats::Tick;

@@ -23,7 +23,7 @@ fn scattered(count: usize) -> Vec<f64> {
 fn distant_images_are_near_by_what_they_are() {
     let mut graph = Graph::new();
     let (x_id, x) = input(&mut graph, "x", [2, 1]);
-    let mut net = Net::new("D", Mode::Train);
+    let mut net = Net::new("D", Mode::TRAIN);
     let start = Init::Constant(0.0);
     let near = net
         .minibatch_discrimination(&mut graph, "minibatch", x, [1, 1], start)

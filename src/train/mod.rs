@@ -1,24 +1,30 @@
-//! Everything that comes before the first step.
+//! `gpugan train`: the loop around a [`Session`], its statistics, figures, scores
+//! and checkpoints; here, everything that comes before the first step.
+
+mod capacity;
+mod scores;
+mod trace;
+mod training;
+mod watch;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::blueprint::Blueprint;
-use super::capacity;
-use super::health::{Rules, Verdicts};
-use super::progress::Progress;
-use super::scores::{OpenScorer, Scores};
-use super::session::Session;
-use super::state::{self, About};
-use super::stats::{self, TickSums, Writer};
-use super::trace::Trace;
-use super::training::{Run, readable};
+use self::scores::Scores;
+use self::trace::Trace;
+use self::training::{Run, readable};
 use crate::config::Config;
 use crate::config::options::{self, TrainOptions};
 use crate::data::{Dataset, Loader, Position, normalized};
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, Selector};
+use crate::run::blueprint::Blueprint;
+use crate::run::health::{Rules, Verdicts};
+use crate::run::progress::Progress;
+use crate::run::session::Session;
+use crate::run::state::{self, About};
+use crate::run::stats::{self, TickSums, Writer};
 use crate::store::checkpoint::{self, Checkpoint};
 use crate::store::run_folder::{self, Log, RunFolder};
 use crate::systems::{self, Given, System};
@@ -29,12 +35,11 @@ const SAID: usize = 10;
 /// Images that the mean image is taken over.
 const MEAN_OVER: usize = 2000;
 
-/// Trains as asked; snapshots are scored by what `scorer` opens, where that is asked
-/// for. Bad input ends before anything is written.
+/// Trains as asked. Bad input ends before anything is written.
 ///
 /// # Errors
 /// Whatever stops the run; the last checkpoint stays intact.
-pub fn run(options: TrainOptions, scorer: OpenScorer<'_>) -> Result<()> {
+pub fn run(options: TrainOptions) -> Result<()> {
     let mut progress = Progress::new(options.quiet);
     let config = &options.config;
     let resumed = match &options.folder {
@@ -73,7 +78,13 @@ pub fn run(options: TrainOptions, scorer: OpenScorer<'_>) -> Result<()> {
 
     let scores = match &options.metrics[..] {
         [] => None,
-        _ => Some(Scores::new(scorer(&gpu, &dataset, &options)?)),
+        kinds => Some(Scores::new(
+            &gpu,
+            &dataset,
+            &config.data.source,
+            kinds,
+            options.features.as_deref(),
+        )?),
     };
     let session = Session::new(&gpu, config, Arc::clone(&system), blueprint)?;
     let mut prepared = Prepared {

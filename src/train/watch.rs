@@ -1,13 +1,13 @@
 //! What a run makes of its health: a warning, its end, or the last healthy
 //! checkpoint again.
 
-use super::health::{Finding, Observation, Rules, STEPS, TICKS, Verdict};
-use super::state;
-use super::stats::{self, Tick, TickSums, Writer};
 use super::training::Run;
 use crate::config::{OnCollapse, Override};
 use crate::data::Loader;
 use crate::error::{Error, Result};
+use crate::run::health::{Finding, Observation, Rules, STEPS, TICKS, Verdict};
+use crate::run::state;
+use crate::run::stats::{self, Tick, TickSums, Writer};
 use crate::store::checkpoint::{self, Checkpoint};
 use crate::store::run_folder;
 use crate::systems::{System, Unit};

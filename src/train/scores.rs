@@ -6,13 +6,13 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
-use super::shown::Asked;
 use super::training::Run;
-use crate::config::options::TrainOptions;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
+use crate::eval::{Observer, unseen};
 use crate::gpu::Gpu;
-use crate::metrics::Score;
+use crate::metrics::{self, Kind, Samples, Score};
+use crate::run::shown::Asked;
 use crate::store::run_folder::{RunFolder, replace};
 
 /// Images that are scored at a snapshot, of the seeds from 0 on.
@@ -27,30 +27,38 @@ struct Line {
     seconds: f64,
 }
 
-/// What scores the samples of a snapshot.
-pub trait Scorer {
-    /// How many generated images `[count, C, H, W]` in [-1, 1] were looked at, and
-    /// their scores, the deciding one first.
-    ///
-    /// # Errors
-    /// Errors of the device.
-    fn score(&mut self, images: &[f32]) -> Result<(usize, Vec<Score>)>;
-}
-
-/// Opens a scorer for the data of a run.
-pub type OpenScorer<'a> = &'a dyn Fn(&Gpu, &Dataset, &TrainOptions) -> Result<Box<dyn Scorer>>;
-
 /// What a run needs to score its samples.
 pub(super) struct Scores {
-    scorer: Box<dyn Scorer>,
+    observer: Observer,
+    kinds: Vec<Kind>,
+    real: Samples,
+    unseen: Option<Vec<u8>>,
     /// The deciding value of the best snapshot so far.
     best: Option<f64>,
 }
 
 impl Scores {
-    /// Scores by a scorer.
-    pub(super) fn new(scorer: Box<dyn Scorer>) -> Self {
-        Self { scorer, best: None }
+    /// Looks at the real images with the classifier of a file, or with the one
+    /// that is kept for the data.
+    ///
+    /// # Errors
+    /// As of [`Observer::open`] and [`Observer::real`].
+    pub(super) fn new(
+        gpu: &Gpu,
+        data: &Dataset,
+        source: &str,
+        kinds: &[Kind],
+        features: Option<&Path>,
+    ) -> Result<Self> {
+        let mut observer = Observer::open(gpu, data, source, features)?;
+        let real = observer.real(data, |_| {})?;
+        Ok(Self {
+            observer,
+            kinds: kinds.to_vec(),
+            real,
+            unseen: unseen(data, source)?,
+            best: None,
+        })
     }
 
     /// Forgets what was written after `step`, for a run that goes on there, and
@@ -99,10 +107,13 @@ impl Scores {
         checkpoint: &Path,
     ) -> Result<String> {
         let start = Instant::now();
-        let (samples, scores) = self.scorer.score(images)?;
+        let fake = self.observer.generated(images, |_| {})?;
+        let features = &self.observer.classifier().about().features;
+        let unseen = self.unseen.as_deref();
+        let scores = metrics::measure(&self.kinds, features, &self.real, unseen, &fake);
         let line = Line {
             step,
-            samples,
+            samples: fake.features.count(),
             scores,
             seconds: start.elapsed().as_secs_f64(),
         };

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::blueprint::Blueprint;
-use super::memory::{MemoryPlan, mebibytes};
 use crate::config::{Config, Override};
 use crate::error::{Error, Result};
 use crate::gpu::{DeviceType, Gpu};
+use crate::run::blueprint::Blueprint;
+use crate::run::memory::{MemoryPlan, mebibytes};
 use crate::systems::System;
 
 /// Refuses a run that the adapter cannot hold and names the largest batch that

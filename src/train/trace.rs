@@ -10,10 +10,10 @@
 //! and `draws`, the random counter of each update, from which dropout follows; the
 //! updates of one pass have the same counter.
 
-use super::session::{Passed, Session};
-use super::state;
 use crate::config::Config;
 use crate::error::Result;
+use crate::run::session::{Passed, Session};
+use crate::run::state;
 use crate::store::checkpoint::Checkpoint;
 use crate::store::run_folder::RunFolder;
 
