@@ -9,10 +9,7 @@ tests/program/replay.rs again as regenerate.py does, all or those of the names g
 
 import argparse
 import math
-import subprocess
 import sys
-import tempfile
-from pathlib import Path
 
 import torch
 from torch import nn
@@ -191,16 +188,6 @@ def is_steady(played):
     return True
 
 
-def traced(gpugan, arguments, steps):
-    """The trace of a run of `steps` steps."""
-    with tempfile.TemporaryDirectory() as folder:
-        length = ["--steps", str(steps), "--trace", str(steps)]
-        command = [gpugan, "train", "--quiet", "--outdir", folder, *arguments, *length]
-        subprocess.run(command, check=True)
-        (path,) = Path(folder).glob("*/trace.safetensors")
-        return replay.Trace(path)
-
-
 def fixture(arguments, played):
     short = regenerate.short
     return {
@@ -221,7 +208,7 @@ def fixture(arguments, played):
 def make_fixture(gpugan, name):
     for seed in range(regenerate.SEEDS):
         arguments = [*CASES[name].split(), "--seed", str(seed)]
-        trace = traced(gpugan, arguments, regenerate.STEPS)
+        trace = regenerate.traced(gpugan, arguments, regenerate.STEPS)
         played = check(f"{name}, seed {seed}", trace, say=lambda line: None)
         if is_steady(played):
             text = regenerate.written(fixture(arguments, played)) + "\n"
@@ -233,13 +220,13 @@ def make_fixture(gpugan, name):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("trace", nargs="?")
-    parser.add_argument("--fixtures", nargs="*", choices=list(CASES), default=list(CASES))
+    parser.add_argument("--fixtures", nargs="*", metavar="NAME", default=[])
     arguments = parser.parse_args()
     if arguments.trace:
         check(arguments.trace, replay.Trace(arguments.trace))
         return
     gpugan = regenerate.program()
-    for name in arguments.fixtures:
+    for name in arguments.fixtures or list(CASES):
         make_fixture(gpugan, name)
 
 
