@@ -156,3 +156,63 @@ pub(super) fn output_name(view: &View, output: &str) -> String {
     let next = if again { ".next" } else { "" };
     format!("{}.{output}{next}", view.name)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+    use crate::systems::{Field, Medium};
+
+    /// Counts each record's number up to 3.
+    #[derive(Default)]
+    struct Counting {
+        now: RefCell<Vec<f32>>,
+        next: Vec<f32>,
+        replays: usize,
+    }
+
+    impl Ready for Counting {
+        fn put(&self, _: &str, values: &[f32]) -> Result<()> {
+            *self.now.borrow_mut() = values.to_vec();
+            Ok(())
+        }
+
+        fn get(&self, _: &str) -> Result<Vec<f32>> {
+            Ok(self.next.clone())
+        }
+
+        fn replay(&mut self, _: StepValues) -> Result<()> {
+            self.next = self
+                .now
+                .borrow()
+                .iter()
+                .map(|x| (x + 1.0).min(3.0))
+                .collect();
+            self.replays += 1;
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_view_is_replayed_until_nothing_changes_or_as_often_as_it_says() {
+        let counted = |repeat, draws| {
+            let number = Field {
+                name: "number",
+                record: vec![1],
+                source: Source::Zero,
+            };
+            let view = View {
+                repeat,
+                draws,
+                ..View::new("count", vec![number], &["number"], Medium::Numbers)
+            };
+            let mut ready = Counting::default();
+            let outputs = look(&mut ready, (&view, 2), &Asked::seeds([5]), 0).expect("looks");
+            (outputs, ready.replays)
+        };
+        assert_eq!(counted(2, false), (vec![vec![2.0]], 2));
+        assert_eq!(counted(10, false), (vec![vec![3.0]], 4));
+        assert_eq!(counted(10, true), (vec![vec![3.0]], 10));
+    }
+}

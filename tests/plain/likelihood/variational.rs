@@ -125,7 +125,7 @@ fn bounds_are_below_the_exact_likelihood_and_near_it_with_many_samples() {
             "model.binary=threshold",
             samples_key.as_str(),
         ];
-        let model = Tiny::new("vae", &changes, [2, 2], 3.0);
+        let model = Tiny::new("vae", &changes, [2, 2], 2.0);
         // Each image many times, with noise of its own.
         let times = 4000 / samples;
         let images = all_images(4).repeat(times);
