@@ -211,7 +211,7 @@ fn found(steps: u64, told: Told) -> Found {
 
 #[test]
 fn digits_are_of_their_class_after_a_short_training() {
-    let found = found(250, Told::True);
+    let found = found(400, Told::True);
     println!("{found:#?}");
     assert!(found.classifier >= 0.9, "{found:?}");
     assert!(found.agreement >= 0.6, "{found:?}");
