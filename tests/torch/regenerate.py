@@ -89,7 +89,7 @@ CASES = {
     # Gains and offsets of classes, a projection, an auxiliary classifier.
     "resnet-classes": """--preset sngan --batch 8 --set model.architecture=resnet
         --set data.size=16 --set model.width=4 --set model.condition=batch-norm
-        --set loss.class_weight_d=1 --set loss.class_weight_g=0.5 --set optimizer.d.lr=2e-3""",
+        --set loss.class_weight_d=1 --set loss.class_weight_g=0.5""",
     "unrolled": """--preset dcgan28 --batch 8 --set model.width=4 --set train.unroll=3
         --set train.unroll_lr=0.02 --set model.norm_d=layer --set loss.kind=minimax""",
 }
