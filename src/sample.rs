@@ -122,7 +122,9 @@ fn chosen(asked: &[String], classes: &[String], path: &Path) -> Result<Vec<usize
         ));
     }
     let number = |text: &String| {
-        let named = classes.iter().position(|class| class == text);
+        let named = classes
+            .iter()
+            .position(|class| class.eq_ignore_ascii_case(text));
         let numbered = || text.parse().ok().filter(|&number| number < classes.len());
         named.or_else(numbered).ok_or_else(|| {
             let last = classes.len() - 1;

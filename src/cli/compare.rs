@@ -80,7 +80,7 @@ impl CompareArgs {
                 "compare presets of one size, or add --set data.size=32",
             ));
         }
-        if let Some(points) = configs.iter().find(|c| !makes_images(c)) {
+        if let Some(points) = configs.iter().find(|c| !makes_images(c, Given::labelled)) {
             return Err(Error::usage(
                 format!("{} makes points, not images", points.preset),
                 "leave it out, or see `gpugan toy`",
@@ -108,7 +108,7 @@ impl CompareArgs {
             let all = all.collect::<Result<Vec<_>>>()?;
             let fits = |config: &Config| {
                 let size = config.data.size;
-                makes_images(config) && size.height == SIZE && size.width == SIZE
+                makes_images(config, Given::images) && size.height == SIZE && size.width == SIZE
             };
             return Ok(all.into_iter().filter(fits).collect());
         };
@@ -126,10 +126,11 @@ impl CompareArgs {
     }
 }
 
-/// Whether samples of a preset can be scored: images, not points or classes.
-fn makes_images(config: &Config) -> bool {
+/// Whether samples of a preset can be scored: images, not points or classes. What the
+/// data are is `given`; those that need labels are compared where they are named.
+fn makes_images(config: &Config, given: fn([usize; 3]) -> Given<'static>) -> bool {
     let size = config.data.size;
-    let image = Given::labelled([1, size.height, size.width]);
+    let image = given([1, size.height, size.width]);
     systems::open(config, &image).is_ok_and(|system| {
         let views = system.views();
         let shown = views.first().map(|view| view.medium);

@@ -25,7 +25,7 @@ pub(super) fn labels(samples: usize, classes: usize) -> Vec<u32> {
 ///   images.
 ///
 /// `names` are the generator's classes. Where those of the classifier or of the data
-/// are others, the scores that would need them are absent.
+/// are others, or the images are stacks, the scores that would need them are absent.
 ///
 /// # Errors
 /// As of [`Dataset::open_test`].
@@ -45,7 +45,7 @@ pub(super) fn measure(
             false => "the classifier has other classes".to_owned(),
         },
     }];
-    if data.class_names() != names {
+    if data.class_names() != names || data.single().1 > 1 {
         return Ok(scores);
     }
     let [c, h, w] = data.shape();

@@ -23,9 +23,10 @@ use crate::store::checkpoint;
 use crate::store::run_folder::RunFolder;
 use crate::systems::Unit;
 
-/// Images of the grids, 8 by 8.
+/// Images of the grids, 8 by 8; of classes 8 each, and so many classes at most.
 const GRID: usize = 64;
 const GRID_COLUMNS: usize = 8;
+const GRID_CLASSES: usize = 32;
 
 /// A run while it trains.
 pub(super) struct Run {
@@ -200,17 +201,23 @@ impl Run {
         let Some([c, h, w]) = self.session.image() else {
             return Ok(());
         };
-        let images = self.session.show(&self.grid())?;
-        let grid = figures::grid(&images, [GRID, c, h, w], GRID_COLUMNS)?;
+        let asked = self.grid();
+        let images = self.session.show(&asked)?;
+        let grid = figures::grid(&images, [asked.seeds.len(), c, h, w], GRID_COLUMNS)?;
         figures::save_png(grid, &self.folder.fakes(self.session.counters.step))
     }
 
-    /// The records of the grid: the seeds from 0 on, a class in a row.
+    /// The records of the grid: the seeds from 0 on, or a row a class of the same
+    /// seeds.
     fn grid(&self) -> Asked {
-        let classes = self.session.system().classes().len().max(1);
+        let classes = self.session.system().classes().len().min(GRID_CLASSES);
+        if classes == 0 {
+            return Asked::seeds(0..GRID as u64);
+        }
+        let places = 0..classes * GRID_COLUMNS;
         Asked {
-            classes: (0..GRID).map(|i| i / GRID_COLUMNS % classes).collect(),
-            ..Asked::seeds(0..GRID as u64)
+            classes: places.clone().map(|i| i / GRID_COLUMNS).collect(),
+            ..Asked::seeds(places.map(|i| (i % GRID_COLUMNS) as u64))
         }
     }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use gpugan::Error;
 use gpugan::config::Config;
 use gpugan::graph::{Graph, NodeId, Role};
+use gpugan::metrics::{Rows, neighbours};
 use gpugan::nn::{Init, Mode, Net, one_hot};
 use gpugan::ops::Facts;
 use gpugan::reference::{Tensor, evaluate};
@@ -291,4 +292,15 @@ fn images_and_scores_depend_on_the_class() {
         assert_eq!(scores.data[0], scores.data[1]);
         assert!((scores.data[0] - scores.data[2]).abs() > 1e-4, "{scores:?}");
     }
+}
+
+#[test]
+fn the_nearest_is_found_and_of_equals_the_first() {
+    let rows = |values: &[f32]| Rows {
+        values: values.to_vec(),
+        width: 2,
+    };
+    let known = rows(&[0.0, 0.0, 3.0, 4.0, 0.0, 0.0, -1.0, 1.0]);
+    let found = neighbours::nearest(&known, &rows(&[3.0, 3.0, 0.1, 0.1, -2.0, 5.0, 0.0, -9.0]));
+    assert_eq!(found, [1, 0, 3, 0]);
 }

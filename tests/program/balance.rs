@@ -18,8 +18,8 @@ struct Row {
     width: f64,
     /// Modes of eight with a sample within three deviations.
     modes: u64,
-    /// Mean probability, by D, of what is so: `(D(x) + 1 - D(G(z))) / 2`; 1/2 where it
-    /// can not tell, 1 where it is sure and right.
+    /// Mean probability, by D, of what is so: `(D(x) + 1 - D(G(z))) / 2`; 0 where it is
+    /// sure and wrong, 1/2 where it can not tell, 1 where it is sure and right.
     right: f64,
 }
 

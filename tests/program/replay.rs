@@ -145,6 +145,13 @@ fn twenty_conditional_steps_are_those_of_pytorch() {
     agrees_with_pytorch("cdcgan28");
 }
 
+/// Gains and offsets of classes, a projection under spectral normalisation, an
+/// auxiliary classifier.
+#[test]
+fn twenty_residual_steps_of_classes_are_those_of_pytorch() {
+    agrees_with_pytorch("resnet-classes");
+}
+
 /// Weights that are clipped, five critic steps, RMSprop.
 #[test]
 fn twenty_steps_of_the_wgan_are_those_of_pytorch() {

@@ -86,6 +86,10 @@ CASES = {
     # Classes beside every layer, labels of the generator's own, output padding.
     "cdcgan28": """--preset cdcgan28 --batch 8 --set model.width=4 --set model.units=16
         --set model.latent=16 --set model.init_std=0.1""",
+    # Gains and offsets of classes, a projection, an auxiliary classifier.
+    "resnet-classes": """--preset sngan --batch 8 --set model.architecture=resnet
+        --set data.size=16 --set model.width=4 --set model.condition=batch-norm
+        --set loss.class_weight_d=1 --set loss.class_weight_g=0.5""",
     "unrolled": """--preset dcgan28 --batch 8 --set model.width=4 --set train.unroll=3
         --set train.unroll_lr=0.02 --set model.norm_d=layer --set loss.kind=minimax""",
 }

@@ -226,17 +226,34 @@ def beside(x, y):
     return torch.cat([x, y], 1)
 
 
+class ClassNorm(nn.BatchNorm2d):
+    """Batch normalisation whose gain and offset are of the classes y [N, K]."""
+
+    def __init__(self, channels, classes):
+        super().__init__(channels, affine=False)
+        self.gain, self.offset = (nn.Embedding(classes, channels) for _ in range(2))
+
+    def forward(self, x, y):
+        labels = y.argmax(1)
+        gain, offset = (table(labels)[:, :, None, None] for table in (self.gain, self.offset))
+        return super().forward(x) * gain + offset
+
+
+def norm_of(channels, classes):
+    return ClassNorm(channels, classes) if classes > 0 else nn.BatchNorm2d(channels)
+
+
 class UpBlock(nn.Module):
-    def __init__(self, channels):
+    def __init__(self, channels, classes):
         super().__init__()
-        self.norm1, self.norm2 = nn.BatchNorm2d(channels), nn.BatchNorm2d(channels)
+        self.norm1, self.norm2 = (norm_of(channels, classes) for _ in range(2))
         self.conv1 = nn.Conv2d(channels, channels, 3, 1, 1, bias=False)
         self.conv2 = nn.Conv2d(channels, channels, 3, 1, 1, bias=False)
         self.shortcut = nn.Conv2d(channels, channels, 1, bias=False)
 
-    def forward(self, x):
-        h = self.conv1(double(self.norm1(x).relu()))
-        return self.conv2(self.norm2(h).relu()) + self.shortcut(double(x))
+    def forward(self, x, *y):
+        h = self.conv1(double(self.norm1(x, *y).relu()))
+        return self.conv2(self.norm2(h, *y).relu()) + self.shortcut(double(x))
 
 
 class DownBlock(nn.Module):
@@ -259,25 +276,27 @@ class DownBlock(nn.Module):
 
 
 class ResnetGenerator(nn.Module):
-    def __init__(self, config, image):
+    def __init__(self, config, image, classes):
         super().__init__()
         model = config["model"]
         channels, blocks = model["width"], halvings(image, 7)
         first = (channels, image[1] >> blocks, image[2] >> blocks)
         self.input = nn.Linear(model["latent"], math.prod(first))
         self.reshape = nn.Unflatten(1, first)
-        self.blocks = nn.Sequential(*(UpBlock(channels) for _ in range(blocks)))
-        self.norm = nn.BatchNorm2d(channels)
+        self.blocks = nn.ModuleList(UpBlock(channels, classes) for _ in range(blocks))
+        self.norm = norm_of(channels, classes)
         self.output = nn.Conv2d(channels, image[0], 3, 1, 1)
         self.last = output(model)
 
-    def forward(self, z):
-        h = self.blocks(self.reshape(self.input(z)))
-        return self.last(self.output(self.norm(h).relu()))
+    def forward(self, z, *y):
+        h = self.reshape(self.input(z))
+        for block in self.blocks:
+            h = block(h, *y)
+        return self.last(self.output(self.norm(h, *y).relu()))
 
 
 class ResnetDiscriminator(nn.Module):
-    def __init__(self, config, image):
+    def __init__(self, config, image, classes):
         super().__init__()
         model = config["model"]
         channels, count = model["width"], halvings(image, 8)
@@ -288,11 +307,20 @@ class ResnetDiscriminator(nn.Module):
         self.pool = torch.sum if model["spectral_norm"] else torch.mean
         extra = compare_batch(self, model, channels)
         self.output = nn.Linear(channels + extra, 1)
+        projects = classes > 0 and model["projection"]
+        self.embedding = nn.Embedding(classes, channels) if projects else None
+        loss = config["loss"]
+        tells = classes > 0 and loss["class_weight_d"] + loss["class_weight_g"] > 0
+        self.classes = nn.Linear(channels, classes) if tells else None
 
-    def forward(self, x):
+    def forward(self, x, *y):
         h = self.pool(self.blocks(x).relu(), (2, 3))
         self.seen = h
-        return self.output(compared(self, h[:, :, None, None]).flatten(1))
+        self.said = self.classes(h) if self.classes else None
+        logits = self.output(compared(self, h[:, :, None, None]).flatten(1))
+        if self.embedding:
+            logits = logits + (self.embedding(y[0].argmax(1)) * h).sum(1, keepdim=True)
+        return logits
 
 
 def double(x):
@@ -389,12 +417,15 @@ def networks(config, image, draws, classes=0):
             CdcganDiscriminator(config, seen, classes),
         )
     elif kind == "resnet":
-        pair = ResnetGenerator(config, image), ResnetDiscriminator(config, seen)
+        pair = (
+            ResnetGenerator(config, image, classes),
+            ResnetDiscriminator(config, seen, classes),
+        )
     else:
         pair = DcganGenerator(config, image), DcganDiscriminator(config, seen)
     if model["spectral_norm"]:
         for layer in list(pair[1].modules()):
-            if isinstance(layer, (nn.Linear, nn.Conv2d)):
+            if isinstance(layer, (nn.Linear, nn.Conv2d, nn.Embedding)):
                 nn.utils.spectral_norm(layer)
     return pair
 
@@ -468,11 +499,14 @@ class Trace:
         return next(tuple(u["real"].shape[1:]) for u in self.updates if "real" in u)
 
     def classes(self):
-        """Classes that networks are told of: what the first layer of D takes beside
-        the image."""
-        if self.config["model"]["architecture"] != "cdcgan":
-            return 0
-        return self.tensors["before.D.conv1.weight"].shape[1] - self.image()[0]
+        """Classes that networks are told of."""
+        model = self.config["model"]
+        if model["architecture"] == "cdcgan":
+            # What the first layer of D takes beside the image.
+            return self.tensors["before.D.conv1.weight"].shape[1] - self.image()[0]
+        if model.get("condition", "none") != "none":
+            return self.tensors["before.G.norm.gain.weight"].shape[0]
+        return 0
 
 
 # --- Losses, penalties, augmentation -----------------------------------------
@@ -705,7 +739,14 @@ class Replay:
                 std *= 1 - min(len(self.steps) / loss["instance_noise_steps"], 1)
             images = images + std * self.draws.normal(images.shape, images)
         logits = self.nets["D"](images, *self.told)
+        self.said.append(getattr(self.nets["D"], "said", None))
         return logits, self.nets["D"].seen
+
+    def class_loss(self, said):
+        """Cross-entropy of what D said of classes."""
+        if not self.told or said is None:
+            return 0.0
+        return nn.functional.cross_entropy(said, self.told[0].argmax(1))
 
     def look_ahead(self, real, fake):
         """The discriminator's parameters after updates that gradients pass."""
@@ -726,8 +767,8 @@ class Replay:
     def gradients(self, update, roles, draw):
         loss = self.config["loss"]
         self.draws.restart(draw)
-        # What both networks take beside latents and images.
-        self.told = []
+        # What both networks take beside latents and images, and what D says of it.
+        self.told, self.said = [], []
         if "labels" in update:
             labels = update["labels"].flatten().long()
             self.told = [nn.functional.one_hot(labels, self.trace.classes()).to(self.dtype)]
@@ -738,10 +779,11 @@ class Replay:
 
         fake = packed(fake)
         losses = {}
-        if "D" in roles:
+        if "real" in update:
             self.real = update["real"].to(self.dtype)
             if self.config["model"]["output"] == "sigmoid":
                 self.real = (self.real + 1) / 2
+        if "D" in roles:
             on_real = self.judge(packed(self.real))
             self.on_real = on_real[0].detach()
             on_fake = self.judge(fake)
@@ -750,10 +792,17 @@ class Replay:
             plain = loss["kind"] in ("least-squares", "hinge", "wasserstein")
             for name, (logits, _) in (("d_real", on_real), ("d_fake", on_fake)):
                 self.metrics[name] = (logits if plain else logits.sigmoid()).mean().item()
+            weight = loss["class_weight_d"]
+            losses["D"] = losses["D"] + weight * sum(self.class_loss(said) for said in self.said)
             every = 1 if "G" in roles else loss["penalty_every"]
             if loss["penalty"] != "none" and self.d_updates % every == 0:
+                told = self.told
                 value = penalty(
-                    loss["penalty"], packed(self.real), fake, self.nets["D"], self.draws
+                    loss["penalty"],
+                    packed(self.real),
+                    fake,
+                    lambda images: self.nets["D"](images, *told),
+                    self.draws,
                 )
                 losses["D"] = losses["D"] + loss["penalty_weight"] * every * value
         if "G" in roles:
@@ -771,6 +820,10 @@ class Replay:
                     on_real = self.judge(packed(self.real)) if compares else None
                 losses["G"] = generator_loss(loss["kind"], on_real if compares else None, on_fake)
             self.metrics["loss_g"] = losses["G"].item()
+            if self.said:
+                # Real images were judged first, where D was updated too.
+                of_fake = self.said[1 if "D" in roles else 0]
+                losses["G"] = losses["G"] + loss["class_weight_g"] * self.class_loss(of_fake)
         for role, value in losses.items():
             parameters = list(self.nets[role].parameters())
             gradients = torch.autograd.grad(value, parameters, retain_graph=True, allow_unused=True)
