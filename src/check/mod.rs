@@ -145,8 +145,8 @@ pub struct Case {
     pub operands: Vec<Operand>,
     /// Largest relative error that is right; 0 where bits must agree.
     pub tolerance: f64,
-    /// Only the variants that suit the adapter are of interest.
-    chosen_only: bool,
+    /// Variants of its contractions besides the one that suits the adapter.
+    others: Vec<Rung>,
     build: Build,
 }
 
@@ -169,7 +169,7 @@ impl Case {
             name: name.into(),
             operands: Vec::new(),
             tolerance: TOLERANCE,
-            chosen_only: false,
+            others: Vec::new(),
             build: Box::new(build),
         }
     }
@@ -194,31 +194,22 @@ impl Case {
         self
     }
 
-    /// Contractions run only on the variants that suit the adapter.
-    pub fn as_chosen(mut self) -> Self {
-        self.chosen_only = true;
+    /// Contractions run on this variant, too. Drivers take long to compile them,
+    /// so every case says which ones it is about.
+    pub fn also_on(mut self, rung: Rung) -> Self {
+        self.others.push(rung);
         self
     }
 
     /// On which variants of contractions the case runs: the one that suits the
-    /// adapter; the plain one; and, every other case, a tile that differs from
-    /// case to case, so that together they try all. What is fused is the same on
-    /// every variant, and drivers take long to compile tiles.
+    /// adapter, and those of [`Case::also_on`] where it contracts anything.
     ///
     /// # Errors
     /// As [`Case::derive`].
     pub fn rungs(&self) -> Result<Vec<Rung>> {
         let mut rungs = vec![Rung::Best];
-        if self.chosen_only || !self.derive()?.contracts() {
-            return Ok(rungs);
-        }
-        let number: usize = self.name.bytes().map(usize::from).sum();
-        let (fused, turn) = (self.family == Family::Fusion, number.is_multiple_of(2));
-        if !fused || turn {
-            rungs.push(Rung::Plain);
-        }
-        if !fused && turn {
-            rungs.push(Rung::Tiled(number / 2));
+        if !self.others.is_empty() && self.derive()?.contracts() {
+            rungs.extend(&self.others);
         }
         Ok(rungs)
     }

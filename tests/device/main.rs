@@ -6,6 +6,7 @@ mod conditional;
 mod contract;
 mod gpu;
 mod health;
+mod likelihood;
 mod moves;
 mod ops;
 mod random_programs;

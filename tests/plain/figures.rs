@@ -2,11 +2,9 @@
 
 use std::{fs, io::BufReader};
 
-use gpugan::run::loss_plot::{self, SIZE};
-use gpugan::media::{
-    figures::{GAP, GAP_COLOUR, NAN_COLOUR, grid, save_gif, save_png, single},
-};
+use gpugan::media::figures::{GAP, GAP_COLOUR, NAN_COLOUR, grid, save_gif, save_png, single};
 use gpugan::plot::COLOURS;
+use gpugan::run::loss_plot::{self, SIZE};
 use gpugan::run::stats::Tick;
 use gpugan::systems::Report;
 use image::{AnimationDecoder, ColorType, Rgb, RgbImage, codecs::gif::GifDecoder};

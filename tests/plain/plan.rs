@@ -74,9 +74,8 @@ fn activations_take_at_most_a_fifth_more_than_what_lives_at_once() {
     }
 }
 
-/// No two launches that read each other's results are on one buffer unless one
-/// life ends before the other begins: every temporary that is read was written
-/// before, by the launch whose value it still holds.
+/// Every temporary that is read was written before, and holds a value of the size
+/// that is read. That it is the value that is meant, the runs on an adapter show.
 #[test]
 fn every_temporary_is_written_before_it_is_read() {
     for (config, channels) in runs() {

@@ -4,7 +4,6 @@ use std::path::Path;
 use std::process::Output;
 
 use gpugan::bench::{Row, measure_step};
-use gpugan::run::blueprint::Part;
 
 use crate::adapter::open;
 use crate::preset::{blueprint, changed};
@@ -34,22 +33,11 @@ fn rows_have_rates_below_the_ceiling_and_are_saved_and_compared() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("figures.jsonl");
     let file_name = file.to_str().unwrap();
-    // Other programs may slow the ceiling and leave the kernels alone; that
-    // passes.
     let measured = || {
         let arguments = ["matmul 512", "--json", "--save", file_name];
         rows(&text(&bench(&arguments)))
     };
-    let plausible = |rows: &[Row]| {
-        let mut shares = rows.iter().filter_map(|row| row.percent_of_ceiling);
-        shares.all(|percent| percent < 105.0)
-    };
-    let mut rows = measured();
-    for _ in 0..3 {
-        if !plausible(&rows) {
-            rows = measured();
-        }
-    }
+    let rows = measured();
     let cases: Vec<&str> = rows.iter().map(|row| row.case.as_str()).collect();
     assert_eq!(cases[0], "ceiling: multiply and add");
     assert_eq!(
@@ -67,7 +55,11 @@ fn rows_have_rates_below_the_ceiling_and_are_saved_and_compared() {
         let ceiling = rows[0].gflops.unwrap();
         let percent = row.percent_of_ceiling.unwrap();
         assert!((percent - 100.0 * gflops / ceiling).abs() < 1e-3, "{row:?}");
-        assert!(percent > 0.0 && percent < 105.0, "{row:?}");
+        // At their best, because other programs may slow the ceiling and leave
+        // the kernels alone.
+        let best = |row: &Row| row.gflops.unwrap() * row.ms_median / row.ms_min;
+        let share = 100.0 * best(row) / best(&rows[0]);
+        assert!(percent > 0.0 && share < 105.0, "{row:?} {:?}", rows[0]);
         assert!(row.variant.contains("matmul_tile"), "{row:?}");
     }
 
@@ -133,13 +125,14 @@ fn a_step_is_counted_as_it_is_planned() {
     let gpu = open();
     let figures = measure_step(&gpu, &config).unwrap();
     let plan = blueprint(&config, 1, &gpu.facts.kernel_facts());
-    let planned: usize = plan
-        .recordings
-        .iter()
-        .filter(|known| matches!(known.part, Part::Pass | Part::Update))
-        .map(|known| known.recording.dispatches().count())
-        .sum();
-    assert_eq!(figures.dispatches, planned);
+    let planned = |name: &str| plan.recording(name).unwrap().dispatches().count();
+    // An update of D is one dispatch; G's averages weights and statistics too.
+    assert_eq!([planned("update D"), planned("update G")], [1, 3]);
+    let passes = planned("d") + planned("g");
+    assert_eq!(
+        figures.dispatches,
+        passes + planned("update D") + planned("update G")
+    );
     assert_eq!(figures.bytes, plan.memory.total());
     let kernels: f64 = figures.families.iter().map(|(_, seconds, _)| seconds).sum();
     // Kernels take a part of the step; idle replays, next to nothing.

@@ -4,6 +4,7 @@
 mod arguments;
 mod balance;
 mod bench;
+mod likelihood;
 mod measure;
 mod replay;
 mod replay_rbm;

@@ -8,6 +8,7 @@ mod normalization;
 mod random;
 mod reduction;
 mod shapes;
+mod tiles;
 mod window;
 
 pub use shapes::{Size, shapes};
@@ -22,12 +23,13 @@ pub fn cases() -> Vec<Case> {
 
 /// All cases, the shapes of real networks at this size.
 pub fn cases_at(size: Size) -> Vec<Case> {
+    let on_plain = |list: Vec<Case>| list.into_iter().map(tiles::on_plain).collect();
     [
         elementwise::cases(),
         movement::cases(),
         reduction::cases(),
-        contraction::products(),
-        contraction::convolutions(),
+        on_plain(contraction::products()),
+        on_plain(contraction::convolutions()),
         window::cases(),
         normalization::cases(),
         random::cases(),
@@ -36,6 +38,7 @@ pub fn cases_at(size: Size) -> Vec<Case> {
     ]
     .into_iter()
     .flatten()
+    .map(tiles::on_tiles)
     .collect()
 }
 

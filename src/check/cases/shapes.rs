@@ -39,7 +39,7 @@ impl Size {
 pub fn shapes(size: Size) -> Vec<Case> {
     let batch = size.pick(64, 2);
     let side = |real| size.pick(real, 6);
-    let list = vec![
+    vec![
         product("matmul 512^3", [side(512); 3]),
         product("matmul 1024^3", [side(1024); 3]),
         product(
@@ -106,8 +106,7 @@ pub fn shapes(size: Size) -> Vec<Case> {
             g.sum(x[0], &[1, 2, 3])
         })
         .normal([batch, side(16), side(16), 64]),
-    ];
-    list.into_iter().map(Case::as_chosen).collect()
+    ]
 }
 
 /// `[m, k]` by `[k, n]`.

@@ -1,6 +1,6 @@
 //! Several assignments that read what the others write.
 
-use gpugan::graph::{Group, Binary, Graph, NodeId, Places, Program, Role, Shape};
+use gpugan::graph::{Binary, Graph, Group, NodeId, Places, Program, Role, Shape};
 use gpugan::ops::Facts;
 
 use super::checker::check;
@@ -45,8 +45,12 @@ fn every_read_is_before_every_write() {
                         .add_group(Group::View("both".into()), &[tensor("a"), tensor("b")])
                         .unwrap();
                 } else {
-                    places.add_group(Group::View("a".into()), &[tensor("a")]).unwrap();
-                    places.add_group(Group::View("b".into()), &[tensor("b")]).unwrap();
+                    places
+                        .add_group(Group::View("a".into()), &[tensor("a")])
+                        .unwrap();
+                    places
+                        .add_group(Group::View("b".into()), &[tensor("b")])
+                        .unwrap();
                 }
                 if let Err(what) = check(&program, &places, &Facts::SOFTWARE) {
                     wrong.push(format!(
@@ -68,8 +72,13 @@ fn a_whole_arena_is_read_before_its_tensors_are_written() {
         places
             .add_group(Group::View("both".into()), &[tensor("a"), tensor("b")])
             .unwrap();
-        places.add_group(Group::View("out".into()), &[tensor("out")]).unwrap();
-        let (name, shape) = places.name_arenas(&Group::View("both".into()), "whole").unwrap().remove(0);
+        places
+            .add_group(Group::View("out".into()), &[tensor("out")])
+            .unwrap();
+        let (name, shape) = places
+            .name_arenas(&Group::View("both".into()), "whole")
+            .unwrap()
+            .remove(0);
         let mut declare = |name: &str, shape: &Shape| {
             let role = Role::Buffer;
             program.graph.declare(name, shape.clone(), role).unwrap()

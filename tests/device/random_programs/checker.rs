@@ -168,7 +168,9 @@ pub(crate) fn check(program: &Program, places: &Places, facts: &Facts) -> Result
     for (index, &(_, node)) in program.assigns.iter().enumerate() {
         let (name, shape) = (format!("fresh.{index}"), program.graph.shape(node).clone());
         let tensors = [(name.clone(), shape.clone())];
-        fresh_places.add_group(Group::View(name.clone()), &tensors).unwrap();
+        fresh_places
+            .add_group(Group::View(name.clone()), &tensors)
+            .unwrap();
         let state = fresh.graph.declare(name, shape, Role::Output).unwrap();
         fresh.assign(state, node).unwrap();
     }

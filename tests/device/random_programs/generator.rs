@@ -1,7 +1,7 @@
 //! Programs drawn from a seed: a graph over all primitives with its first and
 //! second gradients, several assignments, and an arrangement of its memory.
 
-use gpugan::graph::{Group, Binary, Graph, NodeId, Places, Program, Role, Shape, StateId};
+use gpugan::graph::{Binary, Graph, Group, NodeId, Places, Program, Role, Shape, StateId};
 use gpugan::random;
 
 use super::grow::Growth;
@@ -207,7 +207,12 @@ fn whole_arena(graph: &mut Graph, places: &mut Places, inputs: &[(StateId, Kind)
         .map(|&(state, _)| graph.state_info(state))
         .map(|state| (state.name.clone(), state.shape.clone()))
         .collect();
-    places.add_group(Group::View("inputs".into()), &tensors).unwrap();
-    let (name, shape) = places.name_arenas(&Group::View("inputs".into()), "whole").unwrap().remove(0);
+    places
+        .add_group(Group::View("inputs".into()), &tensors)
+        .unwrap();
+    let (name, shape) = places
+        .name_arenas(&Group::View("inputs".into()), "whole")
+        .unwrap()
+        .remove(0);
     graph.declare(name, shape, Role::Input).unwrap()
 }

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use gpugan::graph::{Binary, Distribution, NodeId, Op, StateId, Unary};
-use gpugan::recording::StepValues;
 use gpugan::random;
+use gpugan::recording::StepValues;
 use gpugan::reference::{Tensor, apply};
 
 use super::generator::{Kind, Sample};
