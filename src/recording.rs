@@ -21,7 +21,7 @@ pub enum Storage {
 pub struct Slice {
     /// Which memory object.
     pub storage: Storage,
-    /// First element.
+    /// Number of the first element.
     pub offset: usize,
     /// Number of elements.
     pub len: usize,
@@ -52,7 +52,7 @@ pub enum Access {
 /// One entry of bind group 0; its number is its place in the list.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Binding {
-    /// The memory.
+    /// The part of memory that is bound.
     pub slice: Slice,
     /// How it is used.
     pub access: Access,
@@ -71,7 +71,7 @@ pub struct Kernel {
     /// Which rung of the kernel's ladder this is, such as `plain`; shown in
     /// plans and benchmarks.
     pub variant: &'static str,
-    /// Whole-number constants.
+    /// Whole-number constants, in the order in which they are declared.
     pub constants: Vec<(&'static str, u32)>,
     /// Pieces of WGSL.
     pub snippets: Vec<(&'static str, String)>,
@@ -83,9 +83,9 @@ pub struct Kernel {
 /// One kernel launch.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Dispatch {
-    /// What runs.
+    /// The kernel that is launched.
     pub kernel: Kernel,
-    /// On what.
+    /// What it reads and writes, in the order of bind group 0.
     pub bindings: Vec<Binding>,
     /// Workgroups along x, y, z; each at most 65,535.
     pub workgroups: [u32; 3],
@@ -100,9 +100,9 @@ pub enum Command {
     Dispatch(Dispatch),
     /// Copy between slices of equal length in different storages.
     Copy {
-        /// source
+        /// The slice that is read.
         from: Slice,
-        /// target
+        /// The slice that is written.
         to: Slice,
     },
 }
@@ -126,9 +126,9 @@ pub struct StepValues {
     /// Counts replays; with seed, stream and element it fixes each random
     /// number.
     pub counter: u32,
-    /// Learning rate.
+    /// Learning rate of the update.
     pub learning_rate: f32,
-    /// Momentum (SGD).
+    /// Momentum of stochastic gradient descent.
     pub momentum: f32,
     /// Adam: `1 - beta1^t`.
     pub correction1: f32,

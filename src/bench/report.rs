@@ -8,7 +8,7 @@ use super::measure::{Timer, Times};
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 
-/// One measurement.
+/// A row of a report: what was measured and how long it took.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Row {
     /// What was measured.

@@ -28,7 +28,7 @@ const BATCHES: [usize; 5] = [16, 32, 64, 128, 256];
 /// Side lengths in pixels that are measured, at the batch that was asked for.
 const SIDES: [usize; 4] = [28, 32, 48, 64];
 
-/// One measurement.
+/// Step time at one batch and image size.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Point {
     /// Images in a step.
@@ -37,7 +37,7 @@ pub struct Point {
     pub side: usize,
     /// Of a step.
     pub times: Times,
-    /// Planned bytes.
+    /// Bytes of all tensors of the run, as planned.
     pub bytes: u64,
 }
 

@@ -34,7 +34,7 @@ pub enum Family {
     Movement,
     /// Sums, maxima and their places.
     Reduction,
-    /// Matrix products.
+    /// `MatMul` with either operand transposed, batched or not.
     MatMul,
     /// Convolutions and their adjoints.
     Convolution,
@@ -42,14 +42,14 @@ pub enum Family {
     Window,
     /// Channel statistics and batch normalisation.
     Normalization,
-    /// Random numbers.
+    /// `Random`, which must match the Rust twin bit for bit.
     Random,
     /// Several primitives in one kernel, and memory orders that meet.
     Fusion,
 }
 
 impl Family {
-    /// All families.
+    /// Every family once, in the order of the report.
     pub const ALL: [Self; 9] = [
         Self::Elementwise,
         Self::Movement,
@@ -72,7 +72,7 @@ impl fmt::Display for Family {
 /// What an operand of a case is filled with.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Values {
-    /// Standard normal.
+    /// Drawn from N(0, 1).
     Normal,
     /// Uniform in this range.
     Uniform(f32, f32),
@@ -89,7 +89,7 @@ pub enum Values {
 /// An operand of a case.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Operand {
-    /// Sizes.
+    /// Shape of the operand.
     pub shape: Shape,
     /// What it is filled with.
     pub values: Values,
@@ -139,9 +139,9 @@ type Build = Box<dyn Fn(&mut Graph, &[NodeId]) -> Result<NodeId> + Send + Sync>;
 pub struct Case {
     /// What it is about.
     pub family: Family,
-    /// Unique name.
+    /// Name that no other case has; `--filter` looks for parts of it.
     pub name: String,
-    /// Its operands.
+    /// Inputs of the operation, in its order.
     pub operands: Vec<Operand>,
     /// Largest relative error that is right; 0 where bits must agree.
     pub tolerance: f64,
@@ -289,16 +289,16 @@ fn pair(targets: &[(String, NodeId)], gradients: Vec<NodeId>) -> Vec<Gradient> {
 pub struct Gradient {
     /// Name of the tensor it is taken with respect to.
     pub of: String,
-    /// That tensor.
+    /// The tensor that the gradient is of.
     pub target: NodeId,
-    /// The gradient.
+    /// The gradient of the sum of all outputs with respect to `target`.
     pub node: NodeId,
 }
 
 /// A case with its gradients as a graph, and the values of its inputs.
 #[derive(Clone, Debug)]
 pub struct Derived {
-    /// The computation.
+    /// The operation, and its first and second gradients.
     pub graph: Graph,
     /// Values of all inputs.
     pub inputs: Vec<(StateId, Tensor)>,

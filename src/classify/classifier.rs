@@ -29,7 +29,7 @@ pub struct About {
     pub accuracy: f64,
     /// How many test images there were, and what they were.
     pub tested_on: String,
-    /// Its sizes.
+    /// The sizes that the network was built with.
     pub network: nets::Classifier,
 }
 

@@ -76,7 +76,7 @@ pub struct Update {
 /// Whether training goes on after an update.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// It does.
+    /// Training takes the next step.
     GoOn,
     /// It ends here.
     Stop,

@@ -27,7 +27,7 @@ const SHOWN: usize = 16;
 /// What all trainings of one preset came to.
 #[derive(Clone, Debug, Serialize)]
 pub struct Entry {
-    /// Its name.
+    /// The preset that all runs of this column have.
     pub preset: String,
     /// Channels of the data's images.
     pub channels: usize,

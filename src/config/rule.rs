@@ -40,7 +40,7 @@ pub enum Rule {
 impl Rule {
     /// From 0, included, to 1, excluded.
     pub const BELOW_ONE: Self = Self::Number(Included(0.0), Excluded(1.0));
-    /// Above 0.
+    /// A number above 0.
     pub const POSITIVE: Self = Self::Number(Excluded(0.0), Unbounded);
     /// 0 or above.
     pub const NOT_NEGATIVE: Self = Self::Number(Included(0.0), Unbounded);

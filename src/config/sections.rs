@@ -90,9 +90,9 @@ section! {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Sides", into = "Sides")]
 pub struct Size {
-    /// Rows.
+    /// Rows of pixels.
     pub height: usize,
-    /// Columns.
+    /// Columns of pixels.
     pub width: usize,
 }
 
@@ -147,7 +147,7 @@ impl From<Size> for Sides {
 words! {
     /// Distribution of each element of the latent vector; all have mean 0 and variance 1.
     Latent {
-        /// N(0, 1).
+        /// Standard normal, N(0, 1).
         Normal,
         /// Uniform in [-sqrt(3), sqrt(3)].
         Uniform,
@@ -161,7 +161,7 @@ words! {
         Tanh,
         /// Images in [0, 1].
         Sigmoid,
-        /// Any numbers.
+        /// The identity, for outputs without bounds.
         Linear,
     }
 }
@@ -196,7 +196,7 @@ impl Output {
 words! {
     /// What an unhealthy training leads to.
     OnCollapse {
-        /// A warning.
+        /// Say so once and go on.
         Warn,
         /// The end of the run.
         Stop,

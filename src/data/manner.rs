@@ -60,7 +60,9 @@ impl Manner {
 /// [`Error::Usage`] for other words.
 pub(super) fn colour(text: &str) -> Result<Option<[u8; 3]>> {
     let hex = || {
-        let digits = text.strip_prefix('#').filter(|digits| digits.len() == 6)?;
+        let hex =
+            |digits: &&str| digits.len() == 6 && digits.bytes().all(|b| b.is_ascii_hexdigit());
+        let digits = text.strip_prefix('#').filter(hex)?;
         let [_, rgb @ ..] = u32::from_str_radix(digits, 16).ok()?.to_be_bytes();
         Some(rgb)
     };

@@ -87,7 +87,7 @@ impl Observer {
         })
     }
 
-    /// The classifier.
+    /// The classifier whose features are used.
     pub fn classifier(&self) -> &Classifier {
         &self.classifier
     }

@@ -18,7 +18,7 @@ pub enum DeviceType {
     Integrated,
     /// A GPU lent to a virtual machine.
     Virtual,
-    /// Unknown.
+    /// A kind that the driver does not tell.
     Other,
     /// A driver that computes on the processor, such as lavapipe or WARP.
     Cpu,
@@ -72,9 +72,9 @@ pub struct AdapterFacts {
     pub subgroup_min: u32,
     /// Largest subgroup a kernel may run with.
     pub subgroup_max: u32,
-    /// Optional abilities.
+    /// Optional features that the adapter has and gpugan uses.
     pub features: Features,
-    /// Upper limits.
+    /// Limits that the device is opened with.
     pub limits: Limits,
     /// What won when kernels were tuned on this adapter with this driver; known
     /// once it is opened.

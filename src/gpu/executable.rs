@@ -43,9 +43,9 @@ enum Resolved {
 /// How much of the dispatches is carried out.
 #[derive(Clone, Copy, PartialEq)]
 enum Work {
-    /// All workgroups.
+    /// Every workgroup of each dispatch.
     Whole,
-    /// None.
+    /// No workgroup, so that only the host works.
     None,
 }
 

@@ -16,7 +16,6 @@ use crate::ops::map::{binary_code, literal, select_code, unary_code};
 #[derive(Default)]
 pub(super) struct Expression {
     pub(super) loads: Vec<View>,
-    /// `let` statements.
     pub(super) lines: String,
     /// The name or literal of the last value.
     pub(super) result: String,

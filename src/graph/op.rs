@@ -38,7 +38,7 @@ pub enum Unary {
     Neg,
     /// `e^x`
     Exp,
-    /// natural logarithm
+    /// Natural logarithm; NaN below 0.
     Log,
     /// `x^(1/2)`
     Sqrt,
@@ -52,7 +52,7 @@ pub enum Unary {
     Sign,
     /// `1 / (1 + e^-x)`
     Sigmoid,
-    /// hyperbolic tangent
+    /// Hyperbolic tangent, in a form that never overflows.
     Tanh,
     /// `log(1 + e^x)`, in the form that never overflows
     Softplus,
@@ -85,9 +85,9 @@ pub enum Binary {
     Mul,
     /// `a / b`
     Div,
-    /// the larger
+    /// The larger of two elements.
     Max,
-    /// the smaller
+    /// The smaller of two elements.
     Min,
     /// `a^b` for `a > 0`
     Pow,
@@ -105,7 +105,7 @@ pub enum Binary {
 pub enum Distribution {
     /// uniform in [0, 1)
     Uniform,
-    /// standard normal
+    /// Normal with mean 0 and variance 1.
     Normal,
     /// 1 with this probability, else 0
     Bernoulli(Scalar),
@@ -114,7 +114,7 @@ pub enum Distribution {
 /// How `Pad` fills the border.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum PadMode {
-    /// zeros
+    /// Filled with zeros.
     Zero,
     /// mirrored at the edge element, which is not repeated; pads must be
     /// smaller than the axis
@@ -138,7 +138,7 @@ pub struct ConvGeometry {
     pub input: [usize; 2],
     /// `[OH, OW]` of the other side
     pub output: [usize; 2],
-    /// `[KH, KW]`
+    /// Size of the kernel, `[KH, KW]`.
     pub kernel: [usize; 2],
     /// steps between windows, `[vertical, horizontal]`
     pub stride: [usize; 2],
@@ -159,7 +159,7 @@ pub struct Window {
     pub input: [usize; 2],
     /// `[OH, OW]`: number of windows
     pub output: [usize; 2],
-    /// window size
+    /// Size of a window, `[KH, KW]`.
     pub kernel: [usize; 2],
     /// steps between windows
     pub stride: [usize; 2],
@@ -240,9 +240,9 @@ pub enum Op {
     ScatterAdd(usize),
 
     // ---- reductions over axes, which stay with size 1
-    /// Sum.
+    /// Sum over these axes, which stay with size 1.
     Sum(Vec<usize>),
-    /// Largest element.
+    /// Largest element over these axes, which stay with size 1.
     Max(Vec<usize>),
     /// Row-major position of the (first) largest element within the reduced
     /// axes.

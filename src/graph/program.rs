@@ -10,7 +10,7 @@ use crate::recording::{ALIGNMENT, Slice, Storage};
 /// after every read of their old values.
 #[derive(Clone, Debug, Default)]
 pub struct Program {
-    /// The computation.
+    /// The nodes that are computed.
     pub graph: Graph,
     /// Which node becomes the new value of which persistent tensor.
     pub assigns: Vec<(StateId, NodeId)>,

@@ -12,7 +12,7 @@ pub const MAX_RANK: usize = 6;
 pub struct Shape(Vec<usize>);
 
 impl Shape {
-    /// A scalar.
+    /// The shape of a scalar, without axes.
     pub fn scalar() -> Self {
         Self(Vec::new())
     }

@@ -9,7 +9,7 @@ use super::eigen::symmetric;
 pub struct Moments {
     /// How many vectors they are of.
     pub count: usize,
-    /// `[width]`
+    /// Mean of each feature, `[width]`.
     pub mean: Vec<f64>,
     /// Unbiased, `[width, width]`.
     pub covariance: Vec<f64>,

@@ -24,7 +24,7 @@ pub use measure::{Kind, Samples, Score, measure};
 /// Feature vectors, row-major `[count, width]`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Rows {
-    /// The elements.
+    /// Elements, row-major `[count, width]`.
     pub values: Vec<f32>,
     /// Length of a vector, at least 1.
     pub width: usize,
@@ -33,7 +33,7 @@ pub struct Rows {
 /// A value with what is known of its spread.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Estimate {
-    /// The value.
+    /// The estimate itself.
     pub value: f64,
     /// Its standard error or deviation, as the function says; `None` where one
     /// part only was there.

@@ -39,7 +39,7 @@ pub struct Classifier {
 pub struct Classified {
     /// `[N, features]`, not negative: what the last layer sees.
     pub features: NodeId,
-    /// `[N, classes]`.
+    /// Logits of the classes, `[N, classes]`.
     pub logits: NodeId,
 }
 

@@ -135,7 +135,7 @@ const FAMILIES: [Entry; 5] = [
     dense::ENTRY,
 ];
 
-/// Their names.
+/// The names that `model.architecture` may have.
 pub(crate) const NAMES: [&str; FAMILIES.len()] = {
     let mut names = [""; FAMILIES.len()];
     let mut index = 0;

@@ -12,11 +12,11 @@ pub enum Init {
     Constant(f32),
     /// Uniform in `[-range, range]`.
     Uniform(f32),
-    /// Normal.
+    /// Normally distributed.
     Normal {
-        /// mean
+        /// Mean of the elements.
         mean: f32,
-        /// standard deviation
+        /// Standard deviation of the elements.
         std: f32,
     },
     /// These elements, row-major.

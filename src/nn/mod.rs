@@ -32,7 +32,7 @@ use crate::graph::{Graph, NodeId, Role, Shape, StateId};
 pub struct Parameter {
     /// Full name, such as `G.main.0.weight`.
     pub name: String,
-    /// PyTorch's layout.
+    /// Shape in PyTorch's layout.
     pub shape: Shape,
     /// How it starts.
     pub init: Init,
@@ -115,7 +115,7 @@ pub struct Inits {
 }
 
 impl Inits {
-    /// No bias.
+    /// A weight without a bias.
     pub fn weight(weight: Init) -> Self {
         Self { weight, bias: None }
     }

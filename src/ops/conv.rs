@@ -26,11 +26,11 @@ pub struct Conv {
     pub kind: Kind,
     /// Image sizes, kernel, stride, pads, groups.
     pub geometry: ConvGeometry,
-    /// N.
+    /// Images of the batch, N.
     pub batch: usize,
     /// C, of the image.
     pub channels: usize,
-    /// O.
+    /// Output channels of the forward convolution, O.
     pub filters: usize,
     /// Strides of x along (N, C, H, W).
     pub x: [usize; 4],
@@ -44,11 +44,11 @@ pub struct Conv {
 /// be fast; `None` where the present strides will do.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Orders {
-    /// of x
+    /// Memory order demanded of the input image, outermost axis first.
     pub x: Option<[usize; 4]>,
-    /// of w
+    /// Memory order demanded of the weight, outermost axis first.
     pub w: Option<[usize; 4]>,
-    /// of y
+    /// Memory order of the result, outermost axis first.
     pub y: Option<[usize; 4]>,
 }
 

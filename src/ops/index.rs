@@ -200,7 +200,7 @@ pub struct Border {
 }
 
 impl Border {
-    /// The kernel.
+    /// The specialised kernel with its workgroups.
     pub fn launch(&self) -> Launch {
         let shape = if self.fold { &self.inner } else { &self.padded };
         let mut launch = element_launch("pad.wgsl", shape, &self.y);

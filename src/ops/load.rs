@@ -34,7 +34,6 @@ impl Load {
 pub(super) struct Axes {
     /// Outermost first; sizes of 1 are gone.
     pub(super) sizes: Vec<usize>,
-    /// `strides[tensor][axis]`.
     pub(super) strides: Vec<Vec<usize>>,
 }
 

@@ -30,11 +30,11 @@ pub struct MatMul {
 /// that a variant needs to be fast; `None` where the present strides will do.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Orders {
-    /// of a
+    /// Memory order demanded of the left operand, outermost axis first.
     pub a: Option<[usize; 3]>,
-    /// of b
+    /// Memory order demanded of the right operand, outermost axis first.
     pub b: Option<[usize; 3]>,
-    /// of y
+    /// Memory order of the product, outermost axis first.
     pub y: Option<[usize; 3]>,
 }
 

@@ -29,7 +29,7 @@ use crate::recording::Kernel;
 /// A kernel with its dispatch geometry; bindings are added when it is lowered.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Launch {
-    /// What runs.
+    /// The specialised shader.
     pub kernel: Kernel,
     /// Workgroups along x, y, z.
     pub workgroups: [u32; 3],

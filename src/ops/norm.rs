@@ -40,7 +40,7 @@ pub struct ChannelDot {
 }
 
 impl ChannelStats {
-    /// The kernels.
+    /// The specialised kernels with their workgroups.
     pub fn stages(&self, facts: &Facts) -> Stages {
         let plan = Plan::new(self.sizes, self.x, self.x, facts);
         let first = plan.launch("STATS");
@@ -68,7 +68,7 @@ impl ChannelStats {
 }
 
 impl ChannelDot {
-    /// The kernels.
+    /// The specialised kernels with their workgroups.
     pub fn stages(&self, facts: &Facts) -> Stages {
         let plan = Plan::new(self.sizes, self.x, self.g, facts);
         let first = plan.launch("DOT");

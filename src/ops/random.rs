@@ -19,7 +19,7 @@ pub struct Random {
 }
 
 impl Random {
-    /// The kernel.
+    /// The specialised kernel with its workgroups.
     pub fn launch(&self) -> Launch {
         let (name, variant, snippets) = match self.distribution {
             Distribution::Uniform => ("UNIFORM", "uniform", Vec::new()),

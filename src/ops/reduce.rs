@@ -10,9 +10,9 @@ use crate::recording::Kernel;
 /// What a reduction computes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Kind {
-    /// Sum.
+    /// Sum of the elements.
     Sum,
-    /// Largest value.
+    /// Largest element.
     Max,
     /// Place of the first largest value, counted in the order of the reduced
     /// axes.
@@ -41,7 +41,7 @@ pub struct Reduce {
 /// What computes one result: a kernel, or two with a temporary between them.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Stages {
-    /// One kernel.
+    /// A single kernel computes it.
     One(Launch),
     /// The first writes a temporary instead of the result; the second reads it
     /// as its only input and writes the result.
@@ -59,7 +59,6 @@ pub enum Stages {
 /// `rows` threads; both are powers of two.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Tile {
-    /// Outputs.
     pub(super) columns: u32,
     /// Threads an output.
     pub(super) rows: u32,
@@ -142,7 +141,7 @@ fn floor_power_of_two(number: usize) -> u32 {
 }
 
 impl Reduce {
-    /// The kernel.
+    /// The specialised kernel with its workgroups.
     pub fn launch(&self, facts: &Facts) -> Launch {
         let rank = self.kept.len();
         let split = |part: std::ops::Range<usize>, sizes: &[usize]| {

@@ -111,7 +111,7 @@ impl Contraction {
         }
     }
 
-    /// The kernel.
+    /// The kernel of a variant with its workgroups.
     pub fn launch(&self, variant: Variant) -> Launch {
         match self {
             Self::MatMul(product) => product.launch(variant, &Epilogue::none()),

@@ -29,11 +29,11 @@ pub enum Pooling {
 pub struct Pool {
     /// What is computed.
     pub pooling: Pooling,
-    /// The windows.
+    /// Size, stride and padding of the windows.
     pub window: Window,
-    /// N.
+    /// Images of the batch, N.
     pub batch: usize,
-    /// C.
+    /// Channels, C.
     pub channels: usize,
     /// Strides of x along N, C, H, W (or OH, OW).
     pub x: [usize; 4],
@@ -44,7 +44,7 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// The kernel.
+    /// The specialised kernel with its workgroups.
     pub fn launch(&self) -> Launch {
         use Pooling::{MaxPoolIndex, PoolGather, PoolScatter, SumPool, SumUnpool};
         let (name, variant) = match self.pooling {
@@ -102,9 +102,9 @@ impl Pool {
 pub struct Resize {
     /// Whether gradients flow back.
     pub adjoint: bool,
-    /// N.
+    /// Images of the batch, N.
     pub batch: usize,
-    /// C.
+    /// Channels, C.
     pub channels: usize,
     /// `[H, W]` before the resize.
     pub image: [usize; 2],
@@ -117,7 +117,7 @@ pub struct Resize {
 }
 
 impl Resize {
-    /// The kernel.
+    /// The specialised kernel with its workgroups.
     pub fn launch(&self) -> Launch {
         let size = if self.adjoint {
             self.image

@@ -28,7 +28,7 @@ pub enum Part {
 /// A recording of a run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Recorded {
-    /// Its name.
+    /// Name of the pass or view, or `update <network>`.
     pub name: String,
     /// What it is a part of.
     pub part: Part,
@@ -39,7 +39,7 @@ pub struct Recorded {
 /// A pass with what follows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PassPlan {
-    /// The pass.
+    /// The pass as its system describes it.
     pub pass: Pass,
     /// The networks that are updated after it, in this order.
     pub updates: Vec<&'static str>,
@@ -48,7 +48,7 @@ pub struct PassPlan {
 /// A view of so many records at a time.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ViewPlan {
-    /// The view.
+    /// The view as its system describes it.
     pub view: View,
     /// Records of one replay.
     pub count: usize,

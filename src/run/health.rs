@@ -210,7 +210,7 @@ pub struct Observation {
     pub step: u64,
     /// Mean losses over the tick; of two players the generator's first.
     pub losses: Vec<f64>,
-    /// The rest.
+    /// What was measured at the end of the tick.
     pub measures: Measures,
 }
 

@@ -9,11 +9,11 @@ use crate::graph::{Group, Places, Plan};
 pub struct MemoryPlan {
     /// Weights and running statistics of all networks.
     pub parameters: u64,
-    /// Gradients.
+    /// Gradients of all weights.
     pub gradients: u64,
     /// Moments of the optimisers.
     pub moments: u64,
-    /// Moving averages.
+    /// Moving averages of weights and running statistics.
     pub average: u64,
     /// Batches, reports, views, what a run remembers and what measuring keeps.
     pub inputs: u64,

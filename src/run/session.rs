@@ -442,7 +442,7 @@ impl Session {
         }
     }
 
-    /// The device.
+    /// The device that the run is on.
     pub fn gpu(&self) -> &Gpu {
         &self.gpu
     }

@@ -89,7 +89,7 @@ pub(super) trait Ready {
     fn put(&self, name: &str, values: &[f32]) -> Result<()>;
     /// A tensor's elements.
     fn get(&self, name: &str) -> Result<Vec<f32>>;
-    /// Replays it.
+    /// Replays the program with these step values.
     fn replay(&mut self, values: StepValues) -> Result<()>;
 }
 

@@ -10,7 +10,6 @@ use crate::graph::Group;
 use crate::store::checkpoint::Checkpoint;
 use crate::systems::{self, Counters, Given, System};
 
-/// Metadata entries.
 const CONFIG: &str = "config";
 const COUNTERS: &str = "counters";
 const POSITION: &str = "position";

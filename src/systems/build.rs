@@ -7,7 +7,7 @@ use crate::nn::{Mode, Net};
 
 /// A pass or a view while it is built.
 pub struct Build<'a> {
-    /// The computation.
+    /// The graph that the pass or view is built into.
     pub graph: Graph,
     /// Records of a batch.
     count: usize,

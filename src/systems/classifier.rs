@@ -20,7 +20,7 @@ pub(super) const ENTRY: registry::Entry = registry::Entry {
     open: |config, given| Ok(Arc::new(Classifier::new(config, given)?)),
 };
 
-/// Its keys.
+/// The keys of this system.
 pub(crate) static SCHEMA: Schema = Schema {
     name: "classifier",
     sections: |_| vec![Model::at("model"), Optimizer::at("optimizer.c")],
@@ -32,7 +32,6 @@ pub(crate) static SCHEMA: Schema = Schema {
     },
 };
 
-/// The network.
 const C: &str = "C";
 const LOSS: &str = "loss";
 const ACCURACY: &str = "accuracy";

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Stored")]
 pub struct Counters {
-    /// Steps.
+    /// Steps that were taken.
     pub step: u64,
     /// Updates of each network.
     pub updates: BTreeMap<String, u64>,

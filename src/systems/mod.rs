@@ -248,9 +248,9 @@ pub enum Source {
 /// A tensor that is saved with a run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Memory {
-    /// Its name.
+    /// The tensor's name, in memory and in checkpoints.
     pub name: &'static str,
-    /// Its shape.
+    /// The tensor's shape.
     pub shape: Shape,
     /// How it starts.
     pub init: Init,
@@ -283,7 +283,7 @@ pub enum Unit {
 /// Something that a step replays.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pass {
-    /// Its name.
+    /// The tensor's name, in memory and in checkpoints.
     pub name: &'static str,
     /// The fields that are drawn anew for it; others keep what they had.
     pub takes: Vec<&'static str>,
@@ -376,11 +376,11 @@ pub struct Likelihood {
 /// How a likelihood is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Known {
-    /// Computed.
+    /// By a closed form or by enumeration.
     Exactly,
-    /// From below.
+    /// From below, by a bound.
     AsBound,
-    /// By sampling.
+    /// By sampling, with an error of its own.
     AsEstimate,
 }
 

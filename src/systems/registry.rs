@@ -9,7 +9,6 @@ use crate::error::{Error, Result};
 /// A system as a preset names it.
 #[derive(Clone, Copy)]
 pub(crate) struct Entry {
-    /// Its keys.
     pub(crate) schema: &'static Schema,
     /// Opens it for data of a shape.
     pub(crate) open: fn(&Config, &Given<'_>) -> Result<Arc<dyn System>>,

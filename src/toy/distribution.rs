@@ -129,7 +129,7 @@ impl Distribution {
         }
     }
 
-    /// One point.
+    /// Draws one point.
     pub fn draw(&self, rng: &mut StdRng) -> Vec<f64> {
         match self {
             Self::Mixture { modes, deviation } => {

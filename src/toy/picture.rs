@@ -113,13 +113,9 @@ pub(super) fn part<'a>(area: &Area<'a>, corner: [u32; 2], size: [u32; 2]) -> Are
 
 /// A sign and what it stands for.
 pub(super) enum Mark {
-    /// Text alone.
     Word,
-    /// A point.
     Dot(RGBColor),
-    /// A curve.
     Line(RGBColor),
-    /// A pull.
     Arrow,
 }
 

@@ -86,7 +86,6 @@ fn product([batch, m, n, k]: [usize; 4], [ta, tb]: [bool; 2]) -> Case {
 
 /// Sizes of a convolution.
 struct Sizes {
-    /// batch
     n: usize,
     /// channels of the image and of the other side
     channels: [usize; 2],

@@ -74,7 +74,7 @@ mod tests {
 
     use super::*;
     use crate::check::{Family, cases};
-    use crate::graph::{Places, Plan, Shape};
+    use crate::graph::{Group, Places, Plan, Role, Shape};
     use crate::ops::Facts;
 
     /// As many as any contraction can choose from: two of a workgroup, two of a
@@ -97,8 +97,12 @@ mod tests {
             })
             .collect();
         let mut places = Places::default();
-        places.add_group("inputs", &inputs).expect("new names");
-        places.add_group("outputs", &outputs).expect("new names");
+        places
+            .add_group(Group::Role(Role::Input), &inputs)
+            .expect("new names");
+        places
+            .add_group(Group::Role(Role::Output), &outputs)
+            .expect("new names");
         let facts = Facts { rung, ..*facts };
         let plan = Plan::new(&program, &places, &facts).expect("a plan");
         plan.recording

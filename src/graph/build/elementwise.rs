@@ -86,7 +86,7 @@ impl Graph {
         self.binary_scalar(Binary::Mul, x, number)
     }
 
-    /// `-x`.
+    /// The negative of each element.
     pub fn neg(&mut self, x: NodeId) -> NodeId {
         if let Op::Constant(value) = self.node(x).op {
             return self.constant(-value.0, self.shape(x).clone());

@@ -21,7 +21,7 @@ pub struct NodeId(pub usize);
 pub struct Node {
     /// What is computed.
     pub op: Op,
-    /// From what.
+    /// The nodes that the operation takes, in its order.
     pub inputs: Vec<NodeId>,
     /// The output's shape.
     pub shape: Shape,

@@ -36,7 +36,7 @@ pub const VERDICTS: [Verdict; 6] = [
 ];
 
 impl Verdict {
-    /// Its name.
+    /// The name in files and messages, as `mode collapse`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::NonFinite => "non-finite",

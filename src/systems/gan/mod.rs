@@ -39,7 +39,7 @@ pub(super) const ENTRY: registry::Entry = registry::Entry {
     open: |config, given| Ok(Arc::new(Gan::new(config, given)?)),
 };
 
-/// Its keys.
+/// The keys of this system.
 static SCHEMA: Schema = Schema {
     name: NAME,
     sections: settings::sections,
@@ -102,7 +102,7 @@ impl Gan {
         })
     }
 
-    /// The networks.
+    /// The generator and the discriminator, described but not built.
     pub fn pair(&self) -> &Pair {
         &self.pair
     }
