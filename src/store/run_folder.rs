@@ -116,12 +116,12 @@ impl RunFolder {
         self.path.join(format!("fakes{step:06}.png"))
     }
 
-    /// The training curves, see [`crate::media::loss_plot`].
+    /// The training curves, see [`crate::run::loss_plot`].
     pub fn losses(&self) -> PathBuf {
         self.path.join("losses.png")
     }
 
-    /// The curves of the training's health, see [`crate::media::health_plot`].
+    /// The curves of the training's health, see [`crate::run::health_plot`].
     pub fn health(&self) -> PathBuf {
         self.path.join("health.png")
     }

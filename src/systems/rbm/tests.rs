@@ -70,14 +70,10 @@ impl Small {
         };
         let of = |id: &StateId| &self.states[id].data;
         let (on_v, on_h) = (bits(v, VISIBLE), bits(h, HIDDEN));
-        let mut sum = 0.0;
-        for i in 0..VISIBLE {
-            sum += of(visible)[i] * on_v[i];
-            for j in 0..HIDDEN {
-                sum += of(weight)[j * VISIBLE + i] * on_v[i] * on_h[j];
-            }
-        }
-        sum + (0..HIDDEN).map(|j| of(hidden)[j] * on_h[j]).sum::<f64>()
+        let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+        let rows = of(weight).chunks(VISIBLE).zip(&on_h);
+        let both: f64 = rows.map(|(row, on)| on * dot(row, &on_v)).sum();
+        dot(of(visible), &on_v) + both + dot(of(hidden), &on_h)
     }
 
     /// `-F(v)`.
