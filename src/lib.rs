@@ -21,6 +21,7 @@ pub mod nets;
 pub mod nn;
 pub mod ops;
 pub mod optim;
+pub mod plan;
 pub mod plot;
 pub mod random;
 pub mod recording;

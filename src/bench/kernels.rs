@@ -9,8 +9,9 @@ use crate::check::{Case, Derived, Size, shapes};
 use crate::config::Optimizer;
 use crate::error::{Error, Result};
 use crate::gpu::{Executable, Gpu, Memory};
-use crate::graph::{Graph, Group, NodeId, Op, Places, Plan, Program, Role, Shape};
+use crate::graph::{Graph, Group, NodeId, Op, Places, Program, Role, Shape};
 use crate::optim;
+use crate::plan::Plan;
 use crate::recording::Recording;
 
 /// Parameters of the optimiser's case.

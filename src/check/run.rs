@@ -7,8 +7,9 @@ use serde::Serialize;
 use super::{Case, STEP};
 use crate::error::Result;
 use crate::gpu::{Executable, Gpu, Memory};
-use crate::graph::{Group, Places, Plan, Role, Shape};
+use crate::graph::{Group, Places, Role, Shape};
 use crate::ops::{Facts, Rung};
+use crate::plan::Plan;
 use crate::recording::{Slice, StepValues};
 use crate::reference::Tensor;
 

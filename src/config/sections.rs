@@ -23,7 +23,7 @@ section! {
         /// Name of the preset that the other values started from.
         preset: String = "default".into(), Rule::Text;
         /// What is trained, and with it which keys there are; a preset's choice.
-        system: String = "gan".into(), Rule::Text;
+        system: String = String::new(), Rule::Text;
         /// Seed of every random choice: weights, batches, latents, dropout.
         seed: u64 = 0, Rule::COUNT;
         /// Records of the data in one step.

@@ -2,9 +2,10 @@
 
 use crate::config::{Config, OptimizerKind};
 use crate::error::{Error, Result};
-use crate::graph::{Group, Places, Plan, Program, Shape};
+use crate::graph::{Group, Places, Program, Shape};
 use crate::ops::{Contraction, Facts};
 use crate::optim;
+use crate::plan::Plan;
 use crate::recording::Recording;
 use crate::systems::{Build, Field, Network, Pass, System, View};
 

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use crate::graph::{Group, Places, Plan};
+use crate::graph::{Group, Places};
+use crate::plan::Plan;
 
 /// Bytes by use.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -74,8 +74,9 @@ mod tests {
 
     use super::*;
     use crate::check::{Family, cases};
-    use crate::graph::{Group, Places, Plan, Role, Shape};
+    use crate::graph::{Group, Places, Role, Shape};
     use crate::ops::Facts;
+    use crate::plan::Plan;
 
     /// As many as any contraction can choose from: two of a workgroup, two of a
     /// subgroup, twenty of a thread.

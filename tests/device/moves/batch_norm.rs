@@ -1,7 +1,8 @@
 //! The gradient of batch normalisation where its terms cancel.
 
-use gpugan::graph::{Places, Plan, Program, Role};
+use gpugan::graph::{Places, Program, Role};
 use gpugan::ops::Facts;
+use gpugan::plan::Plan;
 use gpugan::reference::{Tensor, evaluate};
 
 use super::harness::{execute, noise};

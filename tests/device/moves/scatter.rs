@@ -1,7 +1,8 @@
 //! Sums by index, sorted and plain, against a loop in the order of the index.
 
-use gpugan::graph::{Places, Plan, Program, Role, Shape};
+use gpugan::graph::{Places, Program, Role, Shape};
 use gpugan::ops::{Facts, Rung};
+use gpugan::plan::Plan;
 use gpugan::reference::Tensor;
 
 use super::harness::{execute, noise};

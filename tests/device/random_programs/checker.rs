@@ -6,8 +6,9 @@
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use gpugan::graph::{Group, Places, Plan, Program, Role};
+use gpugan::graph::{Group, Places, Program, Role};
 use gpugan::ops::Facts;
+use gpugan::plan::Plan;
 use gpugan::recording::{ALIGNMENT, Access, Binding, Command, Dispatch, Recording, Slice, Storage};
 
 /// Storage buffers a stage may have, and workgroups along one dimension, by

@@ -3,8 +3,9 @@
 use gpugan::adversarial::{Loss, LossKind, loss, penalty};
 use gpugan::config::{Optimizer, OptimizerKind};
 use gpugan::gpu::{Executable, Memory};
-use gpugan::graph::{ConvGeometry, Graph, Group, NodeId, Places, Plan, Program, Role, Shape};
+use gpugan::graph::{ConvGeometry, Graph, Group, NodeId, Places, Program, Role, Shape};
 use gpugan::optim;
+use gpugan::plan::Plan;
 
 use super::{arenas, close, compute, gpu};
 use crate::dirac::ends;

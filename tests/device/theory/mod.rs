@@ -14,7 +14,8 @@ use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use gpugan::gpu::{Executable, Gpu, Memory};
-use gpugan::graph::{Group, Places, Plan, Program, Role, Shape};
+use gpugan::graph::{Group, Places, Program, Role, Shape};
+use gpugan::plan::Plan;
 use gpugan::recording::StepValues;
 
 use crate::adapter::open;

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::{Binary, Graph, NodeId, Op};
+use crate::graph::{Binary, Graph, NodeId, Op};
 
 /// Storage bindings a stage may have by WebGPU's defaults.
 const BINDINGS: usize = 8;

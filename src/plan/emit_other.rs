@@ -4,8 +4,8 @@
 use super::emit::{four, in_axes};
 use super::lower::Lowering;
 use super::view::{ValueId, View, row_major};
-use super::{NodeId, Op, PadMode, Window};
 use crate::error::{Error, Result};
+use crate::graph::{NodeId, Op, PadMode, Window};
 use crate::ops::Load;
 use crate::ops::index::{Border, Indexed};
 use crate::ops::map::Map;

@@ -1,6 +1,6 @@
 //! Views: how a node's elements lie in some memory.
 
-use super::Shape;
+use crate::graph::Shape;
 
 /// Which memory of a lowering.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]

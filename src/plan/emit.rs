@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use super::lower::Lowering;
 use super::view::{ValueId, View, row_major};
-use super::{ConvGeometry, NodeId, Op};
 use crate::error::Result;
+use crate::graph::{ConvGeometry, NodeId, Op};
 use crate::ops::conv::{Conv, Kind};
 use crate::ops::fold::Fold;
 use crate::ops::map::Map;

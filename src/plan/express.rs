@@ -7,8 +7,8 @@ use std::fmt::Write;
 use super::fuse::Fate;
 use super::lower::Lowering;
 use super::view::View;
-use super::{NodeId, Op};
 use crate::error::Result;
+use crate::graph::{NodeId, Op};
 use crate::ops::map::{binary_code, literal, select_code, unary_code};
 
 /// A cluster's code. `loads[k]` is named `v<k>` in it, and the host's

@@ -4,10 +4,10 @@
 use std::collections::HashMap;
 
 use super::fuse::{Fate, Fusion};
-use super::program::{Places, Program};
 use super::view::{ValueId, View, row_major};
-use super::{Graph, NodeId, Op, Shape, StateId};
 use crate::error::{Error, Result};
+use crate::graph::{Graph, NodeId, Op, Shape, StateId};
+use crate::graph::{Places, Program};
 use crate::ops::{Contraction, Facts, Launch, Variant};
 use crate::recording::{Slice, Storage};
 

@@ -1,15 +1,24 @@
-//! Memory: which temporaries share a buffer, and what a run needs in all.
+//! From a program to a recording: what rides in which kernel (`fuse`), launches
+//! (`lower`, `emit`, `express`), and here memory: which temporaries share a buffer,
+//! and what a run needs in all.
 //!
 //! Temporaries whose lives do not overlap share a buffer. They are whole
 //! buffers, not parts of one, because wgpu tracks usage per buffer and refuses
 //! one that is read and written in the same dispatch.
 
-use super::lower::{Lowered, lower};
-use super::program::{Places, Program};
-use super::view::ValueId;
+mod emit;
+mod emit_other;
+mod express;
+mod fuse;
+mod lower;
+mod view;
+
 use crate::error::Result;
+use crate::graph::{Places, Program};
 use crate::ops::{Contraction, Facts};
 use crate::recording::{Access, Binding, Command, Dispatch, Recording, Slice, Storage};
+use lower::{Lowered, lower};
+use view::ValueId;
 
 /// A program's recording with the figures of its memory.
 #[derive(Clone, Debug)]
