@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::fmt;
 
 use crate::error::{Error, Result};
-use crate::graph::{Graph, NodeId, Op, Program, Role, Shape, StateId};
+use crate::graph::{Class, Graph, NodeId, Op, Program, Role, Shape, StateId};
 use crate::ops::Rung;
 use crate::random;
 use crate::reference::{self, Tensor};
@@ -329,12 +329,8 @@ impl Derived {
     /// Whether a matrix product or convolution is among the nodes, so that
     /// [`Rung`] matters.
     pub fn contracts(&self) -> bool {
-        self.graph.nodes().iter().any(|node| {
-            matches!(
-                node.op,
-                Op::MatMul { .. } | Op::Conv2d(_) | Op::ConvTranspose2d(_) | Op::ConvWeightGrad(_)
-            )
-        })
+        let mut nodes = self.graph.nodes().iter();
+        nodes.any(|node| node.op.class() == Class::Contraction)
     }
 
     /// The inputs as `reference::evaluate` takes them.

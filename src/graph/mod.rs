@@ -11,7 +11,8 @@ mod vjp_fused;
 
 pub use build::{Graph, Node, NodeId};
 pub use op::{
-    Binary, ConvGeometry, Distribution, Op, PadMode, Role, Scalar, State, StateId, Unary, Window,
+    Binary, Class, ConvGeometry, Distribution, Op, PadMode, Role, Scalar, State, StateId, Unary,
+    Window,
 };
 pub use program::{Arena, Group, Places, Program};
 pub use shape::{MAX_RANK, Shape};

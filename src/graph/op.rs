@@ -319,14 +319,59 @@ impl Op {
         }
     }
 
+    /// What kind of operation it is.
+    pub fn class(&self) -> Class {
+        match self {
+            Op::State(_) | Op::Constant(_) | Op::Iota(_) | Op::Random { .. } => Class::Leaf,
+            Op::Unary(_) | Op::Binary(_) | Op::Select | Op::StopGradient => Class::Elementwise,
+            Op::Broadcast
+            | Op::Reshape
+            | Op::Permute(_)
+            | Op::Pad { .. }
+            | Op::PadFold { .. }
+            | Op::Slice { .. }
+            | Op::Concat(_)
+            | Op::Gather(_)
+            | Op::ScatterAdd(_) => Class::Movement,
+            Op::Sum(_) | Op::Max(_) | Op::ArgMax(_) => Class::Reduction,
+            Op::MatMul { .. } | Op::Conv2d(_) | Op::ConvTranspose2d(_) | Op::ConvWeightGrad(_) => {
+                Class::Contraction
+            }
+            Op::SumPool(_)
+            | Op::SumUnpool(_)
+            | Op::MaxPoolIndex(_)
+            | Op::PoolGather(_)
+            | Op::PoolScatter(_)
+            | Op::ResizeBilinear
+            | Op::ResizeBilinearAdjoint => Class::Window,
+            Op::ChannelStats | Op::ChannelDot | Op::BatchNorm { .. } => Class::Fused,
+        }
+    }
+
     /// Whether each output element depends only on the input elements at the
     /// same place.
     pub fn is_elementwise(&self) -> bool {
-        matches!(
-            self,
-            Op::Unary(_) | Op::Binary(_) | Op::Select | Op::StopGradient
-        )
+        self.class() == Class::Elementwise
     }
+}
+
+/// A kind of operation; every primitive is of one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Class {
+    /// Has no inputs.
+    Leaf,
+    /// Each output element depends only on the input elements at the same place.
+    Elementwise,
+    /// Moves elements and changes none, but for sums of those that meet.
+    Movement,
+    /// Sums or chooses over whole axes.
+    Reduction,
+    /// A sum of products: matrix products, convolutions and their adjoints.
+    Contraction,
+    /// Sums, chooses or interpolates over windows of images.
+    Window,
+    /// Stands for a decomposition into the others.
+    Fused,
 }
 
 impl ConvGeometry {

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::lower::Lowering;
 use super::view::{ValueId, View, row_major};
 use crate::error::Result;
-use crate::graph::{ConvGeometry, NodeId, Op};
+use crate::graph::{Class, ConvGeometry, NodeId, Op};
 use crate::ops::conv::{Conv, Kind};
 use crate::ops::fold::Fold;
 use crate::ops::map::Map;
@@ -27,9 +27,7 @@ impl Lowering<'_> {
             Op::Sum(axes) => self.reduce(id, axes, reduce::Kind::Sum)?,
             Op::Max(axes) => self.reduce(id, axes, reduce::Kind::Max)?,
             Op::ArgMax(axes) => self.reduce(id, axes, reduce::Kind::ArgMax)?,
-            Op::MatMul { .. } | Op::Conv2d(_) | Op::ConvTranspose2d(_) | Op::ConvWeightGrad(_) => {
-                self.contraction(id, id)?
-            }
+            op if op.class() == Class::Contraction => self.contraction(id, id)?,
             _ => self.emit_other(id)?,
         };
         self.bind(id, view);

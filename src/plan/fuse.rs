@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use crate::graph::{Binary, Graph, NodeId, Op};
+use crate::graph::{Binary, Class, Graph, NodeId, Op};
 
 /// Storage bindings a stage may have by WebGPU's defaults.
 const BINDINGS: usize = 8;
@@ -218,13 +218,10 @@ fn repeats(graph: &Graph, fates: &[Fate], id: NodeId, users: &[NodeId]) -> bool 
 
 /// Kernels that compute an expression of their inputs, element by element.
 fn takes_cluster(op: &Op) -> bool {
-    op.is_elementwise() || matches!(op, Op::Sum(_) | Op::Max(_) | Op::ArgMax(_))
+    matches!(op.class(), Class::Elementwise | Class::Reduction)
 }
 
 /// Kernels with an epilogue.
 fn is_contraction(op: &Op) -> bool {
-    matches!(
-        op,
-        Op::MatMul { .. } | Op::Conv2d(_) | Op::ConvTranspose2d(_) | Op::ConvWeightGrad(_)
-    )
+    op.class() == Class::Contraction
 }

@@ -60,6 +60,14 @@ impl Progress {
                 self.bar.println(text);
             }
         }
+        self.note(text)
+    }
+
+    /// A line for the log alone.
+    ///
+    /// # Errors
+    /// Where the log cannot be written.
+    pub(crate) fn note(&mut self, text: &str) -> Result<()> {
         match &mut self.log {
             Some(log) => log.line(text),
             None => Ok(()),
@@ -143,10 +151,7 @@ impl Progress {
         if !self.quiet && self.bar.is_hidden() {
             crate::console::print(&format!("{text}\n"))?;
         }
-        match &mut self.log {
-            Some(log) => log.line(&text),
-            None => Ok(()),
-        }
+        self.note(&text)
     }
 
     /// Takes the bar away.

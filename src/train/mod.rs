@@ -198,6 +198,10 @@ impl Prepared {
             folder.path().display(),
             self.session.counters.step
         ))?;
+        // All by name in the log; the screen has shown the first.
+        for line in self.dataset.left_out(usize::MAX) {
+            self.progress.note(&line)?;
+        }
         for reason in resumed.into_iter().flat_map(|resumed| &resumed.skipped) {
             self.progress.line(&format!("warning: {reason}"))?;
         }
@@ -221,7 +225,16 @@ impl Prepared {
             position,
             config.data.mirror,
         )?;
+        // What is met from here on; the rest is in the log already.
+        let (sender, met) = std::sync::mpsc::channel();
+        let known = dataset.skipped().len();
+        dataset.on_report(move |report| {
+            // A run that has ended hears of nothing more.
+            let _ = sender.send(report.to_string());
+        });
         Ok(Run {
+            met,
+            known_reports: known,
             about: About {
                 channels: dataset.shape()[0],
                 classes: dataset.class_names().to_vec(),

@@ -1,6 +1,7 @@
 //! The loop of a run: steps, ticks, snapshots.
 
 use std::sync::Arc;
+use std::sync::mpsc::Receiver;
 use std::time::Instant;
 
 use super::scores::Scores;
@@ -40,6 +41,10 @@ pub(super) struct Run {
     pub(super) folder: RunFolder,
     pub(super) progress: Progress,
     pub(super) trace: Trace,
+    /// Files that could not be read, as they are met.
+    pub(super) met: Receiver<String>,
+    /// How many of these the log has already.
+    pub(super) known_reports: usize,
     pub(super) tick: TickSums,
     pub(super) ticks: Vec<Tick>,
     pub(super) stats: Writer,
@@ -120,9 +125,29 @@ impl Run {
         self.trace.reports(&self.session)
     }
 
+    /// Writes into the log which files could not be read since the last tick, and
+    /// how many on the screen.
+    fn name_unreadable(&mut self) -> Result<()> {
+        let mut met: Vec<String> = self.met.try_iter().collect();
+        let known = self.known_reports.min(met.len());
+        self.known_reports -= known;
+        met.drain(..known);
+        for line in &met {
+            self.progress.note(&format!("left out: {line}"))?;
+        }
+        match &met[..] {
+            [] => Ok(()),
+            [first, others @ ..] => self.progress.line(&format!(
+                "warning: {} more files cannot be read, as {first}; log.txt names all",
+                others.len() + 1
+            )),
+        }
+    }
+
     /// Writes the statistics of the steps since the last tick, and says what
     /// they are found to be. `measured` is whether the last step's health can be.
     fn end_tick(&mut self, seconds: f64, measured: bool) -> Result<Vec<Finding>> {
+        self.name_unreadable()?;
         for (step, reports) in self.session.finish()? {
             self.tick.add(step, reports);
         }

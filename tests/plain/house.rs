@@ -184,7 +184,7 @@ fn only_systems_name_networks_and_fields() {
             names.insert(network.average_name());
             names.insert(network.name.to_owned());
         }
-        let latents = ["real", "z", "eps"];
+        let latents = ["real", "z"];
         let fields = system.fields().into_iter().map(|field| field.name);
         names.extend(
             fields
