@@ -66,7 +66,7 @@ fixtures: ## make the golden test files again with PyTorch; PYTHON=... to choose
 		fi; \
 	fi; \
 	"$$python" tests/torch/second_order.py >/dev/null && "$$python" tests/torch/regenerate.py $(ARGS) \
-	&& "$$python" tests/torch/replay_rbm.py
+	&& "$$python" tests/torch/replay_rbm.py && "$$python" tests/torch/replay_likelihood.py
 
 # --- The phases of `test` ----------------------------------------------------
 

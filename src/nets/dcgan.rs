@@ -75,7 +75,7 @@ impl Dcgan {
     /// How often the generator doubles its first image.
     fn doublings(&self, image: [usize; 3]) -> usize {
         match self.stem {
-            Stem::Conv => (image[1] / 4).ilog2() as usize,
+            Stem::Conv => (image[1] / 4).max(1).ilog2() as usize,
             Stem::Linear => 2,
         }
     }

@@ -7,7 +7,6 @@ mod bench;
 mod likelihood;
 mod measure;
 mod replay;
-mod replay_rbm;
 mod resumed;
 mod run;
 mod toy;

@@ -64,7 +64,17 @@ pub(crate) fn train(outdir: &Path, more: &[&str]) -> Ended {
     let outdir = outdir
         .to_str()
         .expect("a temporary folder has a plain name");
-    gpugan(&[&["train", "--outdir", outdir], &SMALL[..], more].concat())
+    gpugan(&[&["train", "--outdir", outdir], &small(more)[..], more].concat())
+}
+
+/// [`SMALL`] without the width where dense networks, which have none, are asked for.
+pub(crate) fn small(more: &[&str]) -> Vec<&'static str> {
+    let mut small = SMALL.to_vec();
+    let width = small.iter().position(|text| *text == "model.width=4");
+    if let (true, Some(place)) = (more.contains(&"mlp"), width) {
+        small.drain(place - 1..=place);
+    }
+    small
 }
 
 /// Run folders below `outdir`, sorted.

