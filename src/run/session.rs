@@ -118,6 +118,11 @@ impl Session {
         &*self.system
     }
 
+    /// Its reports, in the order of their values.
+    pub fn reports(&self) -> &[Report] {
+        &self.reports
+    }
+
     /// Its networks, with their optimisers as they are now.
     pub fn networks(&self) -> &[Network] {
         &self.blueprint.networks

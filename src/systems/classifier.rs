@@ -4,11 +4,9 @@
 use std::sync::Arc;
 
 use super::{
-    Build, Counters, Field, Given, Medium, Network, Pass, Report, Source, System, Unit, View,
-    registry,
+    Build, Counters, Field, Given, Medium, Network, Pass, Report, System, Unit, View, registry,
 };
 use crate::config::{Config, Keys, Optimizer, Output, Rule, Schema, section};
-use crate::data::{IMAGE, LABEL};
 use crate::error::{Error, Result};
 use crate::graph::Graph;
 use crate::nets::Classifier as Net;
@@ -83,15 +81,7 @@ impl Classifier {
     }
 
     fn images(&self) -> Field {
-        Field {
-            name: "images",
-            record: self.net.image.to_vec(),
-            source: Source::Pixels {
-                stream: 0,
-                column: IMAGE,
-                range: Output::Linear,
-            },
-        }
+        Field::pixels("images", self.net.image, Output::Linear)
     }
 }
 
@@ -112,15 +102,7 @@ impl System for Classifier {
     }
 
     fn fields(&self) -> Vec<Field> {
-        let labels = Field {
-            name: "labels",
-            record: vec![1],
-            source: Source::Column {
-                stream: 0,
-                column: LABEL,
-            },
-        };
-        vec![self.images(), labels]
+        vec![self.images(), Field::labels("labels")]
     }
 
     fn reports(&self) -> Vec<Report> {

@@ -15,7 +15,6 @@ use super::{
 use crate::config::{
     Config, Keys, Latent, Optimizer, Output, Rule, Schema, WIDEST, section, words,
 };
-use crate::data::IMAGE;
 use crate::error::{Error, Result};
 use crate::graph::{Binary, Graph, NodeId, Unary};
 use crate::nn::{Inits, Mode, Net, bernoulli, flatten, leaky_relu};
@@ -130,21 +129,8 @@ impl Made {
         self.image.iter().product()
     }
 
-    fn images(&self, source: Source) -> Field {
-        Field {
-            name: IMAGES,
-            record: self.image.to_vec(),
-            source,
-        }
-    }
-
-    /// Those of the data.
-    fn real(&self) -> Field {
-        self.images(Source::Pixels {
-            stream: 0,
-            column: IMAGE,
-            range: Output::Sigmoid,
-        })
+    fn images(&self) -> Field {
+        Field::pixels(IMAGES, self.image, Output::Sigmoid)
     }
 
     /// Logits `[N, D]` of the pixels of `x [N, D]`, each from those before it.
@@ -230,7 +216,7 @@ impl System for Made {
     }
 
     fn fields(&self) -> Vec<Field> {
-        vec![self.real()]
+        vec![self.images()]
     }
 
     /// In nats an image.
@@ -277,7 +263,11 @@ impl System for Made {
             record: vec![self.pixels()],
             source: Source::Latent(Latent::Uniform),
         };
-        let inputs = vec![noise, self.images(Source::Zero)];
+        let zeros = Field {
+            source: Source::Zero,
+            ..self.images()
+        };
+        let inputs = vec![noise, zeros];
         vec![
             View {
                 repeat: self.pixels(),
@@ -285,7 +275,7 @@ impl System for Made {
             },
             View::new(
                 LIKELIHOOD,
-                vec![self.real()],
+                vec![self.images()],
                 &["log_likelihood"],
                 Medium::Numbers,
             ),

@@ -19,6 +19,7 @@ pub use registry::{open, read_config, sections_of};
 
 use crate::adversarial::{Level, Loss};
 use crate::config::{Latent, Optimizer, Output};
+use crate::data::{IMAGE, LABEL};
 use crate::error::{Error, Result};
 use crate::graph::{NodeId, Shape};
 use crate::nn::{Init, Mode, Net, Parameter};
@@ -209,6 +210,31 @@ pub struct Field {
 }
 
 impl Field {
+    /// Images `[C, H, W]` of the first stream, scaled for a network of this output.
+    pub fn pixels(name: &'static str, image: [usize; 3], range: Output) -> Self {
+        Self {
+            name,
+            record: image.to_vec(),
+            source: Source::Pixels {
+                stream: 0,
+                column: IMAGE,
+                range,
+            },
+        }
+    }
+
+    /// The class of each record of the first stream.
+    pub fn labels(name: &'static str) -> Self {
+        Self {
+            name,
+            record: vec![1],
+            source: Source::Column {
+                stream: 0,
+                column: LABEL,
+            },
+        }
+    }
+
     /// The shape of a batch.
     pub fn shape(&self, batch: usize) -> Shape {
         match self.source {

@@ -9,7 +9,6 @@ use super::{
     System, Unit, View, registry,
 };
 use crate::config::{Keys, Latent, Optimizer, Output, Rule, Schema, WIDEST, section, words};
-use crate::data::IMAGE;
 use crate::error::{Error, Result};
 use crate::graph::{Binary, Graph, NodeId, Unary};
 use crate::nn::{Inits, Mode, Net, bernoulli, flatten, leaky_relu};
@@ -93,15 +92,7 @@ impl Vae {
     }
 
     fn images(&self) -> Field {
-        Field {
-            name: IMAGES,
-            record: self.image.to_vec(),
-            source: Source::Pixels {
-                stream: 0,
-                column: IMAGE,
-                range: Output::Sigmoid,
-            },
-        }
+        Field::pixels(IMAGES, self.image, Output::Sigmoid)
     }
 
     /// Standard normal numbers `[N, latent]`, or `[N, samples, latent]`.

@@ -218,6 +218,13 @@ impl Prepared {
             progress,
         } = self;
         let config = options.config;
+        let (sender, met) = std::sync::mpsc::channel();
+        dataset.on_report(move |report| {
+            // A run that has ended hears of nothing more.
+            let _ = sender.send(report.to_string());
+        });
+        // What was met before any batch is read is in the log already.
+        met.try_iter().for_each(drop);
         let loader = Loader::new(
             Arc::clone(&dataset),
             config.batch,
@@ -225,16 +232,8 @@ impl Prepared {
             position,
             config.data.mirror,
         )?;
-        // What is met from here on; the rest is in the log already.
-        let (sender, met) = std::sync::mpsc::channel();
-        let known = dataset.skipped().len();
-        dataset.on_report(move |report| {
-            // A run that has ended hears of nothing more.
-            let _ = sender.send(report.to_string());
-        });
         Ok(Run {
             met,
-            known_reports: known,
             about: About {
                 channels: dataset.shape()[0],
                 classes: dataset.class_names().to_vec(),

@@ -41,10 +41,8 @@ pub(super) struct Run {
     pub(super) folder: RunFolder,
     pub(super) progress: Progress,
     pub(super) trace: Trace,
-    /// Files that could not be read, as they are met.
+    /// Files that could not be read, as they are met after the log was begun.
     pub(super) met: Receiver<String>,
-    /// How many of these the log has already.
-    pub(super) known_reports: usize,
     pub(super) tick: TickSums,
     pub(super) ticks: Vec<Tick>,
     pub(super) stats: Writer,
@@ -86,7 +84,7 @@ impl Run {
                 self.tick.add(step, reports);
             }
             self.progress.step(
-                &self.session.system().reports(),
+                self.session.reports(),
                 self.config.batch,
                 start.elapsed().as_secs_f64(),
                 &self.tick.latest,
@@ -128,10 +126,7 @@ impl Run {
     /// Writes into the log which files could not be read since the last tick, and
     /// how many on the screen.
     fn name_unreadable(&mut self) -> Result<()> {
-        let mut met: Vec<String> = self.met.try_iter().collect();
-        let known = self.known_reports.min(met.len());
-        self.known_reports -= known;
-        met.drain(..known);
+        let met: Vec<String> = self.met.try_iter().collect();
         for line in &met {
             self.progress.note(&format!("left out: {line}"))?;
         }

@@ -22,7 +22,6 @@ use super::{
 };
 use crate::adversarial::{Penalty, augment};
 use crate::config::{Config, Schema, Size};
-use crate::data::{IMAGE, LABEL};
 use crate::error::Result;
 use crate::graph::Shape;
 use crate::nets::Pair;
@@ -110,15 +109,7 @@ impl Gan {
 
     /// Real images of a batch.
     fn real(&self) -> Field {
-        Field {
-            name: "real",
-            record: self.pair.image().to_vec(),
-            source: Source::Pixels {
-                stream: 0,
-                column: IMAGE,
-                range: self.settings.model.output,
-            },
-        }
+        Field::pixels("real", self.pair.image(), self.settings.model.output)
     }
 
     fn latent(&self) -> Field {
@@ -131,14 +122,7 @@ impl Gan {
 
     /// The class of each record, where images are made of classes.
     fn labels_field(&self) -> Option<Field> {
-        (!self.classes.is_empty()).then(|| Field {
-            name: LABELS,
-            record: vec![1],
-            source: Source::Column {
-                stream: 0,
-                column: LABEL,
-            },
-        })
+        (!self.classes.is_empty()).then(|| Field::labels(LABELS))
     }
 }
 
@@ -229,10 +213,8 @@ impl System for Gan {
         match pass {
             "d" => self.step(build, &[D], !rarely),
             "g" => self.step(build, &[G], false),
-            _ => match pass == "both" {
-                true => self.step(build, &[D, G], true),
-                false => self.step(build, &[D], true),
-            },
+            "both" => self.step(build, &[D, G], true),
+            _ => self.step(build, &[D], true),
         }
     }
 

@@ -18,7 +18,6 @@ use super::{
     Report, Source, System, Unit, View, registry,
 };
 use crate::config::{Config, Keys, Latent, Optimizer, Output, Rule, Schema, WIDEST, section};
-use crate::data::IMAGE;
 use crate::error::Result;
 use crate::graph::{Binary, Graph, NodeId, Unary};
 use crate::nn::{self, Init, Mode, Net};
@@ -100,15 +99,7 @@ impl Rbm {
     }
 
     fn images(&self) -> Field {
-        Field {
-            name: IMAGES,
-            record: self.image.to_vec(),
-            source: Source::Pixels {
-                stream: 0,
-                column: IMAGE,
-                range: Output::Sigmoid,
-            },
-        }
+        Field::pixels(IMAGES, self.image, Output::Sigmoid)
     }
 
     /// Whether the partition function is summed.
