@@ -250,7 +250,7 @@ impl Monitor {
                 .zip(&arenas.weights);
             for ((gradient, before), weights) in parts {
                 let [gradient, before, weights] = [gradient, before, weights]
-                    .map(|(name, shape)| input(graph, name, shape.clone()));
+                    .map(|(name, shape)| graph.written(name, shape.clone()));
                 let (gradient, before, weights) = (gradient?, before?, weights?);
                 let change = graph.sub(weights, before)?;
                 for (sum, x) in sums.iter_mut().zip([gradient, before, change]) {
@@ -282,7 +282,7 @@ impl Monitor {
     ) -> Result<Vec<(Probe, NodeId)>> {
         let pixels = graph.shape(fake).numel() / batch;
         let count = references(pixels, batch);
-        let references = input(graph, REFERENCES, [count, pixels].into())?;
+        let references = graph.written(REFERENCES, [count, pixels].into())?;
         let [fake, real] = [fake, real].map(|x| graph.reshape(x, [batch, pixels]));
         let (fake, real) = (fake?, real?);
         let mut probes = Vec::new();
@@ -389,15 +389,6 @@ fn accuracies(graph: &mut Graph, judged: Judged) -> Result<Vec<(Probe, NodeId)>>
 /// Reference records: their product with a batch stays small beside a step.
 fn references(elements: usize, batch: usize) -> usize {
     (REFERENCE_ELEMENTS / elements).clamp(batch.min(16), MOST_REFERENCES)
-}
-
-/// A tensor that something else writes, declared at its first use.
-fn input(graph: &mut Graph, name: &str, shape: Shape) -> Result<NodeId> {
-    let id = match graph.find_state(name) {
-        Some(id) => id,
-        None => graph.declare(name, shape, StateRole::Input)?,
-    };
-    Ok(graph.state(id))
 }
 
 impl Monitor {

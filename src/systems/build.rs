@@ -107,16 +107,7 @@ impl<'a> Build<'a> {
         let field = self.fields.iter().find(|field| field.name == name);
         let field = field.ok_or_else(|| missing("field", name))?;
         let shape = field.shape(self.count);
-        self.input(&format!("{}{name}", self.prefix), shape)
-    }
-
-    /// A tensor that something else writes, declared at its first use.
-    pub(crate) fn input(&mut self, name: &str, shape: Shape) -> Result<NodeId> {
-        let id = match self.graph.find_state(name) {
-            Some(id) => id,
-            None => self.graph.declare(name, shape, Role::Input)?,
-        };
-        Ok(self.graph.state(id))
+        self.graph.written(&format!("{}{name}", self.prefix), shape)
     }
 
     /// A network, and the graph that it is built into.

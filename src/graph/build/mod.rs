@@ -139,6 +139,15 @@ impl Graph {
         Ok(StateId(self.states.len() - 1))
     }
 
+    /// The value of a tensor that something else writes, declared at its first use.
+    pub(crate) fn written(&mut self, name: &str, shape: Shape) -> Result<NodeId> {
+        let id = match self.find_state(name) {
+            Some(id) => id,
+            None => self.declare(name, shape, Role::Input)?,
+        };
+        Ok(self.state(id))
+    }
+
     /// The value of a persistent tensor before the step's updates.
     pub fn state(&mut self, id: StateId) -> NodeId {
         let shape = self.states[id.0].shape.clone();
