@@ -104,9 +104,7 @@ impl StepFigures {
 pub fn measure_step(gpu: &Gpu, config: &Config) -> Result<StepFigures> {
     let start = Instant::now();
     let channels = config.data.channels.unwrap_or(1) * config.data.stack;
-    let size = config.data.size;
-    let image = [channels, size.height, size.width];
-    let system = systems::open(config, &Given::labelled(image))?;
+    let system = systems::open(config, &Given::presumed(config, channels))?;
     let blueprint = Blueprint::new(config, &*system, &gpu.facts.kernel_facts())?;
     let bytes = blueprint.memory.total();
     let mut session = Session::new(gpu, config, system, blueprint)?;

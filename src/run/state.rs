@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::session::Session;
 use crate::config::Config;
-use crate::data::Position;
+use crate::data::{Position, Sides};
 use crate::error::{Error, Result};
 use crate::graph::Group;
 use crate::store::checkpoint::Checkpoint;
@@ -15,6 +15,8 @@ const COUNTERS: &str = "counters";
 const POSITION: &str = "position";
 const CHANNELS: &str = "channels";
 const CLASSES: &str = "classes";
+const SIDES: &str = "sides";
+const STAGE: &str = "stage";
 
 /// Everything that a run needs to go on, as a checkpoint.
 ///
@@ -24,7 +26,7 @@ pub fn save(
     session: &Session,
     config: &Config,
     about: &About,
-    position: Position,
+    positions: &[Position],
 ) -> Result<Checkpoint> {
     let mut checkpoint = weights(session)?;
     let json = |value: serde_json::Result<String>| {
@@ -37,7 +39,9 @@ pub fn save(
         (CHANNELS, about.channels.to_string()),
         (CLASSES, serde_json::json!(about.classes).to_string()),
         (COUNTERS, json(serde_json::to_string(&session.counters))?),
-        (POSITION, json(serde_json::to_string(&position))?),
+        (POSITION, json(serde_json::to_string(positions))?),
+        (SIDES, json(serde_json::to_string(&about.sides))?),
+        (STAGE, about.stage.to_string()),
     ]
     .map(|(name, text)| (name.to_owned(), text))
     .into();
@@ -70,19 +74,46 @@ pub(crate) fn network(session: &Session) -> Result<Checkpoint> {
     Ok(checkpoint)
 }
 
-/// Puts a session where its checkpoint was saved and returns the loader's
-/// position.
+/// Puts a session where its checkpoint was saved and returns the position of each
+/// of the data's streams.
 ///
 /// # Errors
 /// [`Error::Usage`] where the file is of another model or no checkpoint of
 /// this program.
-pub fn restore(session: &mut Session, checkpoint: &Checkpoint, path: &Path) -> Result<Position> {
+pub fn restore(
+    session: &mut Session,
+    checkpoint: &Checkpoint,
+    path: &Path,
+) -> Result<Vec<Position>> {
     check_tensors(session, checkpoint, path, true)?;
     for (name, (_, values)) in &checkpoint.tensors {
         session.write(name, values)?;
     }
     session.counters = read_json::<Counters>(checkpoint, COUNTERS, path)?;
+    // Files of earlier programs have one position, of the only stream.
     read_json(checkpoint, POSITION, path)
+        .or_else(|_| read_json(checkpoint, POSITION, path).map(|position| vec![position]))
+}
+
+/// Gives a session what the next stage of its run takes over from another: weights,
+/// averages and memory of the same names and shapes, and all counters but those of
+/// updates, as optimisers start anew.
+///
+/// # Errors
+/// Where a device failed.
+pub fn carry_over(from: &Session, to: &mut Session) -> Result<()> {
+    let lasting = |group: &Group| group.is_network() || *group == Group::Memory;
+    let there = from.tensors(lasting);
+    for tensor in to.tensors(lasting) {
+        if there.contains(&tensor) {
+            to.write(&tensor.0, &from.read(&tensor.0)?)?;
+        }
+    }
+    to.counters = Counters {
+        updates: Default::default(),
+        ..from.counters.clone()
+    };
+    Ok(())
 }
 
 /// Replaces the initial weights that a file names; the average of a replaced
@@ -114,8 +145,12 @@ pub fn initialise(session: &Session, checkpoint: &Checkpoint, path: &Path) -> Re
 pub struct About {
     /// Channels of images.
     pub channels: usize,
+    /// What there is beside the images.
+    pub sides: Sides,
     /// Names of classes; empty where there are no labels.
     pub classes: Vec<String>,
+    /// The stage that the run was in.
+    pub stage: usize,
 }
 
 /// The configuration that a checkpoint was saved with, and what it was made for.
@@ -127,12 +162,14 @@ pub fn description(checkpoint: &Checkpoint, path: &Path) -> Result<(Config, Abou
     let channels = text(checkpoint, CHANNELS, path)?
         .parse()
         .map_err(|_| foreign(path, "its channels are no number"))?;
-    // Files of earlier programs know of no classes.
-    let classes = match checkpoint.metadata.contains_key(CLASSES) {
-        true => read_json(checkpoint, CLASSES, path)?,
-        false => Vec::new(),
+    // Files of earlier programs know of no classes, sides and stages.
+    let about = About {
+        channels,
+        sides: read_or_default(checkpoint, SIDES, path)?,
+        classes: read_or_default(checkpoint, CLASSES, path)?,
+        stage: read_or_default(checkpoint, STAGE, path)?,
     };
-    Ok((config, About { channels, classes }))
+    Ok((config, about))
 }
 
 /// The system that a checkpoint was saved by.
@@ -145,8 +182,10 @@ pub fn system_of(config: &Config, about: &About) -> Result<std::sync::Arc<dyn Sy
         config,
         &Given {
             image: [about.channels, size.height, size.width],
+            sides: about.sides,
             classes: &about.classes,
-            mean_image: None,
+            stage: about.stage,
+            fresh: None,
         },
     )
 }
@@ -209,6 +248,18 @@ fn text<'a>(checkpoint: &'a Checkpoint, name: &str, path: &Path) -> Result<&'a s
             "give a checkpoint-*.safetensors of a run; weights alone go to `gpugan train --init`",
         )
     })
+}
+
+/// An entry that files of earlier programs lack.
+fn read_or_default<T: serde::de::DeserializeOwned + Default>(
+    checkpoint: &Checkpoint,
+    name: &str,
+    path: &Path,
+) -> Result<T> {
+    match checkpoint.metadata.contains_key(name) {
+        true => read_json(checkpoint, name, path),
+        false => Ok(T::default()),
+    }
 }
 
 fn read_json<T: serde::de::DeserializeOwned>(

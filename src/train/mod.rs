@@ -16,7 +16,7 @@ use self::trace::Trace;
 use self::training::{Run, readable};
 use crate::config::Config;
 use crate::config::options::{self, TrainOptions};
-use crate::data::{Dataset, Loader, Position, normalized};
+use crate::data::{Dataset, Loaders, Position, Streams, normalized};
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, Selector};
 use crate::run::blueprint::Blueprint;
@@ -27,7 +27,7 @@ use crate::run::state::{self, About};
 use crate::run::stats::{self, TickSums, Writer};
 use crate::store::checkpoint::{self, Checkpoint};
 use crate::store::run_folder::{self, Log, RunFolder};
-use crate::systems::{self, Given, System};
+use crate::systems::{self, Fresh, Given, System};
 
 /// Files that cannot be read and are named on the screen, at most.
 const SAID: usize = 10;
@@ -46,7 +46,7 @@ pub fn run(options: TrainOptions) -> Result<()> {
         options::RunFolder::Resume(path) => Some(Resumed::open(path, config)?),
         options::RunFolder::New(_) => None,
     };
-    let dataset = open_data(config)?;
+    let data = open_data(config)?;
     let init = match &options.init {
         Some(path) => Some((path.clone(), Checkpoint::load(path)?)),
         None => None,
@@ -54,24 +54,26 @@ pub fn run(options: TrainOptions) -> Result<()> {
 
     let gpu = Gpu::open(&Selector::named(options.adapter.as_deref()))?;
     progress.line(&format!("adapter: {}", gpu.facts))?;
-    progress.line(&format!("data: {}", dataset.describe()))?;
-    for line in dataset.found().iter().chain(&dataset.left_out(SAID)) {
+    progress.line(&format!("data: {}", data.describe()))?;
+    for line in data.found().iter().chain(&data.left_out(SAID)) {
         progress.line(line)?;
     }
-    let starts_over = resumed
-        .as_ref()
-        .is_none_or(|resumed| resumed.newest.is_none());
-    let open = |config: &Config| system(config, &dataset, starts_over);
-    let system = open(config)?;
-    let blueprint = Blueprint::new(config, &*system, &gpu.facts.kernel_facts())?;
-    progress.line(&describe(config, &blueprint))?;
-    progress.line(&blueprint.memory.to_string())?;
-    if options.dump_plan {
-        for known in &blueprint.recordings {
-            crate::console::print(&format!("# {}\n{}", known.name, known.recording))?;
+    let (stage, fresh) = match &resumed {
+        Some(resumed) => resumed.stage()?,
+        None => (0, true),
+    };
+    let (system, blueprint) = plan(&gpu, config, &data, stage, fresh)?;
+    show_plan(&mut progress, &options, &blueprint)?;
+    let mut end = system.stage().end;
+    for later in stage + 1.. {
+        if end.is_none_or(|end| end >= config.steps) {
+            break;
         }
+        let (system, blueprint) = plan(&gpu, config, &data, later, true)?;
+        progress.line(&format!("stage {}:", later + 1))?;
+        show_plan(&mut progress, &options, &blueprint)?;
+        end = system.stage().end;
     }
-    capacity::check(&gpu, config, open, &blueprint.memory)?;
     if options.dry_run {
         return progress.line("dry run: everything fits, nothing was written");
     }
@@ -80,7 +82,7 @@ pub fn run(options: TrainOptions) -> Result<()> {
         [] => None,
         kinds => Some(Scores::new(
             &gpu,
-            &dataset,
+            data.images(),
             &config.data.source,
             kinds,
             options.features.as_deref(),
@@ -89,15 +91,15 @@ pub fn run(options: TrainOptions) -> Result<()> {
     let session = Session::new(&gpu, config, Arc::clone(&system), blueprint)?;
     let mut prepared = Prepared {
         options,
-        dataset,
+        data,
         session,
         scores,
         progress,
     };
-    prepared.references()?;
+    references(&prepared.session, &prepared.data)?;
     prepared.initialise(init)?;
-    let (folder, position) = prepared.folder(resumed.as_ref())?;
-    let mut run = prepared.run(folder, position)?;
+    let (folder, positions) = prepared.folder(resumed.as_ref())?;
+    let mut run = prepared.run(folder, &positions, stage)?;
     let outcome = run.train();
     if let Err(error @ Error::Unhealthy { .. }) = &outcome {
         run_folder::replace(&run.folder.ended(), |out| writeln!(out, "{error}"))?;
@@ -112,44 +114,81 @@ pub fn run(options: TrainOptions) -> Result<()> {
 ///
 /// # Errors
 /// Where they cannot be read.
-fn open_data(config: &Config) -> Result<Arc<Dataset>> {
+fn open_data(config: &Config) -> Result<Streams> {
     let data = &config.data;
-    let dataset = data.reading()?.open(&data.source)?;
-    Ok(Arc::new(dataset.stacked(data.stack)?))
+    Streams::open(&data.reading()?, &data.source, data.stack)
 }
 
-/// The system of a configuration for a data set.
-fn system(config: &Config, dataset: &Dataset, starts_over: bool) -> Result<Arc<dyn System>> {
-    let mean = || mean_image(dataset);
+/// The system of a configuration for its data, in a stage of the run, with weights
+/// that are drawn anew or not.
+fn system(config: &Config, data: &Streams, stage: usize, fresh: bool) -> Result<Arc<dyn System>> {
+    let images = data.images();
+    let mean_image = || mean_image(images);
     systems::open(
         config,
         &Given {
-            image: dataset.shape(),
-            classes: dataset.class_names(),
-            mean_image: starts_over.then_some(&mean),
+            image: images.shape(),
+            sides: data.sides(),
+            classes: images.class_names(),
+            stage,
+            fresh: fresh.then_some(Fresh {
+                mean_image: &mean_image,
+            }),
         },
     )
+}
+
+/// A stage of a run as data, if the adapter can hold it.
+fn plan(
+    gpu: &Gpu,
+    config: &Config,
+    data: &Streams,
+    stage: usize,
+    fresh: bool,
+) -> Result<(Arc<dyn System>, Blueprint)> {
+    let open = |config: &Config| system(config, data, stage, fresh);
+    let system = open(config)?;
+    let blueprint = Blueprint::new(config, &*system, &gpu.facts.kernel_facts())?;
+    capacity::check(gpu, config, open, &blueprint.memory)?;
+    Ok((system, blueprint))
+}
+
+fn show_plan(progress: &mut Progress, options: &TrainOptions, blueprint: &Blueprint) -> Result<()> {
+    progress.line(&describe(&options.config, blueprint))?;
+    progress.line(&blueprint.memory.to_string())?;
+    if options.dump_plan {
+        for known in &blueprint.recordings {
+            crate::console::print(&format!("# {}\n{}", known.name, known.recording))?;
+        }
+    }
+    Ok(())
+}
+
+/// What a system makes of the health of its training, from its stage on.
+fn rules(system: &dyn System, steps: u64) -> Rules {
+    let stage = system.stage();
+    Rules::new(system.duel(), stage.first..stage.end.unwrap_or(steps))
+}
+
+/// Gives the health monitor what it compares samples with.
+fn references(session: &Session, data: &Streams) -> Result<()> {
+    let Some(count) = session.references() else {
+        return Ok(());
+    };
+    let images = readable(data.images(), count).flatten().map(normalized);
+    session.set_references(&images.collect::<Vec<f32>>())
 }
 
 /// Everything that a run needs before it has a folder.
 struct Prepared {
     options: TrainOptions,
-    dataset: Arc<Dataset>,
+    data: Streams,
     session: Session,
     scores: Option<Scores>,
     progress: Progress,
 }
 
 impl Prepared {
-    /// What the health monitor compares samples with.
-    fn references(&mut self) -> Result<()> {
-        let Some(count) = self.session.references() else {
-            return Ok(());
-        };
-        let images = readable(&self.dataset, count).flatten().map(normalized);
-        self.session.set_references(&images.collect::<Vec<f32>>())
-    }
-
     /// Takes the initial weights of a file.
     fn initialise(&mut self, init: Option<(PathBuf, Checkpoint)>) -> Result<()> {
         let Some((path, file)) = init else {
@@ -160,12 +199,12 @@ impl Prepared {
             .line(&format!("{written} tensors from {}", path.display()))
     }
 
-    /// The run's folder as it is before the next step, and where the data go on.
-    fn folder(&mut self, resumed: Option<&Resumed>) -> Result<(RunFolder, Position)> {
+    /// The run's folder as it is before the next step, and where the streams go on.
+    fn folder(&mut self, resumed: Option<&Resumed>) -> Result<(RunFolder, Vec<Position>)> {
         let config = &self.options.config;
         let folder = match &self.options.folder {
             options::RunFolder::New(outdir) => {
-                RunFolder::create(outdir, &config.preset, self.dataset.name())?
+                RunFolder::create(outdir, &config.preset, self.data.images().name())?
             }
             options::RunFolder::Resume(path) => RunFolder::open(path)?,
         };
@@ -177,10 +216,10 @@ impl Prepared {
             }
             _ => {}
         }
-        let mut position = Position::default();
+        let mut positions = Vec::new();
         if let Some(resumed) = resumed {
             if let Some((path, file)) = &resumed.newest {
-                position = state::restore(&mut self.session, file, path)?;
+                positions = state::restore(&mut self.session, file, path)?;
             }
             // Of a run that was killed before its first checkpoint nothing is left.
             let step = self.session.counters.step;
@@ -199,57 +238,60 @@ impl Prepared {
             self.session.counters.step
         ))?;
         // All by name in the log; the screen has shown the first.
-        for line in self.dataset.left_out(usize::MAX) {
+        for line in self.data.left_out(usize::MAX) {
             self.progress.note(&line)?;
         }
         for reason in resumed.into_iter().flat_map(|resumed| &resumed.skipped) {
             self.progress.line(&format!("warning: {reason}"))?;
         }
-        Ok((folder, position))
+        Ok((folder, positions))
     }
 
     /// The run itself.
-    fn run(self, folder: RunFolder, position: Position) -> Result<Run> {
+    fn run(self, folder: RunFolder, positions: &[Position], stage: usize) -> Result<Run> {
         let Self {
             options,
-            dataset,
+            data,
             session,
             scores,
             progress,
         } = self;
         let config = options.config;
         let (sender, met) = std::sync::mpsc::channel();
-        dataset.on_report(move |report| {
+        data.on_report(move |report| {
             // A run that has ended hears of nothing more.
             let _ = sender.send(report.to_string());
         });
         // What was met before any batch is read is in the log already.
         met.try_iter().for_each(drop);
-        let loader = Loader::new(
-            Arc::clone(&dataset),
+        let loaders = Loaders::new(
+            &data,
             config.batch,
             config.seed,
-            position,
+            positions,
             config.data.mirror,
         )?;
+        let images = data.images();
         Ok(Run {
             met,
             about: About {
-                channels: dataset.shape()[0],
-                classes: dataset.class_names().to_vec(),
+                channels: images.shape()[0],
+                sides: data.sides(),
+                classes: images.class_names().to_vec(),
+                stage,
             },
             trace: Trace::new(options.trace),
             tick: TickSums::default(),
-            rules: Rules::new(session.system().duel(), config.steps),
+            rules: rules(session.system(), config.steps),
             known: Verdicts::default(),
             // Opened first: a new run has no statistics to read yet.
             stats: Writer::append(folder.stats())?,
             ticks: stats::read(&folder.stats())?,
             config,
             scores,
-            dataset,
+            data,
             folder,
-            loader,
+            loaders,
             progress,
             session,
         })
@@ -296,6 +338,14 @@ impl Resumed {
             }
         }
         Ok(Self { newest, skipped })
+    }
+
+    /// The stage that it goes on in, and whether its weights are drawn anew.
+    fn stage(&self) -> Result<(usize, bool)> {
+        match &self.newest {
+            Some((path, file)) => Ok((state::description(file, path)?.1.stage, false)),
+            None => Ok((0, true)),
+        }
     }
 }
 
