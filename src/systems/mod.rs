@@ -6,10 +6,12 @@
 mod build;
 pub mod classifier;
 mod counters;
+pub mod cyclegan;
 mod field;
 pub mod gan;
 pub mod made;
 mod network;
+pub mod pix2pix;
 pub mod presets;
 pub mod rbm;
 mod registry;
