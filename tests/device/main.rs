@@ -8,6 +8,7 @@ mod gpu;
 mod health;
 mod likelihood;
 mod moves;
+mod networks;
 mod ops;
 mod random_programs;
 mod rbm;
@@ -27,6 +28,8 @@ mod dirac;
 mod near;
 #[path = "../shared/preset.rs"]
 mod preset;
+#[path = "../shared/networks.rs"]
+mod small;
 
 /// A session of a configuration on grey images.
 fn session(gpu: &Gpu, config: &Config) -> Session {

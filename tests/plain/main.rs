@@ -26,5 +26,7 @@ mod dirac;
 mod near;
 #[path = "../shared/preset.rs"]
 mod preset;
+#[path = "../shared/networks.rs"]
+mod small;
 #[path = "../shared/usage.rs"]
 mod usage;
