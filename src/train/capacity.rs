@@ -76,14 +76,14 @@ impl Limits {
     fn exceeded(&self, plan: &MemoryPlan) -> Option<String> {
         if plan.longest > self.buffer {
             return Some(format!(
-                "its longest buffer takes {} MiB, of {} MiB that one may take",
+                "it needs one buffer of {} MiB, and this adapter allows {} MiB",
                 mebibytes(plan.longest),
                 mebibytes(self.buffer)
             ));
         }
         match self.total {
             Some(total) if plan.total() > total => Some(format!(
-                "it takes {} MiB, of {} MiB that the machine has free",
+                "it needs {} MiB, and the machine has {} MiB free",
                 mebibytes(plan.total()),
                 mebibytes(total)
             )),

@@ -27,7 +27,7 @@ use crate::run::state::{self, About};
 use crate::run::stats::{self, TickSums, Writer};
 use crate::store::checkpoint::{self, Checkpoint};
 use crate::store::run_folder::{self, Log, RunFolder};
-use crate::systems::{self, Fresh, Given, System};
+use crate::systems::{self, Fresh, Given, System, View};
 
 /// Files that cannot be read and are named on the screen, at most.
 const SAID: usize = 10;
@@ -167,7 +167,8 @@ fn show_plan(progress: &mut Progress, options: &TrainOptions, blueprint: &Bluepr
 /// What a system makes of the health of its training, from its stage on.
 fn rules(system: &dyn System, steps: u64) -> Rules {
     let stage = system.stage();
-    Rules::new(system.duel(), stage.first..stage.end.unwrap_or(steps))
+    let translates = system.views().first().and_then(View::translation).is_some();
+    Rules::new(system.duel(), stage.first..stage.end.unwrap_or(steps)).translating(translates)
 }
 
 /// Gives the health monitor what it compares samples with.

@@ -14,6 +14,7 @@ mod random_programs;
 mod rbm;
 mod representation;
 mod theory;
+mod translation;
 
 use gpugan::config::Config;
 use gpugan::data::{IMAGE, Same};

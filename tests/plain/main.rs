@@ -12,6 +12,7 @@ mod likelihood;
 mod loader;
 mod networks;
 mod plan;
+mod pool;
 mod reading;
 mod recordings;
 mod reference;
