@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
+use super::finite;
 use super::session::Session;
-use crate::config::Config;
-use crate::data::Position;
+use crate::config::{Config, LONGEST};
+use crate::data::{Dataset, Position};
 use crate::error::{Error, Result};
 use crate::graph::Group;
 use crate::store::checkpoint::Checkpoint;
@@ -15,6 +16,16 @@ const COUNTERS: &str = "counters";
 const POSITION: &str = "position";
 const CHANNELS: &str = "channels";
 const CLASSES: &str = "classes";
+const STEP: &str = "step";
+/// Metadata entry: [`identity`] of the data.
+pub(crate) const DATA: &str = "data";
+/// Metadata entry: the adapter and driver that the run was on.
+pub(crate) const ADAPTER: &str = "adapter";
+
+/// More than a run counts of anything; sums of two fit in 64 bits.
+const MOST: u64 = 1 << 60;
+/// Channels of images at most.
+const MOST_CHANNELS: usize = 4;
 
 /// Everything that a run needs to go on, as a checkpoint.
 ///
@@ -32,7 +43,8 @@ pub fn save(
     };
     checkpoint.metadata = [
         ("format", "gpugan 1".to_owned()),
-        ("step", session.counters.step.to_string()),
+        (STEP, session.counters.step.to_string()),
+        (ADAPTER, session.gpu().facts.identity()),
         (CONFIG, config.to_toml()),
         (CHANNELS, about.channels.to_string()),
         (CLASSES, serde_json::json!(about.classes).to_string()),
@@ -41,7 +53,15 @@ pub fn save(
     ]
     .map(|(name, text)| (name.to_owned(), text))
     .into();
+    let data = about.data.iter().cloned();
+    let data = data.map(|data| (DATA.to_owned(), data));
+    checkpoint.metadata.extend(data);
     Ok(checkpoint)
+}
+
+/// What a checkpoint says of its data, to tell them from others.
+pub(crate) fn identity(data: &Dataset) -> String {
+    format!("{:08x}", data.identity())
 }
 
 /// The tensors of a session's state.
@@ -78,11 +98,34 @@ pub(crate) fn network(session: &Session) -> Result<Checkpoint> {
 /// this program.
 pub fn restore(session: &mut Session, checkpoint: &Checkpoint, path: &Path) -> Result<Position> {
     check_tensors(session, checkpoint, path, true)?;
+    finite::check(checkpoint, path, finite::required(session))?;
+    let (counters, position) = progress(checkpoint, path)?;
     for (name, (_, values)) in &checkpoint.tensors {
         session.write(name, values)?;
     }
-    session.counters = read_json::<Counters>(checkpoint, COUNTERS, path)?;
-    read_json(checkpoint, POSITION, path)
+    session.counters = counters;
+    Ok(position)
+}
+
+/// What a run had done when it was saved, and where its data go on.
+///
+/// # Errors
+/// [`Error::Usage`] where the file does not say, or says what no run can have done.
+pub(crate) fn progress(checkpoint: &Checkpoint, path: &Path) -> Result<(Counters, Position)> {
+    let counters: Counters = read_json(checkpoint, COUNTERS, path)?;
+    let position: Position = read_json(checkpoint, POSITION, path)?;
+    if text(checkpoint, STEP, path)? != counters.step.to_string() {
+        return Err(foreign(path, "its step and its counters differ"));
+    }
+    let counts = [counters.step, counters.batches, position.drawn];
+    let most = counts.into_iter().chain(counters.updates.values().copied());
+    if most.max() > Some(MOST) || counters.step > LONGEST as u64 {
+        return Err(foreign(
+            path,
+            format!("it counts more than {LONGEST} steps"),
+        ));
+    }
+    Ok((counters, position))
 }
 
 /// Replaces the initial weights that a file names; the average of a replaced
@@ -92,6 +135,7 @@ pub fn restore(session: &mut Session, checkpoint: &Checkpoint, path: &Path) -> R
 /// [`Error::Usage`] where a tensor does not belong to the model.
 pub fn initialise(session: &Session, checkpoint: &Checkpoint, path: &Path) -> Result<usize> {
     check_tensors(session, checkpoint, path, false)?;
+    finite::check(checkpoint, path, finite::required(session))?;
     let own = session.tensors(Group::is_network);
     let known = |name: &str| own.iter().any(|(known, _)| known == name);
     let mut written = 0;
@@ -116,6 +160,8 @@ pub struct About {
     pub channels: usize,
     /// Names of classes; empty where there are no labels.
     pub classes: Vec<String>,
+    /// What tells them from others; unknown in files of earlier programs.
+    pub data: Option<String>,
 }
 
 /// The configuration that a checkpoint was saved with, and what it was made for.
@@ -124,15 +170,26 @@ pub struct About {
 /// [`Error::Usage`] where the file holds none.
 pub fn description(checkpoint: &Checkpoint, path: &Path) -> Result<(Config, About)> {
     let config = systems::read_config(text(checkpoint, CONFIG, path)?, [])?;
-    let channels = text(checkpoint, CHANNELS, path)?
-        .parse()
-        .map_err(|_| foreign(path, "its channels are no number"))?;
+    let channels = text(checkpoint, CHANNELS, path)?;
+    let channels = channels.parse().ok();
+    let channels = channels.filter(|channels| (1..=MOST_CHANNELS).contains(channels));
+    let channels = channels.ok_or_else(|| {
+        foreign(
+            path,
+            format!("its channels are no number from 1 to {MOST_CHANNELS}"),
+        )
+    })?;
     // Files of earlier programs know of no classes.
     let classes = match checkpoint.metadata.contains_key(CLASSES) {
         true => read_json(checkpoint, CLASSES, path)?,
         false => Vec::new(),
     };
-    Ok((config, About { channels, classes }))
+    let about = About {
+        channels,
+        classes,
+        data: checkpoint.metadata.get(DATA).cloned(),
+    };
+    Ok((config, about))
 }
 
 /// The system that a checkpoint was saved by.
