@@ -62,7 +62,7 @@ pub fn run(options: &ApplyOptions) -> Result<()> {
     let view = (view.name, PASS);
     let mut viewer = Viewer::new(&gpu, &*system, view, averaged, file, CHECKPOINT_MEND)?;
     let outputs = viewer.look_at(&inputs)?;
-    let outputs = viewer.to_unit(outputs);
+    let outputs = viewer.to_unit(outputs)?;
     let made = viewer.image().unwrap_or(shape);
     if options
         .out
@@ -73,7 +73,7 @@ pub fn run(options: &ApplyOptions) -> Result<()> {
     } else {
         folder(&outputs, made, &options.out)?;
     }
-    gpu.save_pipeline_cache()?;
+    gpu.save_pipeline_cache();
     crate::console::print(&format!(
         "{count} images of {} through {} -> {}\n",
         options.input,

@@ -38,6 +38,13 @@ pub enum Error {
         what: String,
     },
 
+    /// A tensor with more elements than kernels can count.
+    #[error("{what}; lower the batch or the sizes of the model")]
+    Size {
+        /// The tensor, its sizes and the limit.
+        what: String,
+    },
+
     /// A gradient was asked through an operation that has none.
     #[error(
         "no gradient rule for {op}; stop the gradient before it or give it a rule in graph/vjp"
@@ -54,6 +61,14 @@ pub enum Error {
         what: String,
         /// What is left and what to change.
         mend: String,
+    },
+
+    /// The user stopped something that leaves nothing behind; exit code 130, as
+    /// of programs that Ctrl-C ends.
+    #[error("{what}; start it again to have it")]
+    Stopped {
+        /// What was stopped, and how far it had come.
+        what: String,
     },
 
     /// The GPU or its driver refused or failed.
@@ -102,11 +117,13 @@ impl Error {
     }
 
     /// The exit code of the command line: 2 where the user can mend it by
-    /// asking differently, 3 where a training was not healthy, 1 otherwise.
+    /// asking differently, 3 where a training was not healthy, 130 where the user
+    /// stopped it, 1 otherwise.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Usage { .. } | Self::Io { .. } | Self::Shape { .. } => 2,
+            Self::Usage { .. } | Self::Io { .. } | Self::Shape { .. } | Self::Size { .. } => 2,
             Self::Unhealthy { .. } => 3,
+            Self::Stopped { .. } => 130,
             Self::MissingGradient { .. } | Self::Gpu { .. } => 1,
         }
     }

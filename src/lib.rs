@@ -9,7 +9,7 @@ pub mod classify;
 pub mod cli;
 pub mod compare;
 pub mod config;
-mod console;
+pub mod console;
 pub mod data;
 pub mod error;
 pub mod eval;

@@ -10,7 +10,12 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Where standard error is closed, the exit code still tells.
-            let _ = writeln!(std::io::stderr(), "error: {error}");
+            let text = error.to_string();
+            let _ = writeln!(
+                std::io::stderr(),
+                "error: {}",
+                gpugan::console::plain(&text)
+            );
             ExitCode::from(error.exit_code())
         }
     }

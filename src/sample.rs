@@ -100,7 +100,7 @@ pub fn run(options: &SampleOptions) -> Result<()> {
             figures::save_gif(&frames, &options.out, FRAME_RATE)?;
         }
     }
-    gpu.save_pipeline_cache()?;
+    gpu.save_pipeline_cache();
     crate::console::print(&format!(
         "{} images of {} -> {}\n",
         count,

@@ -104,7 +104,7 @@ pub fn run(options: &BenchOptions) -> Result<()> {
             }
         }
     }
-    gpu.save_pipeline_cache()?;
+    gpu.save_pipeline_cache();
     if let Some(path) = &options.save {
         report::write(path, &rows, &gpu)?;
     }

@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::data::Same;
 use crate::error::Result;
 use crate::gpu::Gpu;
-use crate::run::blueprint::Blueprint;
+use crate::run::capacity;
 use crate::run::memory::mebibytes;
 use crate::run::session::Session;
 use crate::systems::{self, Given, Source, System};
@@ -104,8 +104,9 @@ impl StepFigures {
 pub fn measure_step(gpu: &Gpu, config: &Config) -> Result<StepFigures> {
     let start = Instant::now();
     let channels = config.data.channels.unwrap_or(1) * config.data.stack;
-    let system = systems::open(config, &Given::presumed(config, channels))?;
-    let blueprint = Blueprint::new(config, &*system, &gpu.facts.kernel_facts())?;
+    let open = |config: &Config| systems::open(config, &Given::presumed(config, channels));
+    let (system, blueprint) = capacity::plan(&gpu.facts, config, open)?;
+    capacity::check(&gpu.facts, config, open, &blueprint.memory)?;
     let bytes = blueprint.memory.total();
     let mut session = Session::new(gpu, config, system, blueprint)?;
     // Times do not depend on what the data show.

@@ -129,7 +129,7 @@ pub fn run(options: &CheckOptions) -> Result<()> {
         }
         faults.extend(wrong);
     }
-    gpu.save_pipeline_cache()?;
+    gpu.save_pipeline_cache();
     if faults.is_empty() {
         return Ok(());
     }

@@ -71,7 +71,7 @@ impl About {
         }
         let parsed =
             |name: &str, error: String| wrong(format!("its {name} cannot be read: {error}"));
-        Ok(Self {
+        let about = Self {
             features: text("features")?,
             data: text("data")?,
             classes: serde_json::from_str(&text("classes")?)
@@ -82,7 +82,30 @@ impl About {
             tested_on: text("tested_on")?,
             network: serde_json::from_str(&text("network")?)
                 .map_err(|e| parsed("network", e.to_string()))?,
-        })
+        };
+        let nets::Classifier {
+            image: [c, h, w],
+            classes,
+            width,
+            features,
+        } = about.network;
+        let sizes = (1..=4).contains(&c)
+            && [h, w].iter().all(|side| (1..=1024).contains(side))
+            && [width, features]
+                .iter()
+                .all(|size| (1..=4096).contains(size));
+        if !sizes || classes < 2 || classes != about.classes.len() {
+            return Err(wrong(format!(
+                "a network of {classes} classes, {width} channels and {features} features for images of {c}x{h}x{w} is out of range"
+            )));
+        }
+        if !(0.0..=1.0).contains(&about.accuracy) {
+            return Err(wrong(format!(
+                "an accuracy of {} is no share",
+                about.accuracy
+            )));
+        }
+        Ok(about)
     }
 }
 

@@ -56,6 +56,7 @@ pub fn run(options: &ClassifyOptions) -> Result<()> {
         mirror: options.mirror,
         ..Recipe::of_epochs(options.epochs, train_set.len(), options.batch)
     };
+    stop::listen();
     progress.line(&format!("adapter: {}", gpu.facts))?;
     progress.line(&format!("data: {}", train_set.describe()))?;
     progress.line(&format!("test: {} images, {tested_on}", test_set.len()))?;
@@ -64,7 +65,6 @@ pub fn run(options: &ClassifyOptions) -> Result<()> {
         network.features, recipe.steps, recipe.batch
     ))?;
     let train_set = Arc::new(train_set);
-    stop::listen();
     progress.start(0, recipe.steps);
     let mut log = Vec::new();
     let mut means = Means::default();
@@ -97,9 +97,11 @@ pub fn run(options: &ClassifyOptions) -> Result<()> {
         })
     })?;
     progress.end();
-    gpu.save_pipeline_cache()?;
+    gpu.save_pipeline_cache();
     let Some(tensors) = trained else {
-        return progress.line("stopped; nothing was written");
+        return Err(Error::Stopped {
+            what: format!("stopped before step {}, nothing was written", recipe.steps),
+        });
     };
     let mut about = About {
         features: format!("{}-classifier", train_set.name()),

@@ -8,7 +8,7 @@ use crate::config::{Config, Override};
 use crate::data::{Dataset, Loader, Position};
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
-use crate::run::blueprint::Blueprint;
+use crate::run::capacity;
 use crate::run::session::Session;
 use crate::run::state;
 use crate::store::checkpoint::Checkpoint;
@@ -87,7 +87,7 @@ pub enum Next {
 /// then there is no result.
 ///
 /// # Errors
-/// [`Error::Usage`] for data without labels; [`Error::Gpu`] where the training
+/// [`Error::Usage`] for data without labels and a batch that does not fit; [`Error::Gpu`] where the training
 /// diverged or the device failed.
 pub fn train(
     gpu: &Gpu,
@@ -106,8 +106,9 @@ pub fn train(
         classes: data.class_names(),
         ..Given::images(data.shape())
     };
-    let system = systems::open(&config, &given)?;
-    let blueprint = Blueprint::new(&config, &*system, &gpu.facts.kernel_facts())?;
+    let open = |config: &Config| systems::open(config, &given);
+    let (system, blueprint) = capacity::plan(&gpu.facts, &config, open)?;
+    capacity::check(&gpu.facts, &config, open, &blueprint.memory)?;
     let mut session = Session::new(gpu, &config, system, blueprint)?;
     let start = Position::default();
     let mut loader = Loader::new(

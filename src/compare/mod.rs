@@ -56,7 +56,7 @@ pub fn run(options: &CompareOptions) -> Result<()> {
         entry.sec_per_update = outcome::time(&gpu, config, entry.channels)?;
     }
     outcome::picture(&gpu, &entries, &options.outdir.join("compare.png"))?;
-    gpu.save_pipeline_cache()?;
+    gpu.save_pipeline_cache();
     let text = table(&entries);
     let json = serde_json::to_string_pretty(&entries)
         .map_err(|e| Error::usage(e.to_string(), "report this as a bug"))?;

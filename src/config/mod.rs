@@ -21,6 +21,8 @@ pub use sections::{
     Latent, MomentumForm, OnCollapse, Optimizer, OptimizerKind, Output, Size, Top, Train,
 };
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use toml::{Table, Value};
 
 use crate::error::{Error, Result};
@@ -59,6 +61,14 @@ pub struct Config {
     schema: &'static Schema,
     /// The system's own keys in their sections.
     own: Table,
+}
+
+/// A key with different values in two configurations, as TOML has them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Difference {
+    pub(crate) key: String,
+    pub(crate) ours: String,
+    pub(crate) theirs: String,
 }
 
 impl PartialEq for Config {
@@ -100,6 +110,30 @@ impl Config {
     /// The value of a key, where this configuration has it.
     pub fn value(&self, path: &str) -> Option<Value> {
         lookup(&self.table(), path).cloned()
+    }
+
+    /// The keys that have other values in another configuration, in the order of
+    /// their names.
+    pub(crate) fn differences(&self, other: &Self) -> Vec<Difference> {
+        let [ours, theirs] = [self, other].map(|config| {
+            let mut found = Vec::new();
+            overrides::flatten("", config.table(), &mut found);
+            found
+                .iter()
+                .map(|change| (change.key().to_owned(), show(change.value())))
+                .collect::<BTreeMap<String, String>>()
+        });
+        let keys: BTreeSet<&String> = ours.keys().chain(theirs.keys()).collect();
+        let unset = || "not set".to_owned();
+        let of = |key: &String| Difference {
+            key: key.clone(),
+            ours: ours.get(key).cloned().unwrap_or_else(unset),
+            theirs: theirs.get(key).cloned().unwrap_or_else(unset),
+        };
+        keys.into_iter()
+            .map(of)
+            .filter(|difference| difference.ours != difference.theirs)
+            .collect()
     }
 
     /// The system's own keys of a section.

@@ -134,7 +134,7 @@ pub fn parse_file(text: &str) -> Result<Vec<Override>> {
 }
 
 /// Turns nested tables into dotted keys.
-fn flatten(section: &str, table: Table, found: &mut Vec<Override>) {
+pub(super) fn flatten(section: &str, table: Table, found: &mut Vec<Override>) {
     for (name, value) in table {
         let key = match section {
             "" => name,

@@ -274,6 +274,14 @@ impl Pictures for Archive {
     }
 
     fn sign(&self, item: usize, crc: &mut Crc) {
+        self.identify(item, crc);
+        // Of a tar archive no sum is known: its own time tells of a change.
+        if self.entries[item].crc.is_none() {
+            folder::sign_file(&self.path, crc);
+        }
+    }
+
+    fn identify(&self, item: usize, crc: &mut Crc) {
         let Entry {
             name,
             size,
@@ -282,10 +290,8 @@ impl Pictures for Archive {
         } = &self.entries[item];
         crc.update(name.as_bytes());
         crc.update(&size.to_le_bytes());
-        // Of a tar archive no sum is known: its own time tells of a change.
-        match sum {
-            Some(sum) => crc.update(&sum.to_le_bytes()),
-            None => folder::sign_file(&self.path, crc),
+        if let Some(sum) = sum {
+            crc.update(&sum.to_le_bytes());
         }
     }
 

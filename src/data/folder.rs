@@ -208,6 +208,13 @@ impl Pictures for Folder {
         sign_file(&self.path(item), crc);
     }
 
+    fn identify(&self, item: usize, crc: &mut Crc) {
+        let path = self.path(item);
+        let name = path.strip_prefix(&self.root).unwrap_or(&path);
+        crc.update(name.as_os_str().as_encoded_bytes());
+        crc.update(&path.metadata().map_or(0, |about| about.len()).to_le_bytes());
+    }
+
     fn root(&self) -> Option<&Path> {
         Some(&self.root)
     }

@@ -80,16 +80,9 @@ fn shown(path: &Path) -> String {
     plain(&path.to_string_lossy())
 }
 
-/// Text without characters that steer a terminal or turn the direction of
-/// writing: names of files come from anywhere.
+/// A name or a reason on one line.
 fn plain(text: &str) -> String {
-    let steers = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    text.chars()
-        .map(|c| if steers(c) { '\u{fffd}' } else { c })
-        .collect()
+    crate::console::plain(text).replace(['\n', '\t'], "\u{fffd}")
 }
 
 /// The value in [-1, 1] that stands for an 8-bit one: `v / 127.5 - 1`.

@@ -23,6 +23,12 @@ pub(super) trait Pictures: Send + Sync {
     /// Adds what tells an item from a changed one.
     fn sign(&self, item: usize, crc: &mut Crc);
 
+    /// Adds what tells an item from another, wherever the set lies and whenever it
+    /// was copied there.
+    fn identify(&self, item: usize, crc: &mut Crc) {
+        self.sign(item, crc);
+    }
+
     /// The file or folder without which nothing can be read; `None` where all
     /// is in memory.
     fn root(&self) -> Option<&Path>;

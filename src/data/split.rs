@@ -10,6 +10,9 @@ use super::store::{Source, Store};
 use super::{Dataset, Reading, normalized};
 use crate::error::{Error, Result};
 
+/// Images whose pixels are a part of a set's identity, evenly spread over it.
+const DECODED: usize = 64;
+
 impl Dataset {
     /// The test images of `data`, prepared as by [`Dataset::open`]; `None` where
     /// there are none. [`Reading::open_test`] says which they are.
@@ -127,6 +130,32 @@ impl Dataset {
     /// A number that changes with the images: of all values of images in
     /// memory, of names, lengths and times of picture files.
     pub fn fingerprint(&self) -> u32 {
+        self.summed(Self::fingerprint, Store::sign)
+    }
+
+    /// A number that tells this set from others, wherever it lies: of all values of
+    /// images in memory; of names below the set's folder, lengths and some pixels of
+    /// picture files. A copy has the same one, one with other items or classes, or
+    /// in another order, another.
+    pub fn identity(&self) -> u32 {
+        let mut crc = flate2::Crc::new();
+        crc.update(&self.summed(Self::identity, Store::identify).to_le_bytes());
+        for item in self.spread(DECODED) {
+            // What cannot be read has no pixels, here and in training.
+            let (input, image) = self.decode_pair(item).unwrap_or_default();
+            crc.update(&input);
+            crc.update(&image);
+        }
+        for class in &self.classes {
+            crc.update(class.as_bytes());
+            crc.update(&[0]);
+        }
+        crc.sum()
+    }
+
+    /// The sum of all items and labels, each item added by `add` and a set that
+    /// this one is made of by `inner`.
+    fn summed(&self, inner: fn(&Self) -> u32, add: fn(&Store, usize, &mut flate2::Crc)) -> u32 {
         let mut crc = flate2::Crc::new();
         for side in self.shape() {
             crc.update(&side.to_le_bytes());
@@ -137,10 +166,10 @@ impl Dataset {
             crc.update(format!("{manner:?}").as_bytes());
         }
         if let Source::Stack(stack) = &self.store.source {
-            crc.update(&stack.of.fingerprint().to_le_bytes());
+            crc.update(&inner(&stack.of).to_le_bytes());
         }
         for item in 0..self.len() {
-            self.store.sign(self.index(item), &mut crc);
+            add(&self.store, self.index(item), &mut crc);
         }
         for label in &self.labels {
             crc.update(&label.to_le_bytes());

@@ -221,6 +221,14 @@ impl Store {
     pub(super) fn sign(&self, item: usize, crc: &mut Crc) {
         match &self.source {
             Source::Pictures(pictures) => pictures.sign(item, crc),
+            Source::Memory(_) | Source::Stack(_) => self.identify(item, crc),
+        }
+    }
+
+    /// Adds what tells an item from another, wherever it lies.
+    pub(super) fn identify(&self, item: usize, crc: &mut Crc) {
+        match &self.source {
+            Source::Pictures(pictures) => pictures.identify(item, crc),
             Source::Memory(pixels) => {
                 let size: usize = self.shape.iter().product();
                 crc.update(&pixels[item * size..][..size]);

@@ -135,7 +135,7 @@ pub fn evaluate(options: &EvalOptions) -> Result<Report> {
             &mut progress,
         )?);
     }
-    gpu.save_pipeline_cache()?;
+    gpu.save_pipeline_cache();
     let report = Report {
         checkpoint: path.display().to_string(),
         step: checkpoint

@@ -83,6 +83,12 @@ pub struct AdapterFacts {
 }
 
 impl AdapterFacts {
+    /// What results depend on to the bit: adapter, backend and driver.
+    pub fn identity(&self) -> String {
+        let driver = [&*self.driver, &*self.driver_info].join(" ");
+        format!("{} ({}, driver {})", self.name, self.backend, driver.trim())
+    }
+
     /// What kernels are chosen by.
     pub fn kernel_facts(&self) -> crate::ops::Facts {
         crate::ops::Facts {

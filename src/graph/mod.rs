@@ -15,4 +15,4 @@ pub use op::{
     Window,
 };
 pub use program::{Arena, Group, Places, Program};
-pub use shape::{MAX_RANK, Shape};
+pub use shape::{MAX_ELEMENTS, MAX_RANK, Shape};

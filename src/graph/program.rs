@@ -68,6 +68,8 @@ impl Program {
             .enumerate()
             .filter(|(index, _)| needed[*index])
         {
+            // Leaves are made without a check.
+            node.shape.check("a tensor")?;
             let inputs: Vec<NodeId> = node.inputs.iter().map(|input| moved[input]).collect();
             let id = match (&node.op, &inputs[..]) {
                 (Op::StopGradient, &[x]) => x,

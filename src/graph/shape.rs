@@ -3,8 +3,14 @@
 use std::fmt;
 use std::ops::Deref;
 
+use crate::error::{Error, Result};
+
 /// Most axes a tensor may have.
 pub const MAX_RANK: usize = 6;
+
+/// Most elements a tensor may have. Kernels count elements in 32 bits, and what
+/// they round up to whole tiles has to fit as well.
+pub const MAX_ELEMENTS: usize = 1 << 31;
 
 /// Sizes of a tensor's axes, outermost first; images are `[N, C, H, W]`. The
 /// empty shape is a scalar.
@@ -17,9 +23,29 @@ impl Shape {
         Self(Vec::new())
     }
 
-    /// Number of elements.
+    /// Number of elements; the largest `usize` where there are more.
     pub fn numel(&self) -> usize {
-        self.0.iter().product()
+        self.0
+            .iter()
+            .fold(1, |product: usize, &size| product.saturating_mul(size))
+    }
+
+    /// Refuses more than [`MAX_ELEMENTS`]; `name` begins the message.
+    pub(crate) fn check(&self, name: &str) -> Result<()> {
+        let count = self.numel();
+        if count <= MAX_ELEMENTS {
+            return Ok(());
+        }
+        let rest = Self(self.0[1..].to_vec()).numel();
+        let first = match MAX_ELEMENTS / rest {
+            0 => String::new(),
+            most => format!("; beside its other sizes the first may be {most} at most"),
+        };
+        Err(Error::Size {
+            what: format!(
+                "{name} would be {self}, of {MAX_ELEMENTS} elements that one may have{first}"
+            ),
+        })
     }
 
     /// Number of axes.
@@ -36,10 +62,10 @@ impl Shape {
     /// `order`, outermost first (`[0, 2, 3, 1]` is channels-last).
     pub fn strides_in(&self, order: &[usize]) -> Vec<usize> {
         let mut strides = vec![0; self.rank()];
-        let mut step = 1;
+        let mut step: usize = 1;
         for &axis in order.iter().rev() {
             strides[axis] = step;
-            step *= self.0[axis];
+            step = step.saturating_mul(self.0[axis]);
         }
         strides
     }

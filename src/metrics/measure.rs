@@ -66,6 +66,14 @@ impl Kind {
         }
     }
 
+    /// Whether it is of what a classifier says, not of pixels alone.
+    const fn is_of_features(self) -> bool {
+        match self {
+            Self::Frechet | Self::Kernel | Self::Neighbours | Self::Inception | Self::Modes => true,
+            Self::Wasserstein | Self::Ssim | Self::Memorisation => false,
+        }
+    }
+
     /// The kinds of a comma-separated list.
     ///
     /// # Errors
@@ -111,7 +119,7 @@ pub struct Score {
 
 impl Score {
     /// The value so that less is better: the negative of shares and of scores
-    /// that count classes. `None` without a value.
+    /// that count classes. `None` without a finite value.
     pub fn loss(&self) -> Option<f64> {
         const MORE_IS_BETTER: [&str; 7] = [
             "precision",
@@ -128,7 +136,8 @@ impl Score {
         } else {
             1.0
         };
-        self.value.map(|value| sign * value)
+        let finite = self.value.filter(|value| value.is_finite());
+        finite.map(|value| sign * value)
     }
 }
 
@@ -149,6 +158,15 @@ pub struct Samples {
     /// How many samples are of each class; of real stacks numbers in proportion to
     /// how often each class occurs.
     pub classes: Vec<usize>,
+}
+
+impl Samples {
+    /// Whether all that a classifier says of them are numbers.
+    fn is_finite(&self) -> bool {
+        let features = self.features.values.iter();
+        features.copied().all(f32::is_finite)
+            && self.probabilities.iter().copied().all(f64::is_finite)
+    }
 }
 
 /// Scores samples against real images with the features called `features`.
@@ -187,8 +205,13 @@ pub fn measure(
             note,
         });
     };
+    let finite = real.is_finite() && fake.is_finite();
     for kind in kinds {
         match kind {
+            _ if kind.is_of_features() && !finite => {
+                let note = "the classifier's features are not finite".to_owned();
+                add(kind.word(), true, None, None, note);
+            }
             Kind::Inception if fake.stack > 1 => {
                 let note = "stacks have no class probabilities".to_owned();
                 add("inception-style", true, None, None, note);

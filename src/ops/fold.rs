@@ -4,6 +4,8 @@
 
 use super::conv::{Conv, Kind, Orders};
 use super::matmul::MatMul;
+use crate::graph::MAX_ELEMENTS;
+
 use super::{Epilogue, Facts, Launch, Rung, spread, tile, word};
 
 /// Most channels of the image: with more, a tile's columns are filled anyway
@@ -27,8 +29,12 @@ impl Fold {
         let possible = conv.kind == Kind::Transpose && g.groups == 1 && g.dilation == [1, 1];
         let few = conv.channels <= FEW_CHANNELS && conv.filters >= LEAST_FILTERS;
         let many_taps = g.kernel[0] * g.kernel[1] >= 4 && g.output != [1, 1];
-        (possible && few && many_taps && facts.software && facts.rung == Rung::Best)
-            .then_some(Self(*conv))
+        let fold = Self(*conv);
+        // The products between are a tensor too.
+        let product = fold.product();
+        let fits = product.m.saturating_mul(product.n) <= MAX_ELEMENTS;
+        (possible && few && many_taps && fits && facts.software && facts.rung == Rung::Best)
+            .then_some(fold)
     }
 
     /// What the product demands of the memory orders.

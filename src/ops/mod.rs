@@ -100,7 +100,8 @@ pub fn spread(threads: usize, workgroup_size: u32) -> [u32; 3] {
 
 /// A size or stride as a kernel constant.
 fn word(size: usize) -> u32 {
-    // Cannot fail: a WebGPU binding holds far fewer than 2^32 elements.
+    // Cannot fail: `graph::MAX_ELEMENTS` bounds every tensor, and what lowering
+    // makes beside is checked where it is chosen.
     u32::try_from(size).expect("sizes and strides of a tensor are below 2^32")
 }
 

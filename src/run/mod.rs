@@ -2,6 +2,8 @@
 //! is measured of its health and what it remembers.
 
 pub mod blueprint;
+pub(crate) mod capacity;
+pub(crate) mod finite;
 pub mod health;
 pub mod health_plot;
 pub mod latent;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::stats::Tick;
+use crate::console::plain;
 use crate::error::Result;
 use crate::store::run_folder::Log;
 use crate::systems::{Report, Unit};
@@ -53,6 +54,7 @@ impl Progress {
     /// # Errors
     /// Where the log cannot be written.
     pub(crate) fn line(&mut self, text: &str) -> Result<()> {
+        let text = &*plain(text);
         if !self.quiet {
             if self.bar.is_hidden() {
                 crate::console::print(&format!("{text}\n"))?;
@@ -69,7 +71,7 @@ impl Progress {
     /// Where the log cannot be written.
     pub(crate) fn note(&mut self, text: &str) -> Result<()> {
         match &mut self.log {
-            Some(log) => log.line(text),
+            Some(log) => log.line(&plain(text)),
             None => Ok(()),
         }
     }

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
+use super::finite;
 use super::session::Session;
-use crate::config::Config;
-use crate::data::{Position, Sides};
+use crate::config::{Config, LONGEST};
+use crate::data::{Position, Sides, Streams};
 use crate::error::{Error, Result};
 use crate::graph::Group;
 use crate::store::checkpoint::Checkpoint;
@@ -17,6 +18,18 @@ const CHANNELS: &str = "channels";
 const CLASSES: &str = "classes";
 const SIDES: &str = "sides";
 const STAGE: &str = "stage";
+const STEP: &str = "step";
+/// Metadata entry: [`identity`] of the data.
+pub(crate) const DATA: &str = "data";
+/// Metadata entry: the adapter and driver that the run was on.
+pub(crate) const ADAPTER: &str = "adapter";
+
+/// More than a run counts of anything; sums of two fit in 64 bits.
+const MOST: u64 = 1 << 60;
+/// Channels of images at most.
+const MOST_CHANNELS: usize = 4;
+/// Pixels of a side of an image at most.
+const MOST_SIDE: usize = 1 << 16;
 
 /// Everything that a run needs to go on, as a checkpoint.
 ///
@@ -34,7 +47,8 @@ pub fn save(
     };
     checkpoint.metadata = [
         ("format", "gpugan 1".to_owned()),
-        ("step", session.counters.step.to_string()),
+        (STEP, session.counters.step.to_string()),
+        (ADAPTER, session.gpu().facts.identity()),
         (CONFIG, config.to_toml()),
         (CHANNELS, about.channels.to_string()),
         (CLASSES, serde_json::json!(about.classes).to_string()),
@@ -45,7 +59,16 @@ pub fn save(
     ]
     .map(|(name, text)| (name.to_owned(), text))
     .into();
+    let data = about.data.iter().cloned();
+    let data = data.map(|data| (DATA.to_owned(), data));
+    checkpoint.metadata.extend(data);
     Ok(checkpoint)
+}
+
+/// What a checkpoint says of its data, to tell them from others.
+pub(crate) fn identity(data: &Streams) -> String {
+    let sets = data.sets().map(|set| format!("{:08x}", set.identity()));
+    sets.collect::<Vec<_>>().join(" ")
 }
 
 /// The tensors of a session's state.
@@ -86,13 +109,13 @@ pub fn restore(
     path: &Path,
 ) -> Result<Vec<Position>> {
     check_tensors(session, checkpoint, path, true)?;
+    finite::check(checkpoint, path, finite::required(session))?;
+    let (counters, positions) = progress(checkpoint, path)?;
     for (name, (_, values)) in &checkpoint.tensors {
         session.write(name, values)?;
     }
-    session.counters = read_json::<Counters>(checkpoint, COUNTERS, path)?;
-    // Files of earlier programs have one position, of the only stream.
-    read_json(checkpoint, POSITION, path)
-        .or_else(|_| read_json(checkpoint, POSITION, path).map(|position| vec![position]))
+    session.counters = counters;
+    Ok(positions)
 }
 
 /// Gives a session what the next stage of its run takes over from another: weights,
@@ -116,6 +139,33 @@ pub fn carry_over(from: &Session, to: &mut Session) -> Result<()> {
     Ok(())
 }
 
+/// What a run had done when it was saved, and where each of its data's streams goes
+/// on.
+///
+/// # Errors
+/// [`Error::Usage`] where the file does not say, or says what no run can have done.
+pub(crate) fn progress(checkpoint: &Checkpoint, path: &Path) -> Result<(Counters, Vec<Position>)> {
+    let counters: Counters = read_json(checkpoint, COUNTERS, path)?;
+    // Files of earlier programs have one position, of the only stream.
+    let positions: Vec<Position> = read_json(checkpoint, POSITION, path)
+        .or_else(|_| read_json(checkpoint, POSITION, path).map(|position| vec![position]))?;
+    if text(checkpoint, STEP, path)? != counters.step.to_string() {
+        return Err(foreign(path, "its step and its counters differ"));
+    }
+    let counts = [counters.step, counters.batches].into_iter();
+    let drawn = positions.iter().map(|position| position.drawn);
+    let most = counts
+        .chain(drawn)
+        .chain(counters.updates.values().copied());
+    if most.max() > Some(MOST) || counters.step > LONGEST as u64 {
+        return Err(foreign(
+            path,
+            format!("it counts more than {LONGEST} steps"),
+        ));
+    }
+    Ok((counters, positions))
+}
+
 /// Replaces the initial weights that a file names; the average of a replaced
 /// network starts from it.
 ///
@@ -123,6 +173,7 @@ pub fn carry_over(from: &Session, to: &mut Session) -> Result<()> {
 /// [`Error::Usage`] where a tensor does not belong to the model.
 pub fn initialise(session: &Session, checkpoint: &Checkpoint, path: &Path) -> Result<usize> {
     check_tensors(session, checkpoint, path, false)?;
+    finite::check(checkpoint, path, finite::required(session))?;
     let own = session.tensors(Group::is_network);
     let known = |name: &str| own.iter().any(|(known, _)| known == name);
     let mut written = 0;
@@ -151,6 +202,8 @@ pub struct About {
     pub classes: Vec<String>,
     /// The stage that the run was in.
     pub stage: usize,
+    /// What tells them from others; unknown in files of earlier programs.
+    pub data: Option<String>,
 }
 
 /// The configuration that a checkpoint was saved with, and what it was made for.
@@ -159,16 +212,32 @@ pub struct About {
 /// [`Error::Usage`] where the file holds none.
 pub fn description(checkpoint: &Checkpoint, path: &Path) -> Result<(Config, About)> {
     let config = systems::read_config(text(checkpoint, CONFIG, path)?, [])?;
-    let channels = text(checkpoint, CHANNELS, path)?
-        .parse()
-        .map_err(|_| foreign(path, "its channels are no number"))?;
+    let channels = text(checkpoint, CHANNELS, path)?;
+    let channels = channels.parse().ok();
+    let channels = channels.filter(|channels| (1..=MOST_CHANNELS).contains(channels));
+    let channels = channels.ok_or_else(|| {
+        foreign(
+            path,
+            format!("its channels are no number from 1 to {MOST_CHANNELS}"),
+        )
+    })?;
     // Files of earlier programs know of no classes, sides and stages.
     let about = About {
         channels,
         sides: read_or_default(checkpoint, SIDES, path)?,
         classes: read_or_default(checkpoint, CLASSES, path)?,
         stage: read_or_default(checkpoint, STAGE, path)?,
+        data: checkpoint.metadata.get(DATA).cloned(),
     };
+    let sides = about.sides.input().unwrap_or([1; 3]);
+    if !(1..=MOST_CHANNELS).contains(&sides[0])
+        || sides[1..].iter().any(|&s| s == 0 || s > MOST_SIDE)
+    {
+        return Err(foreign(
+            path,
+            format!("its inputs of {sides:?} are no images"),
+        ));
+    }
     Ok((config, about))
 }
 

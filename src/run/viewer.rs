@@ -3,11 +3,14 @@
 use std::path::Path;
 
 use super::blueprint::seen;
+use super::capacity;
+use super::finite;
 use super::latent;
+use super::memory::MemoryPlan;
 use super::shown::{self, Asked, Ready, output_name};
 use crate::error::{Error, Result};
-use crate::gpu::{Executable, Gpu, Memory};
-use crate::graph::{Places, Role};
+use crate::gpu::{AdapterFacts, Executable, Gpu, Memory};
+use crate::graph::{Places, Program, Role};
 use crate::plan::Plan;
 use crate::recording::{Slice, StepValues};
 use crate::store::checkpoint::Checkpoint;
@@ -31,6 +34,32 @@ struct Loaded {
     memory: Memory,
     places: Places,
     executable: Executable,
+}
+
+/// What is known of a program on an adapter.
+enum Fit {
+    Fits(Box<(Program, Places, Plan)>),
+    /// With what it exceeds.
+    Exceeds(String),
+}
+
+fn planned(facts: &AdapterFacts, program: Result<Program>) -> Result<Fit> {
+    let plan = |program: Program| {
+        let places = Places::of(&program)?;
+        let plan = Plan::new(&program, &places, &facts.kernel_facts())?;
+        Ok((program, places, plan))
+    };
+    match program.and_then(plan) {
+        Err(Error::Size { what }) => Ok(Fit::Exceeds(what)),
+        Err(other) => Err(other),
+        Ok(planned) => {
+            let memory = MemoryPlan::new(&planned.1, std::iter::once(&planned.2));
+            Ok(match capacity::exceeded(facts, &memory) {
+                Some(reason) => Fit::Exceeds(reason),
+                None => Fit::Fits(Box::new(planned)),
+            })
+        }
+    }
 }
 
 /// Whether a file has averaged weights, and they are not passed over.
@@ -78,10 +107,27 @@ impl Viewer {
         let view = views
             .find(|known| known.name == view)
             .ok_or_else(|| Error::shape("view", format!("there is no view {view}")))?;
-        let count = view.records(count);
-        let program = seen(system, &system.networks()?, &view, averaged, count)?;
-        let places = Places::of(&program)?;
-        let plan = Plan::new(&program, &places, &gpu.facts.kernel_facts())?;
+        let networks = system.networks()?;
+        let facts = &gpu.facts;
+        let mut count = view.records(count);
+        let (program, places, plan) = loop {
+            let planned = planned(facts, seen(system, &networks, &view, averaged, count));
+            let reason = match planned? {
+                Fit::Fits(planned) => break *planned,
+                Fit::Exceeds(reason) => reason,
+            };
+            // Fewer at a time take longer and give the same.
+            let fewer = view.records(count / 2);
+            if fewer >= count {
+                return Err(Error::usage(
+                    format!("{} does not fit {}: {reason}", path.display(), facts.name),
+                    "use another adapter",
+                ));
+            }
+            count = fewer;
+        };
+        let used = |name: &str| program.graph.find_state(name).is_some();
+        finite::check(file, path, used)?;
         let arenas: Vec<usize> = places.arenas().iter().map(|arena| arena.len).collect();
         let memory = Memory::new(gpu, &arenas, &plan.recording.temporaries)?;
         let executable = Executable::new(gpu, &memory, &plan.recording)?;
@@ -157,15 +203,25 @@ impl Viewer {
     /// What the first output is; images in [-1, 1].
     ///
     /// # Errors
-    /// As of [`Viewer::look`].
+    /// As of [`Viewer::look`] and [`Viewer::to_unit`].
     pub(crate) fn show(&mut self, asked: &Asked) -> Result<Vec<f32>> {
         let outputs = self.look(asked)?;
-        Ok(self.to_unit(outputs))
+        self.to_unit(outputs)
     }
 
     /// The first of some outputs; images in [-1, 1].
-    pub(crate) fn to_unit(&self, mut outputs: Vec<Vec<f32>>) -> Vec<f32> {
-        self.view.medium.to_unit(outputs.swap_remove(0))
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where pixels are not finite, as weights can make that are.
+    pub(crate) fn to_unit(&self, mut outputs: Vec<Vec<f32>>) -> Result<Vec<f32>> {
+        let values = self.view.medium.to_unit(outputs.swap_remove(0));
+        match values.iter().find(|value| !value.is_finite()) {
+            Some(value) if self.image().is_some() => Err(Error::usage(
+                format!("a pixel that this model makes is {value}, so its training has diverged"),
+                "use an older checkpoint",
+            )),
+            _ => Ok(values),
+        }
     }
 
     /// The outputs, row-major.

@@ -20,7 +20,7 @@ use serde::Serialize;
 
 use crate::{
     error::{Error, Result},
-    store::run_folder::replace,
+    store::{file, run_folder::replace},
 };
 
 /// The metadata entry that holds the checksum of everything else.
@@ -81,7 +81,7 @@ impl Checkpoint {
     /// [`Error::Io`] if the file cannot be read, [`Error::Usage`] if it is cut
     /// short, corrupt or no safetensors file.
     pub fn load(path: &Path) -> Result<Self> {
-        let mut file = File::open(path).map_err(Error::io("read", path))?;
+        let mut file = file::open(path)?;
         let header = read_header(&mut file, path)?;
         let mut tensors = BTreeMap::new();
         // Offsets are contiguous and ascending, which the header's check made
@@ -117,6 +117,17 @@ impl Checkpoint {
             )),
             _ => Ok(checkpoint),
         }
+    }
+
+    /// The first tensor, by name, of those that `asked` names that holds an
+    /// infinite number or NaN, with that number.
+    pub fn not_finite(&self, asked: impl Fn(&str) -> bool) -> Option<(&str, f32)> {
+        let tensors = self.tensors.iter().filter(|(name, _)| asked(name));
+        let mut broken = tensors.filter_map(|(name, (_, values))| {
+            let value = values.iter().copied().find(|value| !value.is_finite())?;
+            Some((name.as_str(), value))
+        });
+        broken.next()
     }
 
     fn validate(&self) -> Result<()> {
@@ -204,8 +215,7 @@ impl Checkpoint {
 /// # Errors
 /// As of [`Checkpoint::load`].
 pub fn load_metadata(path: &Path) -> Result<BTreeMap<String, String>> {
-    let mut file = File::open(path).map_err(Error::io("read", path))?;
-    let mut metadata = metadata_of(&read_header(&mut file, path)?);
+    let mut metadata = metadata_of(&read_header(&mut file::open(path)?, path)?);
     metadata.remove(CHECKSUM);
     Ok(metadata)
 }
@@ -231,7 +241,8 @@ pub fn list(folder: &Path) -> Result<Vec<(u64, PathBuf)>> {
                 .strip_suffix(".safetensors")?;
             digits.parse().ok()
         });
-        if let Some(step) = step {
+        // A folder may have any name.
+        if let Some(step) = step.filter(|_| entry.path().is_file()) {
             found.push((step, entry.path()));
         }
     }

@@ -1,4 +1,6 @@
 //! What a run leaves on disk: its folder and its checkpoints.
 
 pub mod checkpoint;
+pub mod file;
+pub mod lock;
 pub mod run_folder;

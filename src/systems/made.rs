@@ -16,7 +16,7 @@ use crate::config::{
     Config, Keys, Latent, Optimizer, Output, Rule, Schema, WIDEST, section, words,
 };
 use crate::error::{Error, Result};
-use crate::graph::{Binary, Graph, NodeId, Unary};
+use crate::graph::{Binary, Graph, NodeId, Shape, Unary};
 use crate::nn::{Inits, Mode, Net, bernoulli, flatten, leaky_relu};
 use crate::random::bits;
 
@@ -137,6 +137,10 @@ impl Made {
         let mut h = x;
         for layer in 0..=hidden {
             let from = &self.degrees[layer];
+            let to = self.degrees.get(layer + 1).unwrap_or(&self.degrees[0]);
+            let shape = Shape::from([to.len(), from.len()]);
+            // Before the mask takes the host's memory.
+            shape.check("the weights of a layer")?;
             let mask = match layer < hidden {
                 true => mask(from, &self.degrees[layer + 1], |from, to| from <= to),
                 false => mask(from, &self.degrees[0], |from, to| from < to),

@@ -5,6 +5,7 @@ use std::path::Path;
 use super::read_config;
 use crate::config::{Config, Override, nearest};
 use crate::error::{Error, Result};
+use crate::store::file;
 
 /// A preset that comes with the program.
 #[derive(Clone, Copy, Debug)]
@@ -93,9 +94,9 @@ pub fn load(name: &str) -> Result<Config> {
 ///
 /// # Errors
 /// [`Error::Io`] where it cannot be read, [`Error::Usage`], beginning with the
-/// path, for what it gets wrong.
+/// path, where it is no text file and for what it gets wrong.
 pub fn read(path: &Path) -> Result<Config> {
-    let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
+    let text = file::read_text(path)?;
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     let named = Override::new("preset", stem.into_owned());
     read_config(&text, [named]).map_err(|error| match error {

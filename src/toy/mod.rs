@@ -95,7 +95,7 @@ pub fn run(options: &ToyOptions) -> Result<()> {
         progress,
     };
     run.train(options.frames, &folder)?;
-    run.session.gpu().save_pipeline_cache()?;
+    run.session.gpu().save_pipeline_cache();
     run.progress.line(&format!(
         "done in {:.0} s: {}",
         start.elapsed().as_secs_f64(),

@@ -1,16 +1,17 @@
 //! `gpugan train`: the loop around a [`Session`], its statistics, figures, scores
 //! and checkpoints; here, everything that comes before the first step.
 
-mod capacity;
+mod resume;
 mod scores;
 mod trace;
 mod training;
 mod watch;
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use self::resume::Resumed;
 use self::scores::Scores;
 use self::trace::Trace;
 use self::training::{Run, readable};
@@ -20,12 +21,14 @@ use crate::data::{Dataset, Loaders, Position, Streams, normalized};
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, Selector};
 use crate::run::blueprint::Blueprint;
+use crate::run::capacity;
 use crate::run::health::{Rules, Verdicts};
 use crate::run::progress::Progress;
 use crate::run::session::Session;
 use crate::run::state::{self, About};
 use crate::run::stats::{self, TickSums, Writer};
-use crate::store::checkpoint::{self, Checkpoint};
+use crate::store::checkpoint::Checkpoint;
+use crate::store::lock::Lock;
 use crate::store::run_folder::{self, Log, RunFolder};
 use crate::systems::{self, Fresh, Given, System, View};
 
@@ -42,52 +45,57 @@ const MEAN_OVER: usize = 2000;
 pub fn run(options: TrainOptions) -> Result<()> {
     let mut progress = Progress::new(options.quiet);
     let config = &options.config;
-    let resumed = match &options.folder {
-        options::RunFolder::Resume(path) => Some(Resumed::open(path, config)?),
+    let mut resumed = match &options.folder {
+        options::RunFolder::Resume(path) => Some(Resumed::open(path, config, options.dry_run)?),
         options::RunFolder::New(_) => None,
     };
     let data = open_data(config)?;
+    if let Some(resumed) = &resumed {
+        resumed.check_data(&data, &config.data.source)?;
+    }
     let init = match &options.init {
         Some(path) => Some((path.clone(), Checkpoint::load(path)?)),
         None => None,
     };
 
     let gpu = Gpu::open(&Selector::named(options.adapter.as_deref()))?;
+    if let Some(resumed) = &mut resumed {
+        resumed.compare_adapter(&gpu.facts);
+    }
     progress.line(&format!("adapter: {}", gpu.facts))?;
     progress.line(&format!("data: {}", data.describe()))?;
     for line in data.found().iter().chain(&data.left_out(SAID)) {
         progress.line(line)?;
     }
-    let (stage, fresh) = match &resumed {
+    let stage = match &resumed {
         Some(resumed) => resumed.stage()?,
-        None => (0, true),
+        None => 0,
     };
-    let (system, blueprint) = plan(&gpu, config, &data, stage, fresh)?;
-    show_plan(&mut progress, &options, &blueprint)?;
+    let (mut system, mut blueprint) = planned(&gpu, &options, &data, stage, &mut progress)?;
     let mut end = system.stage().end;
     for later in stage + 1.. {
         if end.is_none_or(|end| end >= config.steps) {
             break;
         }
-        let (system, blueprint) = plan(&gpu, config, &data, later, true)?;
         progress.line(&format!("stage {}:", later + 1))?;
-        show_plan(&mut progress, &options, &blueprint)?;
-        end = system.stage().end;
+        end = planned(&gpu, &options, &data, later, &mut progress)?
+            .0
+            .stage()
+            .end;
     }
     if options.dry_run {
         return progress.line("dry run: everything fits, nothing was written");
     }
+    let starts_over = resumed
+        .as_ref()
+        .is_none_or(|resumed| resumed.newest.is_none());
+    if starts_over {
+        system = self::system(config, &data, stage, true)?;
+        blueprint.networks = system.networks()?;
+    }
 
-    let scores = match &options.metrics[..] {
-        [] => None,
-        kinds => Some(Scores::new(
-            &gpu,
-            data.images(),
-            &config.data.source,
-            kinds,
-            options.features.as_deref(),
-        )?),
-    };
+    let newest = resumed.as_ref().and_then(|resumed| resumed.newest.as_ref());
+    let scores = scores::asked(&gpu, data.images(), &options, newest.map(|(_, file)| file))?;
     let session = Session::new(&gpu, config, Arc::clone(&system), blueprint)?;
     let mut prepared = Prepared {
         options,
@@ -98,7 +106,7 @@ pub fn run(options: TrainOptions) -> Result<()> {
     };
     references(&prepared.session, &prepared.data)?;
     prepared.initialise(init)?;
-    let (folder, positions) = prepared.folder(resumed.as_ref())?;
+    let (folder, positions, _lock) = prepared.folder(resumed.as_mut())?;
     let mut run = prepared.run(folder, &positions, stage)?;
     let outcome = run.train();
     if let Err(error @ Error::Unhealthy { .. }) = &outcome {
@@ -106,7 +114,7 @@ pub fn run(options: TrainOptions) -> Result<()> {
     }
     run.progress.end();
     // What the GPU still holds is compiled work worth keeping.
-    run.session.gpu().save_pipeline_cache()?;
+    run.session.gpu().save_pipeline_cache();
     outcome
 }
 
@@ -138,30 +146,27 @@ fn system(config: &Config, data: &Streams, stage: usize, fresh: bool) -> Result<
     )
 }
 
-/// A stage of a run as data, if the adapter can hold it.
-fn plan(
+/// A stage of a run as data, if the adapter can hold it; says what it takes.
+fn planned(
     gpu: &Gpu,
-    config: &Config,
+    options: &TrainOptions,
     data: &Streams,
     stage: usize,
-    fresh: bool,
+    progress: &mut Progress,
 ) -> Result<(Arc<dyn System>, Blueprint)> {
-    let open = |config: &Config| system(config, data, stage, fresh);
-    let system = open(config)?;
-    let blueprint = Blueprint::new(config, &*system, &gpu.facts.kernel_facts())?;
-    capacity::check(gpu, config, open, &blueprint.memory)?;
-    Ok((system, blueprint))
-}
-
-fn show_plan(progress: &mut Progress, options: &TrainOptions, blueprint: &Blueprint) -> Result<()> {
-    progress.line(&describe(&options.config, blueprint))?;
+    let config = &options.config;
+    // Sizes do not depend on what new weights do, which takes reading to know.
+    let open = |config: &Config| system(config, data, stage, false);
+    let (system, blueprint) = capacity::plan(&gpu.facts, config, open)?;
+    progress.line(&describe(config, &blueprint))?;
     progress.line(&blueprint.memory.to_string())?;
     if options.dump_plan {
         for known in &blueprint.recordings {
             crate::console::print(&format!("# {}\n{}", known.name, known.recording))?;
         }
     }
-    Ok(())
+    capacity::check(&gpu.facts, config, open, &blueprint.memory)?;
+    Ok((system, blueprint))
 }
 
 /// What a system makes of the health of its training, from its stage on.
@@ -200,8 +205,12 @@ impl Prepared {
             .line(&format!("{written} tensors from {}", path.display()))
     }
 
-    /// The run's folder as it is before the next step, and where the streams go on.
-    fn folder(&mut self, resumed: Option<&Resumed>) -> Result<(RunFolder, Vec<Position>)> {
+    /// The run's folder as it is before the next step, where the streams go on, and
+    /// the lock on the folder.
+    fn folder(
+        &mut self,
+        mut resumed: Option<&mut Resumed>,
+    ) -> Result<(RunFolder, Vec<Position>, Option<Lock>)> {
         let config = &self.options.config;
         let folder = match &self.options.folder {
             options::RunFolder::New(outdir) => {
@@ -209,7 +218,12 @@ impl Prepared {
             }
             options::RunFolder::Resume(path) => RunFolder::open(path)?,
         };
+        let lock = match &mut resumed {
+            Some(resumed) => resumed.lock(),
+            None => Some(Lock::take(&folder)?),
+        };
         run_folder::remove_stale(folder.path())?;
+        self.progress.log_to(Log::open(folder.log())?);
         // It goes on.
         match std::fs::remove_file(folder.ended()) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
@@ -218,21 +232,22 @@ impl Prepared {
             _ => {}
         }
         let mut positions = Vec::new();
-        if let Some(resumed) = resumed {
+        if let Some(resumed) = &resumed {
+            let step = resumed.step();
+            if let Some(scores) = &mut self.scores {
+                scores.go_on(&folder, step)?;
+                let (session, progress) = (&mut self.session, &mut self.progress);
+                scores.make_up(&folder, step, session, progress)?;
+            }
             if let Some((path, file)) = &resumed.newest {
                 positions = state::restore(&mut self.session, file, path)?;
             }
             // Of a run that was killed before its first checkpoint nothing is left.
-            let step = self.session.counters.step;
             stats::truncate_after(&folder.stats(), step)?;
-            if let Some(scores) = &mut self.scores {
-                scores.go_on(&folder, step)?;
-            }
         }
         run_folder::replace(&folder.config(), |out| {
             out.write_all(config.to_toml().as_bytes())
         })?;
-        self.progress.log_to(Log::open(folder.log())?);
         self.progress.line(&format!(
             "run: {} from step {}",
             folder.path().display(),
@@ -242,10 +257,10 @@ impl Prepared {
         for line in self.data.left_out(usize::MAX) {
             self.progress.note(&line)?;
         }
-        for reason in resumed.into_iter().flat_map(|resumed| &resumed.skipped) {
-            self.progress.line(&format!("warning: {reason}"))?;
+        for note in resumed.iter().flat_map(|resumed| &resumed.notes) {
+            self.progress.line(note)?;
         }
-        Ok((folder, positions))
+        Ok((folder, positions, lock))
     }
 
     /// The run itself.
@@ -280,6 +295,7 @@ impl Prepared {
                 sides: data.sides(),
                 classes: images.class_names().to_vec(),
                 stage,
+                data: Some(state::identity(&data)),
             },
             trace: Trace::new(options.trace),
             tick: TickSums::default(),
@@ -296,57 +312,6 @@ impl Prepared {
             progress,
             session,
         })
-    }
-}
-
-/// A run that goes on.
-struct Resumed {
-    newest: Option<(PathBuf, Checkpoint)>,
-    skipped: Vec<String>,
-}
-
-impl Resumed {
-    /// Finds the newest checkpoint that can be read. A run without any starts
-    /// over.
-    fn open(path: &Path, config: &Config) -> Result<Self> {
-        let mut skipped = Vec::new();
-        let newest = checkpoint::newest_readable(path, |e| skipped.push(e.to_string()));
-        if newest.is_none() && !skipped.is_empty() {
-            return Err(Error::usage(
-                format!(
-                    "no checkpoint of {} can be read: {}",
-                    path.display(),
-                    skipped.join("; ")
-                ),
-                "start a new run, or copy an intact checkpoint there",
-            ));
-        }
-        if let Some((path, file)) = &newest {
-            let done: u64 = file
-                .metadata
-                .get("step")
-                .and_then(|text| text.parse().ok())
-                .unwrap_or(0);
-            if done >= config.steps {
-                return Err(Error::usage(
-                    format!(
-                        "{} is at step {done} already and the run ends at {}",
-                        path.display(),
-                        config.steps
-                    ),
-                    format!("give --steps above {done}"),
-                ));
-            }
-        }
-        Ok(Self { newest, skipped })
-    }
-
-    /// The stage that it goes on in, and whether its weights are drawn anew.
-    fn stage(&self) -> Result<(usize, bool)> {
-        match &self.newest {
-            Some((path, file)) => Ok((state::description(file, path)?.1.stage, false)),
-            None => Ok((0, true)),
-        }
     }
 }
 

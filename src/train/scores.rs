@@ -1,18 +1,24 @@
 //! Scores of a run's samples at each snapshot, and the best checkpoint.
 
+use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
 use super::training::Run;
+use crate::config::options::TrainOptions;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::eval::{Observer, unseen};
 use crate::gpu::Gpu;
 use crate::metrics::{self, Kind, Samples, Score};
+use crate::run::progress::Progress;
+use crate::run::session::Session;
 use crate::run::shown::Asked;
+use crate::run::state;
+use crate::store::checkpoint::Checkpoint;
 use crate::store::run_folder::{RunFolder, replace};
 
 /// Images that are scored at a snapshot, of the seeds from 0 on.
@@ -27,14 +33,53 @@ struct Line {
     seconds: f64,
 }
 
+/// Metadata entries of a checkpoint that is to be scored: the scores, and the
+/// classifier's file where one was named.
+const METRICS: &str = "metrics";
+const FEATURES: &str = "features";
+
+/// The scores that were asked for; those of its checkpoint, of a run that goes on
+/// and names none.
+///
+/// # Errors
+/// As of [`Scores::new`], where they were asked for by name.
+pub(super) fn asked(
+    gpu: &Gpu,
+    data: &Dataset,
+    options: &TrainOptions,
+    newest: Option<&Checkpoint>,
+) -> Result<Option<Scores>> {
+    let source = &options.config.data.source;
+    if !options.metrics.is_empty() {
+        let features = options.features.as_deref();
+        return Scores::new(gpu, data, source, &options.metrics, features).map(Some);
+    }
+    let known = newest.map(|file| &file.metadata);
+    let Some(list) = known.and_then(|metadata| metadata.get(METRICS)) else {
+        return Ok(None);
+    };
+    let features = known.and_then(|metadata| metadata.get(FEATURES));
+    let scores = Kind::list(list)
+        .and_then(|kinds| Scores::new(gpu, data, source, &kinds, features.map(Path::new)));
+    // A classifier may have gone; that ends the scores, not the run.
+    if let Err(error) = &scores {
+        crate::console::warn(&format!("this run is not scored any more: {error}"));
+    }
+    Ok(scores.ok())
+}
+
 /// What a run needs to score its samples.
 pub(super) struct Scores {
     observer: Observer,
     kinds: Vec<Kind>,
     real: Samples,
     unseen: Option<Vec<u8>>,
+    /// The classifier's file, where one was named.
+    features: Option<PathBuf>,
     /// The deciding value of the best snapshot so far.
     best: Option<f64>,
+    /// Steps with a line.
+    scored: BTreeSet<u64>,
 }
 
 impl Scores {
@@ -57,7 +102,9 @@ impl Scores {
             kinds: kinds.to_vec(),
             real,
             unseen: unseen(data, source)?,
+            features: features.map(Path::to_path_buf),
             best: None,
+            scored: BTreeSet::new(),
         })
     }
 
@@ -77,6 +124,7 @@ impl Scores {
             match serde_json::from_str::<Line>(text) {
                 Ok(line) if line.step <= step => {
                     kept += text;
+                    self.scored.insert(line.step);
                     self.is_best(&line.scores);
                 }
                 Ok(_) => {}
@@ -93,6 +141,46 @@ impl Scores {
         replace(&path, |out| std::io::Write::write_all(out, kept.as_bytes()))
     }
 
+    /// What a checkpoint says of its scores, for its metadata.
+    pub(super) fn asked_for(&self) -> Vec<(String, String)> {
+        let kinds: Vec<&str> = self.kinds.iter().map(|kind| kind.word()).collect();
+        let mut entries = vec![(METRICS.to_owned(), kinds.join(","))];
+        if let Some(path) = &self.features {
+            entries.push((FEATURES.to_owned(), path.display().to_string()));
+        }
+        entries
+    }
+
+    /// Scores the checkpoints up to `step` that were to be scored and have no line,
+    /// as of a run that was killed between the two. The session is left in any of
+    /// their states.
+    ///
+    /// # Errors
+    /// Errors of the device, of reading and of writing.
+    pub(super) fn make_up(
+        &mut self,
+        folder: &RunFolder,
+        step: u64,
+        session: &mut Session,
+        progress: &mut Progress,
+    ) -> Result<()> {
+        for (of, path) in folder.checkpoints()? {
+            if of > step || self.scored.contains(&of) || session.image().is_none() {
+                continue;
+            }
+            // The newest can be read; older ones are not worth an error.
+            let Ok(file) = Checkpoint::load(&path) else {
+                continue;
+            };
+            if file.metadata.contains_key(METRICS) {
+                state::restore(session, &file, &path)?;
+                let images = session.show(&Asked::seeds(0..SAMPLES as u64))?;
+                progress.line(&self.take(folder, of, &images, &path)?)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Scores generated images `[count, C, H, W]` in [-1, 1] and appends a line.
     /// Returns the line for the log. Where they are the best so far,
     /// `checkpoint` is copied to `best.safetensors`.
@@ -106,6 +194,11 @@ impl Scores {
         images: &[f32],
         checkpoint: &Path,
     ) -> Result<String> {
+        if images.iter().any(|pixel| !pixel.is_finite()) {
+            return Ok(format!(
+                "no scores at step {step}: the samples are not finite"
+            ));
+        }
         let start = Instant::now();
         let fake = self.observer.generated(images, |_| {})?;
         let features = &self.observer.classifier().about().features;
@@ -117,7 +210,6 @@ impl Scores {
             scores,
             seconds: start.elapsed().as_secs_f64(),
         };
-        append(&folder.metrics(), &line)?;
         let mut text: String = format!("scores at step {step}:");
         for score in &line.scores {
             let value = score
@@ -130,6 +222,10 @@ impl Scores {
             replace(&folder.best(), |out| std::io::Write::write_all(out, &bytes))?;
             text += "  (the best so far)";
         }
+        // Last, so that a kill before it leaves a checkpoint without a score, which
+        // is made up for, and no best one that was never kept.
+        append(&folder.metrics(), &line)?;
+        self.scored.insert(step);
         Ok(text)
     }
 

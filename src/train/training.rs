@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::media::figures;
 use crate::media::sheet::{self, Column};
 use crate::run::blueprint::Blueprint;
+use crate::run::finite;
 use crate::run::health::{Finding, Rules, Verdict, Verdicts};
 use crate::run::health_plot;
 use crate::run::loss_plot;
@@ -268,6 +269,18 @@ impl Run {
             &self.about,
             &self.loaders.positions(),
         )?;
+        if let Some((name, value)) = file.not_finite(finite::required(&self.session)) {
+            return Err(self.unhealthy(
+                &[Finding {
+                    verdict: Verdict::NonFinite,
+                    evidence: format!("tensor {name} holds {value}"),
+                }],
+                "",
+            )?);
+        }
+        if let Some(scores) = &self.scores {
+            file.metadata.extend(scores.asked_for());
+        }
         if self.config.train.health {
             let health = watch::describe(&self.rules, self.session.system(), &self.ticks);
             file.metadata.insert(checkpoint::HEALTH.to_owned(), health);

@@ -115,7 +115,7 @@ impl Run {
     }
 
     /// The end of the run, with the way out.
-    fn unhealthy(&self, findings: &[Finding], after: &str) -> Result<Error> {
+    pub(super) fn unhealthy(&self, findings: &[Finding], after: &str) -> Result<Error> {
         let left = match checkpoint::last_healthy(self.folder.path())? {
             Some((_, path)) => format!("the last healthy checkpoint is {}", path.display()),
             None => "no checkpoint was saved in health".to_owned(),

@@ -39,7 +39,7 @@ fn assert_right(families: &[Family]) {
     }
     assert!(count > 0);
     // Compiling is most of the time: the next run finds the pipelines.
-    gpu.save_pipeline_cache().unwrap();
+    gpu.save_pipeline_cache();
     assert!(failures.is_empty(), "\n{}", failures.join("\n"));
 }
 

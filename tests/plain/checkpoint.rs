@@ -311,6 +311,42 @@ fn the_newest_readable_checkpoint_is_found_after_a_kill() {
     assert!(checkpoint::newest_readable(empty.path(), |e| panic!("{e}")).is_none());
 }
 
+/// Of what is named like a checkpoint, only files are.
+#[test]
+fn a_folder_named_like_a_checkpoint_is_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = RunFolder::open(folder.path()).unwrap();
+    for step in [2, 4] {
+        sample().save(&run.checkpoint(step)).unwrap();
+    }
+    for step in [1, 3, 9] {
+        fs::create_dir(run.checkpoint(step)).unwrap();
+    }
+    let steps = || -> Vec<u64> { run.checkpoints().unwrap().iter().map(|c| c.0).collect() };
+    assert_eq!(steps(), [2, 4]);
+    let (newest, _) = checkpoint::newest_readable(run.path(), |e| panic!("{e}")).unwrap();
+    assert_eq!(newest, run.checkpoint(4));
+    assert_eq!(checkpoint::prune(run.path(), 1).unwrap(), 1);
+    assert_eq!(steps(), [4]);
+    assert!(run.checkpoint(1).is_dir());
+}
+
+#[test]
+fn the_first_tensor_that_is_not_finite_is_found() {
+    let mut file = sample();
+    let of = |file: &Checkpoint, asked: fn(&str) -> bool| {
+        file.not_finite(asked)
+            .map(|(name, value)| (name.to_owned(), value))
+    };
+    let infinite = Some(("g.conv.weight".to_owned(), f32::INFINITY));
+    assert_eq!(of(&file, |_| true), infinite);
+    assert_eq!(of(&file, |name| !name.starts_with("g.")), None);
+    file.tensors
+        .insert("b".into(), (vec![2], vec![0.0, f32::NAN]));
+    let (name, value) = of(&file, |_| true).unwrap();
+    assert!(name == "b" && value.is_nan());
+}
+
 fn tick(step: u64) -> Tick {
     Tick {
         step,

@@ -307,3 +307,38 @@ fn what_is_missing_is_said_with_where_and_how_to_mend_it() {
         assert!(error.to_string().contains("ask for"), "{error}");
     }
 }
+
+/// What a run that goes on is compared by.
+#[test]
+fn the_identity_of_a_folder_is_that_of_a_copy_and_of_nothing_else() {
+    let made = |change: fn(&std::path::Path)| {
+        let dir = TempDir::new().unwrap();
+        for class in ["a", "b"] {
+            fs::create_dir(dir.path().join(class)).unwrap();
+            for number in 0..3 {
+                plain(
+                    dir.path().join(class).join(format!("{number}.bmp")),
+                    number * 40,
+                );
+            }
+        }
+        change(dir.path());
+        // Whenever it was copied.
+        let opened = open(dir.path(), 6, 6, None);
+        (opened.identity(), opened.fingerprint())
+    };
+    let (identity, fingerprint) = made(|_| ());
+    let (copy, elsewhere) = made(|_| ());
+    assert_eq!(copy, identity);
+    assert_ne!(elsewhere, fingerprint);
+    let others: [fn(&std::path::Path); 4] = [
+        // Another picture of the same length.
+        |dir| plain(dir.join("a/1.bmp"), 99),
+        |dir| fs::remove_file(dir.join("b/2.bmp")).unwrap(),
+        |dir| fs::rename(dir.join("b"), dir.join("c")).unwrap(),
+        |dir| fs::rename(dir.join("a/0.bmp"), dir.join("a/9.bmp")).unwrap(),
+    ];
+    for (index, change) in others.into_iter().enumerate() {
+        assert_ne!(made(change).0, identity, "{index}");
+    }
+}

@@ -18,6 +18,7 @@ mod recordings;
 mod reference;
 mod scores;
 mod sets;
+mod sizes;
 mod stacked;
 mod vjp;
 

@@ -67,7 +67,7 @@ impl Graph {
                 format!("cannot reduce {axes:?} of {from}"),
             ));
         }
-        Ok(self.push(op(axes), &[x], shape))
+        self.checked(op(axes), &[x], shape)
     }
 
     /// Matrix product; `transpose_a` says that `a` is stored `[.., K, M]`, and
@@ -106,14 +106,14 @@ impl Graph {
         }
         let mut shape = sa[..rank - 2].to_vec();
         shape.extend([m, n]);
-        Ok(self.push(
+        self.checked(
             Op::MatMul {
                 transpose_a,
                 transpose_b,
             },
             &[a, b],
             shape,
-        ))
+        )
     }
 
     /// Cross-correlation of `[N, C, H, W]` with `[O, C/g, KH, KW]`.
@@ -121,7 +121,7 @@ impl Graph {
         let (image, w) = (self.rank4("Conv2d", x)?, self.rank4("Conv2d", weight)?);
         let output = [image[0], w[0], geometry.output[0], geometry.output[1]];
         check_conv("Conv2d", image, output, w, geometry)?;
-        Ok(self.push(Op::Conv2d(geometry), &[x, weight], output))
+        self.checked(Op::Conv2d(geometry), &[x, weight], output)
     }
 
     /// Adjoint of `conv2d` for the image: `[N, O, OH, OW]` with
@@ -143,7 +143,7 @@ impl Graph {
             geometry.input[1],
         ];
         check_conv("ConvTranspose2d", image, output, w, geometry)?;
-        Ok(self.push(Op::ConvTranspose2d(geometry), &[y, weight], image))
+        self.checked(Op::ConvTranspose2d(geometry), &[y, weight], image)
     }
 
     /// Adjoint of `conv2d` for the weight: `[N, C, H, W]` with
@@ -165,7 +165,7 @@ impl Graph {
             geometry.kernel[1],
         ];
         check_conv("ConvWeightGrad", image, output, w, geometry)?;
-        Ok(self.push(Op::ConvWeightGrad(geometry), &[x, y], w))
+        self.checked(Op::ConvWeightGrad(geometry), &[x, y], w)
     }
 }
 

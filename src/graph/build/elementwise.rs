@@ -33,7 +33,7 @@ impl Graph {
             }
             _ => {}
         }
-        Ok(self.push(Op::Binary(f), &[a, b], shape))
+        self.checked(Op::Binary(f), &[a, b], shape)
     }
 
     /// `f(a, number)` for each element.
@@ -52,7 +52,7 @@ impl Graph {
         let condition = self.broadcast(condition, shape.clone())?;
         let a = self.broadcast(a, shape.clone())?;
         let b = self.broadcast(b, shape.clone())?;
-        Ok(self.push(Op::Select, &[condition, a, b], shape))
+        self.checked(Op::Select, &[condition, a, b], shape)
     }
 
     /// `x`, through which no gradient flows.

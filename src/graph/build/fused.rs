@@ -7,7 +7,7 @@ impl Graph {
     /// Mean and biased variance per channel (axis 1), `[2, C]`.
     pub fn channel_stats(&mut self, x: NodeId) -> Result<NodeId> {
         let channels = self.channels("ChannelStats", x)?;
-        Ok(self.push(Op::ChannelStats, &[x], [2, channels]))
+        self.checked(Op::ChannelStats, &[x], [2, channels])
     }
 
     /// `[sum of g, sum of g (x - mean)]` per channel, `[2, C]`.
@@ -24,7 +24,7 @@ impl Graph {
                 ),
             ));
         }
-        Ok(self.push(Op::ChannelDot, &[g, x, stats], [2, channels]))
+        self.checked(Op::ChannelDot, &[g, x, stats], [2, channels])
     }
 
     /// Batch normalisation with this batch's statistics over all axes but
@@ -48,11 +48,11 @@ impl Graph {
             ));
         }
         let shape = self.shape(x).clone();
-        Ok(self.push(
+        self.checked(
             Op::BatchNorm { eps: Scalar(eps) },
             &[x, gain, offset],
             shape,
-        ))
+        )
     }
 
     /// Builds what a fused node stands for out of primitives; `None` for

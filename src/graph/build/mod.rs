@@ -95,6 +95,13 @@ impl Graph {
         id
     }
 
+    /// Adds a node whose shape is new.
+    fn checked(&mut self, op: Op, inputs: &[NodeId], shape: impl Into<Shape>) -> Result<NodeId> {
+        let shape = shape.into();
+        shape.check("a tensor")?;
+        Ok(self.push(op, inputs, shape))
+    }
+
     /// An empty graph with the same table of persistent tensors.
     pub(crate) fn without_nodes(&self) -> Self {
         Self {
@@ -135,6 +142,13 @@ impl Graph {
                 format!("{} has more than {MAX_RANK} axes", state.name),
             ));
         }
+        state.shape.check(&state.name)?;
+        if state.shape.contains(&0) {
+            return Err(Error::shape(
+                "declare",
+                format!("{} would be {}, without elements", state.name, state.shape),
+            ));
+        }
         self.states.push(state);
         Ok(StateId(self.states.len() - 1))
     }
@@ -163,7 +177,7 @@ impl Graph {
     pub fn iota(&mut self, shape: impl Into<Shape>, axis: usize) -> Result<NodeId> {
         let shape = shape.into();
         check_axes("Iota", &shape, &[axis])?;
-        Ok(self.push(Op::Iota(axis), &[], shape))
+        self.checked(Op::Iota(axis), &[], shape)
     }
 
     /// Fresh random numbers; every call makes a new stream.

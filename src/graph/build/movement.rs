@@ -27,7 +27,7 @@ impl Graph {
         if self.shape(x) == &shape {
             return Ok(x);
         }
-        Ok(self.push(Op::Broadcast, &[x], shape))
+        self.checked(Op::Broadcast, &[x], shape)
     }
 
     /// The same elements in row-major order under another shape.
@@ -49,7 +49,7 @@ impl Graph {
                 let source = self.node(x).inputs[0];
                 self.reshape(source, shape)
             }
-            _ => Ok(self.push(Op::Reshape, &[x], shape)),
+            _ => self.checked(Op::Reshape, &[x], shape),
         }
     }
 
@@ -68,7 +68,7 @@ impl Graph {
             return Ok(x);
         }
         let shape: Vec<usize> = order.iter().map(|&axis| from[axis]).collect();
-        Ok(self.push(Op::Permute(order.to_vec()), &[x], shape))
+        self.checked(Op::Permute(order.to_vec()), &[x], shape)
     }
 
     /// Adds `before` and `after` elements to each axis.
@@ -101,14 +101,14 @@ impl Graph {
         let shape: Vec<usize> = (0..from.rank())
             .map(|axis| before[axis] + from[axis] + after[axis])
             .collect();
-        Ok(self.push(
+        self.checked(
             Op::Pad {
                 before: before.to_vec(),
                 mode,
             },
             &[x],
             shape,
-        ))
+        )
     }
 
     /// Adjoint of `pad` for `Reflect` and `Replicate`: folds the border into
@@ -125,14 +125,14 @@ impl Graph {
             return self.slice(x, before, shape);
         }
         self.check_inside("PadFold", x, before, &shape)?;
-        Ok(self.push(
+        self.checked(
             Op::PadFold {
                 before: before.to_vec(),
                 mode,
             },
             &[x],
             shape,
-        ))
+        )
     }
 
     /// The part of `x` that starts at `start` and has this shape.
@@ -145,13 +145,13 @@ impl Graph {
         if let Op::Constant(value) = self.node(x).op {
             return Ok(self.constant(value.0, shape));
         }
-        Ok(self.push(
+        self.checked(
             Op::Slice {
                 start: start.to_vec(),
             },
             &[x],
             shape,
-        ))
+        )
     }
 
     /// Inputs one after another along `axis`.
@@ -176,14 +176,14 @@ impl Graph {
         if rest.is_empty() {
             return Ok(*first);
         }
-        Ok(self.push(Op::Concat(axis), parts, shape))
+        self.checked(Op::Concat(axis), parts, shape)
     }
 
     /// Elements of `x` at `index` along `axis` (torch.gather).
     pub fn gather(&mut self, x: NodeId, index: NodeId, axis: usize) -> Result<NodeId> {
         let (from, shape) = (self.shape(x).clone(), self.shape(index).clone());
         self.check_index("Gather", &from, &shape, axis)?;
-        Ok(self.push(Op::Gather(axis), &[x, index], shape))
+        self.checked(Op::Gather(axis), &[x, index], shape)
     }
 
     /// Zeros with `size` along `axis`, with `updates` added at `index`.
@@ -205,6 +205,6 @@ impl Graph {
         check_axes("ScatterAdd", &from, &[axis])?;
         to[axis] = size;
         self.check_index("ScatterAdd", &to.clone().into(), &shape, axis)?;
-        Ok(self.push(Op::ScatterAdd(axis), &[updates, index], to))
+        self.checked(Op::ScatterAdd(axis), &[updates, index], to)
     }
 }

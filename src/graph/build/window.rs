@@ -8,13 +8,13 @@ impl Graph {
     /// Sum over each window.
     pub fn sum_pool(&mut self, x: NodeId, window: Window) -> Result<NodeId> {
         let shape = self.window_shape("SumPool", x, window.input, window.output)?;
-        Ok(self.push(Op::SumPool(window), &[x], shape))
+        self.checked(Op::SumPool(window), &[x], shape)
     }
 
     /// Adjoint of `sum_pool`.
     pub fn sum_unpool(&mut self, x: NodeId, window: Window) -> Result<NodeId> {
         let shape = self.window_shape("SumUnpool", x, window.output, window.input)?;
-        Ok(self.push(Op::SumUnpool(window), &[x], shape))
+        self.checked(Op::SumUnpool(window), &[x], shape)
     }
 
     /// Mean over each window; cells outside the image count as zeros.
@@ -41,7 +41,7 @@ impl Graph {
                 format!("{window:?} has empty windows or too large an image"),
             ));
         }
-        Ok(self.push(Op::MaxPoolIndex(window), &[x], shape))
+        self.checked(Op::MaxPoolIndex(window), &[x], shape)
     }
 
     /// Largest cell of each window.
@@ -59,7 +59,7 @@ impl Graph {
                 format!("index {} is not {shape:?}", self.shape(index)),
             ));
         }
-        Ok(self.push(Op::PoolGather(window), &[x, index], shape))
+        self.checked(Op::PoolGather(window), &[x, index], shape)
     }
 
     /// Adjoint of `pool_gather`.
@@ -80,7 +80,7 @@ impl Graph {
                 ),
             ));
         }
-        Ok(self.push(Op::PoolScatter(window), &[updates, index], shape))
+        self.checked(Op::PoolScatter(window), &[updates, index], shape)
     }
 
     /// Bilinear resize of the image axes to `size`.
@@ -89,7 +89,7 @@ impl Graph {
         if [h, w] == size {
             return Ok(x);
         }
-        Ok(self.push(Op::ResizeBilinear, &[x], [n, c, size[0], size[1]]))
+        self.checked(Op::ResizeBilinear, &[x], [n, c, size[0], size[1]])
     }
 
     /// Adjoint of `resize_bilinear` of an image of `size`.
@@ -98,6 +98,6 @@ impl Graph {
         if [h, w] == size {
             return Ok(y);
         }
-        Ok(self.push(Op::ResizeBilinearAdjoint, &[y], [n, c, size[0], size[1]]))
+        self.checked(Op::ResizeBilinearAdjoint, &[y], [n, c, size[0], size[1]])
     }
 }

@@ -115,13 +115,15 @@ fn a_short_training_finds_the_negative_of_an_image() {
             "steps=600",
             "optimizer.g.lr=1e-3",
             "optimizer.d.lr=1e-3",
+            // It would teach to keep what is dark and what is light.
+            "loss.identity=0",
         ],
         tested: 48,
     };
     let gpu = open();
     let right = found(&gpu, &setting, &[]);
-    assert!(right.output < 0.5 * right.identity);
-    assert!(right.cycle.iter().all(|distance| *distance < 0.2));
+    assert!(right.output < 0.35 * right.identity);
+    assert!(right.cycle.iter().all(|distance| *distance < 0.3));
     let without = found(&gpu, &setting, &["loss.cycle=0"]);
     assert!(without.cycle.iter().sum::<f64>() > 2.0 * right.cycle.iter().sum::<f64>());
 }
@@ -133,7 +135,7 @@ fn garments_become_their_own_negatives() {
     let setting = Setting {
         side: 32,
         epochs: 6.0,
-        changes: &["steps=3000"],
+        changes: &["steps=3000", "loss.identity=0"],
         tested: 200,
     };
     let gpu = open();

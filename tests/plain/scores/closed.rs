@@ -245,3 +245,46 @@ fn cross_entropy_has_its_value_and_gradient() {
         assert!((found - wanted).abs() < 1e-12, "{found} {wanted}");
     }
 }
+
+/// What a classifier with weights that are not numbers says is no score: its
+/// Fréchet distance would be 0 and its precision 1.
+#[test]
+fn features_that_are_not_finite_have_no_scores() {
+    let set = |value: f32| Samples {
+        shape: [1, 2, 2],
+        stack: 1,
+        pixels: (0..40 * 4).map(|i| (i * 37 % 251) as u8).collect(),
+        features: Rows {
+            values: (0..40 * 2).map(|i| value + (i % 7) as f32).collect(),
+            width: 2,
+        },
+        probabilities: vec![0.5; 80],
+        classes: vec![20, 20],
+    };
+    let numbers = measure(&Kind::ALL, "f", &set(0.0), None, &set(1.0));
+    let of_features = |name: &str| name.contains("(f)");
+    assert!(
+        numbers
+            .iter()
+            .filter(|s| of_features(&s.name))
+            .all(|s| s.value.is_some())
+    );
+    for [real, fake] in [[f32::NAN, f32::NAN], [0.0, f32::INFINITY], [f32::NAN, 0.0]] {
+        let scores = measure(&Kind::ALL, "f", &set(real), None, &set(fake));
+        for score in scores {
+            if of_features(&score.name) {
+                assert_eq!(score.value, None, "{}", score.name);
+                assert!(score.note.contains("not finite"), "{}", score.note);
+                assert_eq!(score.loss(), None);
+            } else {
+                assert!(!score.note.contains("not finite"), "{}", score.name);
+            }
+        }
+    }
+    // What was written as a score and is none never decides.
+    let mut score = numbers[0].clone();
+    for value in [f64::NAN, f64::NEG_INFINITY] {
+        score.value = Some(value);
+        assert_eq!(score.loss(), None);
+    }
+}

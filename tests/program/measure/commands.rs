@@ -257,6 +257,100 @@ fn scored_training(home: &Path, classifier: &Path) {
         .unwrap();
     let kept = Checkpoint::load(&run.join("best.safetensors")).unwrap();
     assert_eq!(kept.metadata["step"], best["step"].to_string());
+
+    // Killed between its last checkpoint and that one's score, and gone on with
+    // without a word about scores.
+    let cut: String = text.split_inclusive('\n').take(3).collect();
+    fs::write(run.join("metrics.jsonl"), &cut).unwrap();
+    let go_on = ["train", "--resume", run.to_str().unwrap(), "--steps", "5"];
+    success(gpugan(home, &go_on));
+    let again = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+    let steps = again.lines().map(|line| {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        line["step"].as_u64().unwrap()
+    });
+    assert_eq!(steps.collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
+    let scores = |text: &str| {
+        let line: serde_json::Value = serde_json::from_str(text.lines().nth(3).unwrap()).unwrap();
+        line["scores"].clone()
+    };
+    assert_eq!(scores(&again), scores(&text), "step 4 is scored as it was");
+}
+
+/// A classifier whose weights are not numbers scores nothing.
+#[test]
+fn broken_classifiers_are_refused() {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    let brief = ["--epochs", "0.1", "--out", "c.safetensors", "--quiet"];
+    success(gpugan(home, &[&CLASSIFY[..], &brief].concat()));
+    let whole = Checkpoint::load(&home.join("c.safetensors")).unwrap();
+    let run = small_run(home);
+    let eval = [
+        "eval",
+        "--checkpoint",
+        run.to_str().unwrap(),
+        "--features",
+        "bad.safetensors",
+    ];
+    let mut cases: Vec<(Checkpoint, &str)> = Vec::new();
+    let mut broken = whole.clone();
+    broken.tensors.values_mut().next().unwrap().1[0] = f32::NAN;
+    cases.push((broken, "holds NaN"));
+    for (from, to, said) in [
+        ("\"classes\":10", "\"classes\":0", "out of range"),
+        ("\"image\":[1,8,8]", "\"image\":[0,8,8]", "out of range"),
+        ("\"width\":32", "\"width\":4294967296", "out of range"),
+    ] {
+        let mut file = whole.clone();
+        let network = file.metadata.get_mut("network").unwrap();
+        assert!(network.contains(from), "{network}");
+        *network = network.replace(from, to);
+        cases.push((file, said));
+    }
+    let mut file = whole.clone();
+    file.metadata.insert("accuracy".into(), "NaN".into());
+    cases.push((file, "no share"));
+    for (file, said) in cases {
+        file.save(&home.join("bad.safetensors")).unwrap();
+        refused(&gpugan(home, &eval), &[said]);
+    }
+    assert!(!run.join("eval.json").exists());
+    // Too large a batch is the user's to mend.
+    let large = [
+        "classify", "--data", "fashion", "--size", "1024", "--out", "l",
+    ];
+    refused(&gpugan(home, &large), &["--batch"]);
+}
+
+/// Nothing was written: that is no success.
+#[test]
+#[cfg(unix)]
+fn a_classifier_that_is_stopped_does_not_end_well() {
+    let home = tempfile::tempdir().unwrap();
+    let more = ["--epochs", "10000", "--out", "c.safetensors"];
+    let mut child = program()
+        .args(CLASSIFY)
+        .args(more)
+        .current_dir(home.path())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    // It listens for the signal before it says how many steps there are.
+    let out = std::io::BufReader::new(child.stdout.take().unwrap());
+    let mut lines = std::io::BufRead::lines(out);
+    assert!(lines.any(|line| line.unwrap().starts_with("classifier: ")));
+    let id = child.id().to_string();
+    let sent = std::process::Command::new("kill")
+        .args(["-INT", &id])
+        .status();
+    assert!(sent.unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(130), "{said}");
+    assert!(said.contains("nothing was written"), "{said}");
+    assert!(!home.path().join("c.safetensors").exists());
 }
 
 #[test]

@@ -8,7 +8,7 @@ use gpugan::store::checkpoint;
 use crate::run::{Ended, SMALL, gpugan, program, run_folders, train};
 
 /// Asserts one line that contains all `parts`, and exit code 2.
-fn assert_refused(ended: &Ended, parts: &[&str]) {
+pub(super) fn assert_refused(ended: &Ended, parts: &[&str]) {
     let said = ended.said();
     assert_eq!(ended.code(), Some(2), "{said}");
     assert_eq!(said.trim_end().lines().count(), 1, "{said}");
@@ -189,6 +189,45 @@ fn a_batch_that_does_not_fit_is_refused_with_the_largest_that_does() {
         "--dry-run",
     ];
     gpugan(&fits).success();
+}
+
+/// Sizes that no kernel can count, and files that are none.
+#[test]
+fn sizes_and_files_without_an_end_are_refused() {
+    let outdir = tempfile::tempdir().unwrap();
+    let dir = outdir.path().to_str().unwrap();
+    let train = ["train", "--quiet", "--outdir", dir];
+    let cases: [(&[&str], &[&str]); 4] = [
+        (
+            &["--preset", "dcgan64", "--batch", "65536"],
+            &["--batch", "elements"],
+        ),
+        (
+            &["--preset", "mlp", "--set", "model.hidden_g=[65536,65536]"],
+            &["elements", "model"],
+        ),
+        (&["--preset", "/dev/zero"], &["/dev/zero", "a device"]),
+        (&["--init", "/dev/zero"], &["/dev/zero", "a device"]),
+    ];
+    for (arguments, parts) in cases {
+        assert_refused(&gpugan(&[&train[..], arguments].concat()), parts);
+    }
+    let bench = ["bench", "step", "--preset", "dcgan64", "--batch", "65536"];
+    assert_refused(&gpugan(&bench), &["--batch", "elements"]);
+    assert_empty(outdir.path());
+}
+
+/// What stands in files steers no terminal.
+#[test]
+#[cfg(unix)]
+fn control_characters_reach_no_terminal() {
+    let outdir = tempfile::tempdir().unwrap();
+    let preset = outdir.path().join("preset.toml");
+    fs::write(&preset, "\"\\u001b]0;owned\\u0007\" = 1\n").unwrap();
+    let ended = gpugan(&["train", "--preset", preset.to_str().unwrap()]);
+    assert_refused(&ended, &["]0;owned"]);
+    let said = ended.said();
+    assert!(!said.contains(['\u{1b}', '\u{7}']), "{said:?}");
 }
 
 #[test]

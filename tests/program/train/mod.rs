@@ -2,6 +2,7 @@
 
 mod errors;
 mod health;
+mod resume;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
