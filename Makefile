@@ -65,7 +65,8 @@ fixtures: ## make the golden test files again with PyTorch; PYTHON=... to choose
 			'$(PYTHON)' -m venv '$(VENV)' && "$$python" -m pip install --quiet torch numpy safetensors || exit 1; \
 		fi; \
 	fi; \
-	"$$python" tests/torch/second_order.py >/dev/null && "$$python" tests/torch/regenerate.py $(ARGS) \
+	"$$python" tests/torch/second_order.py >/dev/null && "$$python" tests/torch/networks.py >/dev/null \
+	&& "$$python" tests/torch/regenerate.py $(ARGS) \
 	&& "$$python" tests/torch/replay_rbm.py && "$$python" tests/torch/replay_likelihood.py
 
 # --- The phases of `test` ----------------------------------------------------

@@ -10,7 +10,7 @@ use crate::media::figures;
 use crate::run::state;
 use crate::run::viewer::{self, CHECKPOINT_MEND, Viewer};
 use crate::sample;
-use crate::systems::{Source, System, View};
+use crate::systems::{System, View};
 
 /// Images of one pass.
 const PASS: usize = 64;
@@ -84,10 +84,8 @@ pub fn run(options: &ApplyOptions) -> Result<()> {
 
 /// The first view that makes images of images.
 fn of_images(system: &dyn System) -> Option<View> {
-    system.views().into_iter().find(|view| {
-        let takes = view.inputs.first().map(|field| field.source);
-        matches!(takes, Some(Source::Pixels { .. })) && view.medium.image().is_some()
-    })
+    let mut views = system.views().into_iter();
+    views.find(|view| view.translation().is_some())
 }
 
 /// Rows of inputs, each above the row of what became of them.

@@ -3,10 +3,13 @@
 
 pub mod augment;
 pub mod loss;
+mod patch_loss;
 pub mod penalty;
+pub mod pool;
 
 pub use augment::Augment;
 pub use loss::{Form, Level, LossKind};
+pub use patch_loss::PatchLoss;
 pub use penalty::Penalty;
 
 use crate::config::{Rule, section};

@@ -104,11 +104,8 @@ impl StepFigures {
 pub fn measure_step(gpu: &Gpu, config: &Config) -> Result<StepFigures> {
     let start = Instant::now();
     let channels = config.data.channels.unwrap_or(1) * config.data.stack;
-    let size = config.data.size;
-    let image = [channels, size.height, size.width];
-    let open = |config: &Config| systems::open(config, &Given::labelled(image));
+    let open = |config: &Config| systems::open(config, &Given::presumed(config, channels));
     let (system, blueprint) = capacity::plan(&gpu.facts, config, open)?;
-    capacity::check(&gpu.facts, config, open, &blueprint.memory)?;
     let bytes = blueprint.memory.total();
     let mut session = Session::new(gpu, config, system, blueprint)?;
     // Times do not depend on what the data show.

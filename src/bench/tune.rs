@@ -44,9 +44,7 @@ pub fn tune(
     show: &mut impl FnMut(&Contest) -> Result<()>,
 ) -> Result<Tuned> {
     let channels = config.data.channels.unwrap_or(1) * config.data.stack;
-    let size = config.data.size;
-    let image = [channels, size.height, size.width];
-    let system = systems::open(config, &Given::labelled(image))?;
+    let system = systems::open(config, &Given::presumed(config, channels))?;
     // What is known already must not decide which contractions there are.
     let facts = crate::ops::Facts {
         tuned: None,

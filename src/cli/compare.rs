@@ -7,7 +7,7 @@ use crate::config::options::CompareOptions;
 use crate::config::{Config, Override, assignment};
 use crate::error::{Error, Result};
 use crate::metrics::Kind;
-use crate::systems::{self, Given, Medium, presets};
+use crate::systems::{self, Given, presets};
 
 /// Image size that the presets of a comparison have where none are named.
 const SIZE: usize = 28;
@@ -80,10 +80,13 @@ impl CompareArgs {
                 "compare presets of one size, or add --set data.size=32",
             ));
         }
-        if let Some(points) = configs.iter().find(|c| !makes_images(c, Given::labelled)) {
+        if let Some(points) = configs
+            .iter()
+            .find(|c| !makes_images(c, &Given::presumed(c, 1)))
+        {
             return Err(Error::usage(
-                format!("{} makes points, not images", points.preset),
-                "leave it out, or see `gpugan toy`",
+                format!("{} makes no images of noise", points.preset),
+                "leave it out; points are for `gpugan toy`, images of images for `gpugan apply`",
             ));
         }
         Ok(CompareOptions {
@@ -107,8 +110,12 @@ impl CompareArgs {
             let all = presets::PRESETS.iter().map(|p| presets::load(p.name));
             let all = all.collect::<Result<Vec<_>>>()?;
             let fits = |config: &Config| {
+                let unlabelled = Given {
+                    classes: &[],
+                    ..Given::presumed(config, 1)
+                };
                 let size = config.data.size;
-                makes_images(config, Given::images) && size.height == SIZE && size.width == SIZE
+                makes_images(config, &unlabelled) && size.height == SIZE && size.width == SIZE
             };
             return Ok(all.into_iter().filter(fits).collect());
         };
@@ -126,14 +133,14 @@ impl CompareArgs {
     }
 }
 
-/// Whether samples of a preset can be scored: images, not points or classes. What the
-/// data are is `given`; those that need labels are compared where they are named.
-fn makes_images(config: &Config, given: fn([usize; 3]) -> Given<'static>) -> bool {
-    let size = config.data.size;
-    let image = given([1, size.height, size.width]);
-    systems::open(config, &image).is_ok_and(|system| {
+/// Whether samples of a preset can be scored: images of noise, not points, classes or
+/// translations. Those that need labels are compared where they are named.
+fn makes_images(config: &Config, given: &Given<'_>) -> bool {
+    systems::open(config, given).is_ok_and(|system| {
         let views = system.views();
-        let shown = views.first().map(|view| view.medium);
-        matches!(shown, Some(Medium::Images { .. })) && !system.of_points()
+        let shown = views.first();
+        let images =
+            shown.is_some_and(|view| view.medium.image().is_some() && view.translation().is_none());
+        images && !system.of_points()
     })
 }

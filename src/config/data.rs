@@ -2,7 +2,7 @@
 
 use super::rule::{Rule, section};
 use super::sections::Size;
-use crate::data::{Direction, Fit, Input, Layout, Reading};
+use crate::data::{Direction, Fit, Input, Layout, Reading, Sides};
 use crate::error::Result;
 
 section! {
@@ -33,6 +33,16 @@ section! {
 }
 
 impl Data {
+    /// What there is beside images `[C, H, W]`, whose other side has as many channels.
+    pub(crate) fn sides(&self, image: [usize; 3]) -> Sides {
+        match (self.layout, self.input) {
+            (Layout::Unpaired, _) => Sides::Unpaired(image),
+            (Layout::Pairs | Layout::SideBySide, _) => Sides::Paired(image),
+            (Layout::Images, Input::None) => Sides::Images,
+            (Layout::Images, input) => Sides::Paired(input.shape(image)),
+        }
+    }
+
     /// How the source is read.
     ///
     /// # Errors

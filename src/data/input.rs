@@ -32,7 +32,7 @@ pub enum Input {
 
 impl Input {
     /// The input's shape for images of `[channels, height, width]`.
-    pub(super) fn shape(self, [channels, height, width]: [usize; 3]) -> [usize; 3] {
+    pub fn shape(self, [channels, height, width]: [usize; 3]) -> [usize; 3] {
         match self {
             Self::Edges | Self::Grey => [1, height, width],
             Self::Small => [channels, height.div_ceil(SMALLER), width.div_ceil(SMALLER)],

@@ -10,7 +10,7 @@ use rand::rngs::Xoshiro256PlusPlus;
 use rand::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
 
-use super::{Columns, Dataset, Feed, IMAGE, LABEL, normalized};
+use super::{Columns, Dataset, Feed, IMAGE, INPUT, LABEL, normalized};
 use crate::error::{Error, Result};
 
 /// Batches kept ready.
@@ -155,7 +155,11 @@ impl Feed for Loader {
     fn next_columns(&mut self, _: usize) -> Result<Columns> {
         let batch = self.next_batch()?;
         let labels = batch.labels.into_iter().map(|label| label as f32);
-        Ok(vec![(IMAGE, batch.images), (LABEL, labels.collect())])
+        Ok(vec![
+            (IMAGE, batch.images),
+            (INPUT, batch.inputs),
+            (LABEL, labels.collect()),
+        ])
     }
 }
 

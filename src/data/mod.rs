@@ -34,6 +34,7 @@ mod source;
 mod split;
 mod stack;
 mod store;
+mod streams;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -48,6 +49,7 @@ pub use pairs::{Direction, Layout};
 pub use reading::Reading;
 pub use split::{to_floats, to_pixels};
 pub use stack::STACKED;
+pub use streams::{Loaders, Records, Sides, Streams};
 
 /// Something in the data that was left out, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,6 +92,9 @@ pub fn normalized(value: u8) -> f32 {
 
 /// The column of images, `[batch, C, H, W]` in [-1, 1].
 pub const IMAGE: &str = "image";
+
+/// The column of the images' inputs, where they are paired, in [-1, 1].
+pub const INPUT: &str = "input";
 
 /// The column of class numbers, `[batch, 1]`.
 pub const LABEL: &str = "label";

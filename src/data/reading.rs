@@ -316,6 +316,11 @@ impl Reading {
         })
     }
 
+    /// Whether the pictures are this to each other.
+    pub(super) fn is_layout(&self, layout: Layout) -> bool {
+        self.layout == layout
+    }
+
     /// How pictures of other proportions and with alpha are read.
     pub(super) fn manner(&self) -> Manner {
         self.manner

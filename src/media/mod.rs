@@ -1,3 +1,4 @@
 //! Pictures for people: grids of images and animations.
 
 pub mod figures;
+pub mod sheet;

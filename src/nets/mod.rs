@@ -1,5 +1,7 @@
 //! Families of generators and discriminators from the papers, one file each with
-//! its own keys: functions from nodes to nodes.
+//! its own keys: functions from nodes to nodes. Networks that take images are here
+//! too, without keys: [`Unet`], [`Translator`], [`Patches`], [`SrResnet`] and
+//! [`SrDiscriminator`], [`Drawer`] and [`Ternary`].
 
 pub mod cdcgan;
 mod classifier;
@@ -7,7 +9,12 @@ pub mod dcgan;
 pub mod dense;
 pub mod mlp;
 mod parts;
+mod patch;
 pub mod resnet;
+mod srresnet;
+mod transfer;
+mod translator;
+mod unet;
 
 use std::sync::Arc;
 
@@ -18,7 +25,12 @@ use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId};
 use crate::nn::{Mode, Net};
 pub use classifier::{Classified, Classifier};
-pub use parts::{Compared, Norm, Normalised};
+pub use parts::{Compared, ImageNorm, Norm, Normalised};
+pub use patch::{Patched, Patches};
+pub use srresnet::{SrDiscriminator, SrResnet};
+pub use transfer::{Answered, Drawer, Ternary};
+pub use translator::Translator;
+pub use unet::Unet;
 
 /// What a discriminator says of images.
 #[derive(Clone, Debug)]

@@ -3,7 +3,7 @@
 use crate::config::{Output, Rule, section, words};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId, Unary};
-use crate::nn::{Init, Net, flatten, minibatch_std};
+use crate::nn::{Init, Inits, Net, flatten, instance_norm, minibatch_std};
 
 section! {
     /// Normalisation of a discriminator.
@@ -93,6 +93,57 @@ impl Compared {
         }
         Ok(h)
     }
+}
+
+words! {
+    /// Normalisation in the networks of images to images, as
+    /// `junyanz/pytorch-CycleGAN-and-pix2pix` has it.
+    ImageNorm {
+        /// Over the batch, with gain, offset and running statistics.
+        Batch,
+        /// Over each channel of an image, without any tensor ([`instance_norm`]).
+        Instance,
+        /// None.
+        None,
+    }
+}
+
+impl ImageNorm {
+    /// The normalisation of `x [N, C, H, W]`; gains start from N(1, 0.02^2).
+    pub(super) fn apply(
+        self,
+        graph: &mut Graph,
+        net: &mut Net,
+        layer: &str,
+        x: NodeId,
+    ) -> Result<NodeId> {
+        let (mean, std) = (1.0, IMAGE_STD);
+        match self {
+            Self::Batch => net.batch_norm(graph, layer, x, Init::Normal { mean, std }),
+            Self::Instance => instance_norm(graph, x),
+            Self::None => Ok(x),
+        }
+    }
+
+    /// How the tensors of a convolution inside such a network start. It has a bias
+    /// with instance normalisation only, even where no normalisation follows: that is
+    /// the source's rule, in which [`ImageNorm::None`] goes without biases.
+    pub(super) fn inits(self) -> Inits {
+        match self {
+            Self::Instance => image_edge(),
+            Self::Batch | Self::None => Inits::weight(image_edge().weight),
+        }
+    }
+}
+
+/// Standard deviation of initial weights and gains in networks of images to images.
+const IMAGE_STD: f32 = 0.02;
+
+/// How a convolution that always has a bias starts in such a network: weights from
+/// N(0, 0.02^2), the bias from 0.
+pub(super) fn image_edge() -> Inits {
+    let (mean, std) = (0.0, IMAGE_STD);
+    Inits::zero_bias(Init::Normal { mean, std })
 }
 
 /// Uniform initial weights of variance `gain / inputs` (He et al. 2015 with gain

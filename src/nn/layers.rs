@@ -2,7 +2,7 @@
 
 use super::{Init, Inits, Net, Square, image};
 use crate::error::{Error, Result};
-use crate::graph::{ConvGeometry, Distribution, Graph, NodeId, Role, Scalar, Shape, Unary};
+use crate::graph::{Binary, ConvGeometry, Distribution, Graph, NodeId, Role, Scalar, Shape, Unary};
 
 impl Net {
     /// `x W^T + b` of `x [N, in]`, weight `[out, in]`, bias `[out]` if it has
@@ -152,6 +152,21 @@ impl Net {
         let bias = self.parameter(graph, format!("{layer}.bias"), [out], bias)?;
         let bias = graph.per_channel(bias, y)?;
         graph.add(y, bias)
+    }
+
+    /// `x` where positive, else the slope times `x`, with one slope for all channels
+    /// that is trained from 0.25, `<layer>.weight [1]`: `nn.PReLU()` (He et al. 2015,
+    /// 1502.01852).
+    ///
+    /// # Errors
+    /// Where the layer's name is taken by another tensor.
+    pub fn prelu(&mut self, graph: &mut Graph, layer: &str, x: NodeId) -> Result<NodeId> {
+        let start = Init::Constant(0.25);
+        let slope = self.parameter(graph, format!("{layer}.weight"), [1], start)?;
+        let zero = graph.constant(0.0, graph.shape(x).clone());
+        let positive = graph.binary(Binary::Greater, x, zero)?;
+        let sloped = graph.mul(x, slope)?;
+        graph.select(positive, x, sloped)
     }
 
     /// Drops elements with probability `p` and divides the others by `1 - p`,

@@ -10,19 +10,23 @@
 mod bernoulli;
 mod condition;
 mod cross_entropy;
+mod distances;
 mod init;
 mod layers;
 mod minibatch;
 mod norm;
+mod pixels;
 mod spectral;
 
 pub use bernoulli::bernoulli;
 pub use condition::one_hot;
 pub use cross_entropy::{accuracy, cross_entropy};
+pub use distances::{mean_absolute, mean_square};
 pub use init::Init;
 pub use layers::{flatten, leaky_relu, maxout};
 pub use minibatch::minibatch_std;
-pub use norm::{BATCH_NORM_EPS, BATCH_NORM_MOMENTUM};
+pub use norm::{BATCH_NORM_EPS, BATCH_NORM_MOMENTUM, instance_norm};
+pub use pixels::{pixel_shuffle, pixel_unshuffle, reflection_pad};
 
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId, Role, Shape, StateId};

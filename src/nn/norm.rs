@@ -1,4 +1,5 @@
-//! Normalisation of activations: over the batch, or over groups of channels.
+//! Normalisation of activations: over the batch, over groups of channels, or over
+//! pixels.
 
 use super::{Init, Net, Statistics, image};
 use crate::error::{Error, Result};
@@ -138,4 +139,22 @@ impl Net {
         let offset = graph.per_channel(offset, y)?;
         graph.add(y, offset)
     }
+}
+
+/// Normalisation over the pixels of each channel of each image of `x [N, C, H, W]`,
+/// without gain, offset or running statistics, as `nn.InstanceNorm2d(C)` (Ulyanov et
+/// al. 2016, 1607.08022). A channel of one pixel, which PyTorch refuses, becomes 0.
+///
+/// # Errors
+/// Where `x` is not `[N, C, H, W]`.
+pub fn instance_norm(graph: &mut Graph, x: NodeId) -> Result<NodeId> {
+    let shape = graph.shape(x).clone();
+    let [channels, h, w] = image(graph, "InstanceNorm2d", x)?;
+    let channels = shape[0] * channels;
+    // The channels of one image are those of a batch of one, whose normalisation takes
+    // two passes over the data both ways.
+    let one = graph.reshape(x, [1, channels, h, w])?;
+    let [gain, offset] = [1.0, 0.0].map(|number| graph.constant(number, [channels]));
+    let y = graph.batch_norm(one, gain, offset, BATCH_NORM_EPS)?;
+    graph.reshape(y, shape)
 }

@@ -185,8 +185,10 @@ impl Blueprint {
             add("health before".to_owned(), Part::Health, before);
         }
         for network in &networks {
-            let recording =
-                optim::recording(&network.optimizer, network.clip, &places, network.name)?;
+            let Some(moves) = &network.moves else {
+                continue;
+            };
+            let recording = optim::recording(&moves.optimizer, moves.clip, &places, network.name)?;
             add(update_of(network.name), Part::Update, recording);
         }
         Ok(Self {
@@ -214,9 +216,10 @@ pub(super) fn update_of(network: &str) -> String {
     format!("update {network}")
 }
 
-/// The first of some views, and those named.
+/// The first of some views, others that figures show, and those named.
 fn chosen(mut views: Vec<View>, more: &[&str]) -> Result<Vec<View>> {
     let mut chosen: Vec<View> = views.drain(..views.len().min(1)).collect();
+    chosen.extend(views.extract_if(.., |view| view.figured));
     for name in more {
         let found = views.iter().position(|view| view.name == *name);
         match found {
@@ -279,11 +282,13 @@ fn lay_out(places: &mut Places, network: &Network) -> Result<()> {
     let name = || network.name.to_owned();
     places.add_group(Group::Weights(name()), &trained)?;
     places.add_group(Group::Buffers(name()), &buffers)?;
-    let gradients = renamed(&trained, &|known| format!("gradient.{known}"));
-    places.add_group(Group::Gradient(name()), &gradients)?;
-    for moment in 1..=moments(network.optimizer.kind) {
-        let tensors = renamed(&trained, &|known| format!("moment{moment}.{known}"));
-        places.add_group(Group::Moment(name(), moment), &tensors)?;
+    if let Some(moves) = &network.moves {
+        let gradients = renamed(&trained, &|known| format!("gradient.{known}"));
+        places.add_group(Group::Gradient(name()), &gradients)?;
+        for moment in 1..=moments(moves.optimizer.kind) {
+            let tensors = renamed(&trained, &|known| format!("moment{moment}.{known}"));
+            places.add_group(Group::Moment(name(), moment), &tensors)?;
+        }
     }
     if network.average > 0.0 {
         let averaged = |known: &str| network.averaged(known);

@@ -249,8 +249,8 @@ struct Players {
 }
 
 impl Rules {
-    /// The rules of a run of so many steps, between two players or not.
-    pub fn new(duel: Option<Duel>, steps: u64) -> Self {
+    /// The rules of these steps of a run, between two players or not.
+    pub fn new(duel: Option<Duel>, steps: std::ops::Range<u64>) -> Self {
         let players = duel.map(
             |Duel {
                  generator, loss, ..
@@ -266,7 +266,7 @@ impl Rules {
         );
         Self {
             players,
-            warm_up: WARM_UP.max(steps / WARM_UP_PART),
+            warm_up: steps.start + WARM_UP.max((steps.end - steps.start) / WARM_UP_PART),
         }
     }
 

@@ -128,8 +128,10 @@ impl Monitor {
         networks: &[Network],
         batch: usize,
     ) -> Result<Self> {
+        // What is frozen has neither gradients nor changes.
+        let moving: Vec<&Network> = networks.iter().filter(|n| n.moves.is_some()).collect();
         let mut arenas = Vec::new();
-        for network in networks {
+        for network in &moving {
             let net = network.name;
             let weights = Group::Weights(net.to_owned());
             let weights = places.name_arenas(&weights, &format!("health.{net}"))?;
@@ -151,12 +153,8 @@ impl Monitor {
             .records
             .map(|[made, _]| build.graph.shape(made).numel() / batch);
         let mut monitor = Self {
-            networks: networks.iter().map(|network| network.name).collect(),
-            probes: probes(
-                networks.len(),
-                observed.judged.is_some(),
-                elements.is_some(),
-            ),
+            networks: moving.iter().map(|network| network.name).collect(),
+            probes: probes(moving.len(), observed.judged.is_some(), elements.is_some()),
             arenas,
             elements,
             program: Program::default(),
@@ -179,6 +177,11 @@ impl Monitor {
     /// The program that fills all probes, which is left empty here.
     pub(super) fn take_program(&mut self) -> Program {
         std::mem::take(&mut self.program)
+    }
+
+    /// Names of the networks that are measured.
+    pub(super) fn networks(&self) -> &[&'static str] {
+        &self.networks
     }
 
     /// Elements of a record whose distances are measured.

@@ -2,6 +2,7 @@
 //! what its passes take, replays their recordings and the updates that follow, and
 //! asks for the reports.
 
+mod looked;
 mod measured;
 mod timing;
 
@@ -14,12 +15,11 @@ use crate::gpu::{Executable, Gpu, Memory, Readback};
 use crate::graph::{Group, Shape};
 use crate::optim;
 use crate::recording::{Slice, StepValues};
-use crate::systems::{Counters, Field, Network, Report, Source, System, View};
+use crate::systems::{Counters, Field, Network, Report, Source, System};
 
-use super::blueprint::{Blueprint, PassPlan, Recorded, ViewPlan, update_of};
+use super::blueprint::{Blueprint, PassPlan, Recorded, update_of};
 use super::latent;
 use super::memory::MemoryPlan;
-use super::shown::{self, Asked, Ready};
 use super::stats::{Tick, TickSums};
 
 /// A run on a device.
@@ -90,7 +90,8 @@ impl Session {
         for network in &self.blueprint.networks {
             for tensor in &network.tensors {
                 let mut values = tensor.init.draw(&tensor.shape, self.seed, &tensor.name);
-                if let (true, Some(clip)) = (tensor.is_trained(), network.clip) {
+                let clip = network.moves.as_ref().and_then(|moves| moves.clip);
+                if let (true, Some(clip)) = (tensor.is_trained(), clip) {
                     for value in &mut values {
                         *value = value.clamp(-clip as f32, clip as f32);
                     }
@@ -207,8 +208,10 @@ impl Session {
         let PassPlan { pass, updates } = found
             .cloned()
             .ok_or_else(|| Error::shape("pass", format!("this system has no pass {name}")))?;
-        // Wrapping after 2^32 replays would repeat random numbers, decades on.
-        self.counters.draws = self.counters.draws.wrapping_add(1).max(1);
+        if !pass.draws_again {
+            // Wrapping after 2^32 replays would repeat random numbers, decades on.
+            self.counters.draws = self.counters.draws.wrapping_add(1).max(1);
+        }
         let draw = self.counters.draws;
         let fields = self.draw(&pass.takes, draw, feed)?;
         self.run(
@@ -302,9 +305,11 @@ impl Session {
     fn update(&mut self, network: &'static str) -> Result<StepValues> {
         let t = self.counters.update(network);
         let of = crate::systems::find(&self.blueprint.networks, network)?;
+        let frozen = || Error::shape("update", format!("the network {network} is frozen"));
+        let moves = of.moves.as_ref().ok_or_else(frozen)?;
         let values = StepValues {
             ema_decay: optim::ema_decay(of.average, t),
-            ..optim::schedule(&of.optimizer, t)
+            ..optim::schedule(&moves.optimizer, t)
         };
         self.run(&update_of(network), values)?;
         Ok(values)
@@ -367,53 +372,6 @@ impl Session {
         self.reports.iter().map(of).collect()
     }
 
-    /// What the first view shows of records `[count, ...]` of its first input, from
-    /// averaged weights where there are any; images in [-1, 1].
-    ///
-    /// # Errors
-    /// Where there is no view or the device failed.
-    pub fn sample(&mut self, records: &[f32]) -> Result<Vec<f32>> {
-        let view = self.first_view()?;
-        let input = &view.inputs[0];
-        let count = records.len() / input.record.iter().product::<usize>().max(1);
-        let asked = Asked::given(input.name, records.to_vec(), count);
-        self.show(&asked)
-    }
-
-    /// What the first view shows; images in [-1, 1].
-    ///
-    /// # Errors
-    /// As of [`Session::look`].
-    pub fn show(&mut self, asked: &Asked) -> Result<Vec<f32>> {
-        let View { name, medium, .. } = self.first_view()?;
-        let shown = self.look(name, asked)?.swap_remove(0);
-        Ok(medium.to_unit(shown))
-    }
-
-    fn first_view(&self) -> Result<View> {
-        let view = self.blueprint.views.first();
-        let view = view.ok_or_else(|| Error::shape("sample", "this system shows nothing"))?;
-        Ok(view.view.clone())
-    }
-
-    /// The outputs of a view, row-major.
-    ///
-    /// # Errors
-    /// Where there is no such view, what it takes is not given, or the device
-    /// failed.
-    pub fn look(&mut self, view: &str, asked: &Asked) -> Result<Vec<Vec<f32>>> {
-        let plan = self.blueprint.views.iter().find(|v| v.view.name == view);
-        let ViewPlan { view, count } = plan
-            .cloned()
-            .ok_or_else(|| Error::shape("look", format!("this run has no view {view}")))?;
-        let classes = self.system.classes().len();
-        let mut shown = Shown {
-            session: self,
-            view: view.name,
-        };
-        shown::look(&mut shown, (&view, count), asked, classes)
-    }
-
     /// The means of the steps of a tick, which took `seconds` together, without
     /// their health; NaN where there was no step.
     ///
@@ -441,9 +399,10 @@ impl Session {
     /// Multiplies a network's learning rate, and its floor, from here on.
     pub fn scale_learning_rate(&mut self, network: &str, factor: f64) {
         let networks = self.blueprint.networks.iter_mut();
-        for of in networks.filter(|known| known.name == network) {
-            of.optimizer.lr *= factor;
-            of.optimizer.lr_min *= factor;
+        let named = networks.filter(|known| known.name == network);
+        for moves in named.filter_map(|network| network.moves.as_mut()) {
+            moves.optimizer.lr *= factor;
+            moves.optimizer.lr_min *= factor;
         }
     }
 
@@ -461,25 +420,5 @@ fn reports_slice(blueprint: &Blueprint) -> Result<Slice> {
             "reports",
             "the layout has one arena of reports",
         )),
-    }
-}
-
-/// A view of a session.
-struct Shown<'a> {
-    session: &'a mut Session,
-    view: &'static str,
-}
-
-impl Ready for Shown<'_> {
-    fn put(&self, name: &str, values: &[f32]) -> Result<()> {
-        self.session.write(name, values)
-    }
-
-    fn get(&self, name: &str) -> Result<Vec<f32>> {
-        self.session.read(name)
-    }
-
-    fn replay(&mut self, values: StepValues) -> Result<()> {
-        self.session.replay(self.view, values)
     }
 }

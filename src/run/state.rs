@@ -5,7 +5,7 @@ use std::path::Path;
 use super::finite;
 use super::session::Session;
 use crate::config::{Config, LONGEST};
-use crate::data::{Dataset, Position};
+use crate::data::{Position, Sides, Streams};
 use crate::error::{Error, Result};
 use crate::graph::Group;
 use crate::store::checkpoint::Checkpoint;
@@ -16,6 +16,8 @@ const COUNTERS: &str = "counters";
 const POSITION: &str = "position";
 const CHANNELS: &str = "channels";
 const CLASSES: &str = "classes";
+const SIDES: &str = "sides";
+const STAGE: &str = "stage";
 const STEP: &str = "step";
 /// Metadata entry: [`identity`] of the data.
 pub(crate) const DATA: &str = "data";
@@ -26,6 +28,10 @@ pub(crate) const ADAPTER: &str = "adapter";
 const MOST: u64 = 1 << 60;
 /// Channels of images at most.
 const MOST_CHANNELS: usize = 4;
+/// Pixels of a side of images at most.
+const LONGEST_SIDE: usize = 1024;
+/// Stages of a run at most.
+const MOST_STAGES: usize = 16;
 
 /// Everything that a run needs to go on, as a checkpoint.
 ///
@@ -35,7 +41,7 @@ pub fn save(
     session: &Session,
     config: &Config,
     about: &About,
-    position: Position,
+    positions: &[Position],
 ) -> Result<Checkpoint> {
     let mut checkpoint = weights(session)?;
     let json = |value: serde_json::Result<String>| {
@@ -49,7 +55,9 @@ pub fn save(
         (CHANNELS, about.channels.to_string()),
         (CLASSES, serde_json::json!(about.classes).to_string()),
         (COUNTERS, json(serde_json::to_string(&session.counters))?),
-        (POSITION, json(serde_json::to_string(&position))?),
+        (POSITION, json(serde_json::to_string(positions))?),
+        (SIDES, json(serde_json::to_string(&about.sides))?),
+        (STAGE, about.stage.to_string()),
     ]
     .map(|(name, text)| (name.to_owned(), text))
     .into();
@@ -60,8 +68,9 @@ pub fn save(
 }
 
 /// What a checkpoint says of its data, to tell them from others.
-pub(crate) fn identity(data: &Dataset) -> String {
-    format!("{:08x}", data.identity())
+pub(crate) fn identity(data: &Streams) -> String {
+    let of = data.sets().map(|set| format!("{:08x}", set.identity()));
+    of.collect::<Vec<_>>().join("-")
 }
 
 /// The tensors of a session's state.
@@ -90,42 +99,70 @@ pub(crate) fn network(session: &Session) -> Result<Checkpoint> {
     Ok(checkpoint)
 }
 
-/// Puts a session where its checkpoint was saved and returns the loader's
-/// position.
+/// Puts a session where its checkpoint was saved and returns the position of each
+/// of the data's streams.
 ///
 /// # Errors
 /// [`Error::Usage`] where the file is of another model or no checkpoint of
 /// this program.
-pub fn restore(session: &mut Session, checkpoint: &Checkpoint, path: &Path) -> Result<Position> {
+pub fn restore(
+    session: &mut Session,
+    checkpoint: &Checkpoint,
+    path: &Path,
+) -> Result<Vec<Position>> {
     check_tensors(session, checkpoint, path, true)?;
     finite::check(checkpoint, path, finite::required(session))?;
-    let (counters, position) = progress(checkpoint, path)?;
+    let (counters, positions) = progress(checkpoint, path)?;
     for (name, (_, values)) in &checkpoint.tensors {
         session.write(name, values)?;
     }
     session.counters = counters;
-    Ok(position)
+    Ok(positions)
 }
 
-/// What a run had done when it was saved, and where its data go on.
+/// What a run had done when it was saved, and where its streams go on.
 ///
 /// # Errors
 /// [`Error::Usage`] where the file does not say, or says what no run can have done.
-pub(crate) fn progress(checkpoint: &Checkpoint, path: &Path) -> Result<(Counters, Position)> {
+pub(crate) fn progress(checkpoint: &Checkpoint, path: &Path) -> Result<(Counters, Vec<Position>)> {
     let counters: Counters = read_json(checkpoint, COUNTERS, path)?;
-    let position: Position = read_json(checkpoint, POSITION, path)?;
+    // Files of earlier programs have one position, of the only stream.
+    let positions: Vec<Position> = read_json(checkpoint, POSITION, path)
+        .or_else(|_| read_json(checkpoint, POSITION, path).map(|position| vec![position]))?;
     if text(checkpoint, STEP, path)? != counters.step.to_string() {
         return Err(foreign(path, "its step and its counters differ"));
     }
-    let counts = [counters.step, counters.batches, position.drawn];
-    let most = counts.into_iter().chain(counters.updates.values().copied());
-    if most.max() > Some(MOST) || counters.step > LONGEST as u64 {
+    let counts = [counters.step, counters.batches].into_iter();
+    let counts = counts.chain(counters.updates.values().copied());
+    let counts = counts.chain(positions.iter().map(|position| position.drawn));
+    if counts.max() > Some(MOST) || counters.step > LONGEST as u64 {
         return Err(foreign(
             path,
             format!("it counts more than {LONGEST} steps"),
         ));
     }
-    Ok((counters, position))
+    Ok((counters, positions))
+}
+
+/// Gives a session what the next stage of its run takes over from another: weights,
+/// averages and memory of the same names and shapes, and all counters but those of
+/// updates, as optimisers start anew.
+///
+/// # Errors
+/// Where a device failed.
+pub fn carry_over(from: &Session, to: &mut Session) -> Result<()> {
+    let lasting = |group: &Group| group.is_network() || *group == Group::Memory;
+    let there = from.tensors(lasting);
+    for tensor in to.tensors(lasting) {
+        if there.contains(&tensor) {
+            to.write(&tensor.0, &from.read(&tensor.0)?)?;
+        }
+    }
+    to.counters = Counters {
+        updates: Default::default(),
+        ..from.counters.clone()
+    };
+    Ok(())
 }
 
 /// Replaces the initial weights that a file names; the average of a replaced
@@ -158,8 +195,12 @@ pub fn initialise(session: &Session, checkpoint: &Checkpoint, path: &Path) -> Re
 pub struct About {
     /// Channels of images.
     pub channels: usize,
+    /// What there is beside the images.
+    pub sides: Sides,
     /// Names of classes; empty where there are no labels.
     pub classes: Vec<String>,
+    /// The stage that the run was in.
+    pub stage: usize,
     /// What tells them from others; unknown in files of earlier programs.
     pub data: Option<String>,
 }
@@ -171,24 +212,28 @@ pub struct About {
 pub fn description(checkpoint: &Checkpoint, path: &Path) -> Result<(Config, About)> {
     let config = systems::read_config(text(checkpoint, CONFIG, path)?, [])?;
     let channels = text(checkpoint, CHANNELS, path)?;
-    let channels = channels.parse().ok();
-    let channels = channels.filter(|channels| (1..=MOST_CHANNELS).contains(channels));
-    let channels = channels.ok_or_else(|| {
-        foreign(
-            path,
-            format!("its channels are no number from 1 to {MOST_CHANNELS}"),
-        )
-    })?;
-    // Files of earlier programs know of no classes.
-    let classes = match checkpoint.metadata.contains_key(CLASSES) {
-        true => read_json(checkpoint, CLASSES, path)?,
-        false => Vec::new(),
-    };
+    // Files of earlier programs know of no classes, sides and stages.
     let about = About {
-        channels,
-        classes,
+        channels: channels
+            .parse()
+            .map_err(|_| foreign(path, "its channels are no number"))?,
+        sides: read_or_default(checkpoint, SIDES, path)?,
+        classes: read_or_default(checkpoint, CLASSES, path)?,
+        stage: read_or_default(checkpoint, STAGE, path)?,
         data: checkpoint.metadata.get(DATA).cloned(),
     };
+    let [c, h, w] = about.sides.input().unwrap_or([1; 3]);
+    let channels = [about.channels, c].map(|channels| (1..=MOST_CHANNELS).contains(&channels));
+    let sides = [h, w].map(|side| (1..=LONGEST_SIDE).contains(&side));
+    if channels != [true; 2] || sides != [true; 2] || about.stage >= MOST_STAGES {
+        return Err(foreign(
+            path,
+            format!(
+                "{} channels, inputs of {c}x{h}x{w} and stage {} are out of range",
+                about.channels, about.stage
+            ),
+        ));
+    }
     Ok((config, about))
 }
 
@@ -202,8 +247,10 @@ pub fn system_of(config: &Config, about: &About) -> Result<std::sync::Arc<dyn Sy
         config,
         &Given {
             image: [about.channels, size.height, size.width],
+            sides: about.sides,
             classes: &about.classes,
-            mean_image: None,
+            stage: about.stage,
+            fresh: None,
         },
     )
 }
@@ -266,6 +313,18 @@ fn text<'a>(checkpoint: &'a Checkpoint, name: &str, path: &Path) -> Result<&'a s
             "give a checkpoint-*.safetensors of a run; weights alone go to `gpugan train --init`",
         )
     })
+}
+
+/// An entry that files of earlier programs lack.
+fn read_or_default<T: serde::de::DeserializeOwned + Default>(
+    checkpoint: &Checkpoint,
+    name: &str,
+    path: &Path,
+) -> Result<T> {
+    match checkpoint.metadata.contains_key(name) {
+        true => read_json(checkpoint, name, path),
+        false => Ok(T::default()),
+    }
 }
 
 fn read_json<T: serde::de::DeserializeOwned>(

@@ -116,6 +116,17 @@ impl RunFolder {
         self.path.join(format!("fakes{step:06}.png"))
     }
 
+    /// A grid of what another view than the first shows, `fakes000200-b-to-a.png`.
+    pub fn fakes_through(&self, step: u64, view: &str) -> PathBuf {
+        self.path.join(format!("fakes{step:06}-{view}.png"))
+    }
+
+    /// The checkpoint at the end of a stage that another follows, from 1:
+    /// `stage-1.safetensors`.
+    pub fn stage(&self, number: usize) -> PathBuf {
+        self.path.join(format!("stage-{number}.safetensors"))
+    }
+
     /// The training curves, see [`crate::run::loss_plot`].
     pub fn losses(&self) -> PathBuf {
         self.path.join("losses.png")

@@ -16,6 +16,8 @@ pub struct Build<'a> {
     prefix: String,
     system: &'a dyn System,
     nets: Vec<(&'static str, Net)>,
+    /// Networks whose running statistics stay as they are.
+    still: Vec<&'static str>,
     moves: Vec<Move>,
     reports: Vec<(&'static str, NodeId)>,
     remembered: Vec<(StateId, NodeId)>,
@@ -42,7 +44,11 @@ impl<'a> Build<'a> {
     pub fn pass(system: &'a dyn System, networks: &[Network], count: usize) -> Self {
         let nets = networks.iter().map(|network| {
             let name = network.name;
-            (name, system.net(name, name, Mode::TRAIN))
+            let mode = match network.moves {
+                Some(_) => Mode::TRAIN,
+                None => Mode::EVAL,
+            };
+            (name, system.net(name, name, mode))
         });
         Self::new(
             system,
@@ -87,6 +93,7 @@ impl<'a> Build<'a> {
             prefix,
             system,
             nets,
+            still: Vec::new(),
             moves: Vec::new(),
             reports: Vec::new(),
             remembered: Vec::new(),
@@ -118,6 +125,11 @@ impl<'a> Build<'a> {
         let found = self.nets.iter_mut().find(|(known, _)| *known == name);
         let (_, net) = found.ok_or_else(|| missing("network", name))?;
         Ok((&mut self.graph, net))
+    }
+
+    /// Leaves the running statistics of a network as they are in this pass.
+    pub fn keep_still(&mut self, network: &'static str) {
+        self.still.push(network);
     }
 
     /// A tensor of [`System::memory`] as it was before this pass.
@@ -191,10 +203,12 @@ impl<'a> Build<'a> {
         let Self {
             mut graph,
             nets,
+            still,
             moves,
             reports,
             remembered,
             outputs,
+            prefix,
             ..
         } = self;
         let mut assigns: Vec<(StateId, NodeId)> = Vec::new();
@@ -234,8 +248,11 @@ impl<'a> Build<'a> {
             let state = graph.declare(name, Shape::scalar(), Role::Output)?;
             assigns.push((state, node));
         }
-        for (_, net) in &nets {
-            assigns.extend_from_slice(net.running());
+        // A view changes nothing of the run, whatever it normalises with.
+        if prefix.is_empty() {
+            for (_, net) in nets.iter().filter(|(name, _)| !still.contains(name)) {
+                assigns.extend_from_slice(net.running());
+            }
         }
         assigns.extend(remembered);
         for (name, node) in outputs {

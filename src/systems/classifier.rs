@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use super::{
-    Build, Counters, Field, Given, Medium, Network, Pass, Report, System, Unit, View, registry,
+    Build, Counters, Field, Given, Medium, Moves, Network, Pass, Report, System, Unit, View,
+    registry,
 };
 use crate::config::{Config, Keys, Optimizer, Output, Rule, Schema, section};
 use crate::error::{Error, Result};
@@ -95,8 +96,7 @@ impl System for Classifier {
         Ok(vec![Network {
             name: C,
             tensors: net.parameters().cloned().collect(),
-            optimizer: self.optimizer.clone(),
-            clip: None,
+            moves: Some(Moves::new("optimizer.c", &self.optimizer)),
             average: 0.0,
         }])
     }
@@ -114,10 +114,7 @@ impl System for Classifier {
     }
 
     fn passes(&self) -> Vec<Pass> {
-        vec![Pass {
-            name: "step",
-            takes: vec!["images", "labels"],
-        }]
+        vec![Pass::new("step", ["images", "labels"])]
     }
 
     fn build(&self, _: &str, build: &mut Build<'_>) -> Result<()> {

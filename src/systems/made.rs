@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use super::{
-    Build, Counters, Field, Given, Known, Likelihood, Medium, Network, Pass, Report, Source,
+    Build, Counters, Field, Given, Known, Likelihood, Medium, Moves, Network, Pass, Report, Source,
     System, Unit, View, registry,
 };
 use crate::config::{
@@ -39,10 +39,8 @@ pub(super) const MADE: registry::Entry = registry::Entry {
     },
     open: |config, given| {
         let Hidden { hidden } = config.own("model")?;
-        let optimizer = config.own("optimizer.made")?;
-        Ok(Arc::new(Made::new(
-            "MADE", config, given, &hidden, optimizer,
-        )?))
+        let moves = Moves::new("optimizer.made", &config.own("optimizer.made")?);
+        Ok(Arc::new(Made::new("MADE", config, given, &hidden, moves)?))
     },
 };
 
@@ -58,8 +56,8 @@ pub(super) const FVBN: registry::Entry = registry::Entry {
         },
     },
     open: |config, given| {
-        let optimizer = config.own("optimizer.fvbn")?;
-        Ok(Arc::new(Made::new("FVBN", config, given, &[], optimizer)?))
+        let moves = Moves::new("optimizer.fvbn", &config.own("optimizer.fvbn")?);
+        Ok(Arc::new(Made::new("FVBN", config, given, &[], moves)?))
     },
 };
 
@@ -104,7 +102,7 @@ struct Made {
     /// The degrees of the units of each layer, from the pixels, whose degrees are
     /// their places in the order, to the last hidden layer.
     degrees: Vec<Vec<usize>>,
-    optimizer: Optimizer,
+    moves: Moves,
 }
 
 impl Made {
@@ -113,7 +111,7 @@ impl Made {
         config: &Config,
         given: &Given<'_>,
         hidden: &[usize],
-        optimizer: Optimizer,
+        moves: Moves,
     ) -> Result<Self> {
         let Ordered { order } = config.own("model")?;
         let pixels = given.image.iter().product();
@@ -121,7 +119,7 @@ impl Made {
             name,
             image: given.image,
             degrees: degrees(pixels, hidden, order, config.seed),
-            optimizer,
+            moves,
         })
     }
 
@@ -213,8 +211,7 @@ impl System for Made {
         Ok(vec![Network {
             name: self.name,
             tensors: net.parameters().cloned().collect(),
-            optimizer: self.optimizer.clone(),
-            clip: None,
+            moves: Some(self.moves.clone()),
             average: 0.0,
         }])
     }
@@ -233,10 +230,7 @@ impl System for Made {
     }
 
     fn passes(&self) -> Vec<Pass> {
-        vec![Pass {
-            name: "step",
-            takes: vec![IMAGES],
-        }]
+        vec![Pass::new("step", [IMAGES])]
     }
 
     fn build(&self, _: &str, build: &mut Build<'_>) -> Result<()> {

@@ -6,34 +6,55 @@
 mod build;
 pub mod classifier;
 mod counters;
+pub mod cyclegan;
+mod field;
 pub mod gan;
 pub mod made;
+mod network;
+pub mod pix2pix;
 pub mod presets;
 pub mod rbm;
 mod registry;
 pub mod vae;
+mod view;
 
 pub use build::Build;
 pub use counters::Counters;
+pub use field::{Field, Source};
+pub(crate) use network::find;
+pub use network::{Moves, Network, average_of};
 pub use registry::{open, read_config, sections_of};
+pub use view::{Known, Likelihood, Medium, Translation, View};
 
 use crate::adversarial::{Level, Loss};
-use crate::config::{Latent, Optimizer, Output};
-use crate::data::{IMAGE, LABEL};
-use crate::error::{Error, Result};
+use crate::config::Config;
+use crate::data::Sides;
+use crate::error::Result;
 use crate::graph::{NodeId, Shape};
-use crate::nn::{Init, Mode, Net, Parameter};
+use crate::nn::{Init, Mode, Net};
 
 /// What a system has to know of the data that it is opened for.
 #[derive(Clone, Copy)]
 pub struct Given<'a> {
     /// `[C, H, W]` of images.
     pub image: [usize; 3],
+    /// What there is beside the images.
+    pub sides: Sides,
     /// Names of the classes; empty where there are no labels.
     pub classes: &'a [String],
-    /// The mean real image `[C * H * W]` with pixels in [0, 1], computed when it
-    /// is asked for; none where weights are not drawn anew.
-    pub mean_image: Option<&'a dyn Fn() -> Result<Vec<f32>>>,
+    /// Which of its stages a run is in, from 0 ([`System::stage`]).
+    pub stage: usize,
+    /// What weights that are drawn anew may depend on; none where they come from a
+    /// checkpoint.
+    pub fresh: Option<Fresh<'a>>,
+}
+
+/// What weights that are drawn anew may depend on.
+#[derive(Clone, Copy)]
+pub struct Fresh<'a> {
+    /// The mean real image `[C * H * W]` with pixels in [0, 1], computed when it is
+    /// asked for.
+    pub mean_image: &'a dyn Fn() -> Result<Vec<f32>>,
 }
 
 impl<'a> Given<'a> {
@@ -41,17 +62,23 @@ impl<'a> Given<'a> {
     pub fn images(image: [usize; 3]) -> Self {
         Self {
             image,
+            sides: Sides::Images,
             classes: &[],
-            mean_image: None,
+            stage: 0,
+            fresh: None,
         }
     }
 
-    /// Images `[C, H, W]` of ten classes, as those of the data that come with the
-    /// program, for what is known of a run without its data.
-    pub fn labelled(image: [usize; 3]) -> Self {
+    /// What a configuration is made for, as far as can be told without its data: ten
+    /// classes, as those of the data that come with the program, and images of so many
+    /// channels on every side.
+    pub fn presumed(config: &Config, channels: usize) -> Self {
         static UNNAMED: [String; 10] = [const { String::new() }; 10];
+        let size = config.data.size;
+        let image = [channels, size.height, size.width];
         Self {
             classes: &UNNAMED,
+            sides: config.data.sides(image),
             ..Self::images(image)
         }
     }
@@ -93,6 +120,13 @@ pub trait System: Send + Sync {
 
     /// The passes of the next step, in their order.
     fn schedule(&self, done: &Counters) -> Vec<&'static str>;
+
+    /// The steps that it is for. Where another stage follows, the system is opened
+    /// for that ([`Given::stage`]) and takes over the weights, averages and memory
+    /// tensors that have the same names and shapes; its optimisers start anew.
+    fn stage(&self) -> Stage {
+        Stage::default()
+    }
 
     /// The value of a field whose source is [`Source::Scalar`].
     fn scalar(&self, field: &str, done: &Counters) -> f32 {
@@ -158,117 +192,13 @@ pub trait System: Send + Sync {
     }
 }
 
-/// A network of a system.
-#[derive(Clone, Debug)]
-pub struct Network {
-    /// The prefix of its tensors' names.
-    pub name: &'static str,
-    /// Its tensors in the order of their memory.
-    pub tensors: Vec<Parameter>,
-    /// How its weights move.
-    pub optimizer: Optimizer,
-    /// Largest size of a weight after an update, where there is one.
-    pub clip: Option<f64>,
-    /// Decay, in an update, of the moving average of its weights; 0 is none.
-    pub average: f64,
-}
-
-impl Network {
-    /// The prefix of the averaged tensors' names.
-    pub fn average_name(&self) -> String {
-        average_of(self.name)
-    }
-
-    /// Number of trained elements.
-    pub fn count(&self) -> usize {
-        let trained = self.tensors.iter().filter(|tensor| tensor.is_trained());
-        trained.map(|tensor| tensor.shape.numel()).sum()
-    }
-
-    /// The name of a tensor's average, `G.x` as `G_ema.x`, so that the average is
-    /// a network of its own in files.
-    pub fn averaged(&self, tensor: &str) -> String {
-        let rest = tensor.strip_prefix(self.name).unwrap_or(tensor);
-        format!("{}{rest}", self.average_name())
-    }
-}
-
-/// The prefix of a network's averaged tensors.
-pub fn average_of(network: &str) -> String {
-    format!("{network}_ema")
-}
-
-/// Something that a batch, or a view, takes.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Field {
-    /// The tensor's name.
-    pub name: &'static str,
-    /// The shape of one record's part.
-    pub record: Vec<usize>,
-    /// Where its values come from.
-    pub source: Source,
-}
-
-impl Field {
-    /// Images `[C, H, W]` of the first stream, scaled for a network of this output.
-    pub fn pixels(name: &'static str, image: [usize; 3], range: Output) -> Self {
-        Self {
-            name,
-            record: image.to_vec(),
-            source: Source::Pixels {
-                stream: 0,
-                column: IMAGE,
-                range,
-            },
-        }
-    }
-
-    /// The class of each record of the first stream.
-    pub fn labels(name: &'static str) -> Self {
-        Self {
-            name,
-            record: vec![1],
-            source: Source::Column {
-                stream: 0,
-                column: LABEL,
-            },
-        }
-    }
-
-    /// The shape of a batch.
-    pub fn shape(&self, batch: usize) -> Shape {
-        match self.source {
-            Source::Scalar => [1; 4].into(),
-            _ => [&[batch], &self.record[..]].concat().into(),
-        }
-    }
-}
-
-/// Where the values of a field come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
-    /// Pixels of a column of a data stream, in the range of this output.
-    Pixels {
-        /// Which stream, counted from 0.
-        stream: usize,
-        /// The column's name.
-        column: &'static str,
-        /// What black and white are to the networks.
-        range: Output,
-    },
-    /// Other numbers of a column of a data stream, as they are.
-    Column {
-        /// Which stream, counted from 0.
-        stream: usize,
-        /// The column's name.
-        column: &'static str,
-    },
-    /// Random numbers, drawn on the host.
-    Latent(Latent),
-    /// One number that follows from what the run has done ([`System::scalar`]).
-    Scalar,
-    /// Zeros at the first replay of a view.
-    Zero,
+/// Steps of a run with the same networks and passes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stage {
+    /// Steps of a run that are before it.
+    pub first: u64,
+    /// The step after which the next stage begins; none where this is the last.
+    pub end: Option<u64>,
 }
 
 /// A tensor that is saved with a run.
@@ -309,105 +239,24 @@ pub enum Unit {
 /// Something that a step replays.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pass {
-    /// The tensor's name, in memory and in checkpoints.
+    /// Its name.
     pub name: &'static str,
     /// The fields that are drawn anew for it; others keep what they had.
     pub takes: Vec<&'static str>,
+    /// Whether dropout and all else that is drawn on the device is drawn as in the
+    /// pass before, where the same nodes are built first.
+    pub draws_again: bool,
 }
 
-/// Something to look at: a function of inputs.
-#[derive(Clone, Debug, PartialEq)]
-pub struct View {
-    /// Its name; its tensors are named `<name>.<tensor>`.
-    pub name: &'static str,
-    /// What it takes.
-    pub inputs: Vec<Field>,
-    /// Names of what it gives, the main thing first.
-    pub outputs: Vec<String>,
-    /// What its first output is.
-    pub medium: Medium,
-    /// The number of records is a multiple of this.
-    pub multiple: usize,
-    /// How often it is replayed. From one replay to the next an output becomes the
-    /// input of the same name.
-    pub repeat: usize,
-    /// Whether random numbers are drawn in it. Then each record is computed alone,
-    /// so that what it becomes follows from its own seed.
-    pub draws: bool,
-}
-
-impl View {
-    /// A view of this name that is replayed once and draws nothing.
-    pub fn new(name: &'static str, inputs: Vec<Field>, outputs: &[&str], medium: Medium) -> Self {
+impl Pass {
+    /// A pass with random numbers of its own.
+    pub fn new(name: &'static str, takes: impl Into<Vec<&'static str>>) -> Self {
         Self {
             name,
-            inputs,
-            outputs: outputs.iter().map(|&output| output.to_owned()).collect(),
-            medium,
-            multiple: 1,
-            repeat: 1,
-            draws: false,
+            takes: takes.into(),
+            draws_again: false,
         }
     }
-
-    /// Records of a replay that is to show at least `count`, or as few as can be
-    /// where each is computed alone.
-    pub fn records(&self, count: usize) -> usize {
-        let least = if self.draws { 1 } else { count };
-        least.next_multiple_of(self.multiple)
-    }
-}
-
-/// What a view shows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Medium {
-    /// Images `[N, C, H, W]`.
-    Images {
-        /// `[C, H, W]`.
-        shape: [usize; 3],
-        /// What black and white are to the networks.
-        range: Output,
-    },
-    /// Numbers of any meaning.
-    Numbers,
-}
-
-impl Medium {
-    /// Values that a view gave, images in [-1, 1].
-    pub fn to_unit(self, values: Vec<f32>) -> Vec<f32> {
-        match self {
-            Self::Images { range, .. } => range.to_unit(&values),
-            Self::Numbers => values,
-        }
-    }
-
-    /// `[C, H, W]` of images.
-    pub fn image(self) -> Option<[usize; 3]> {
-        match self {
-            Self::Images { shape, .. } => Some(shape),
-            Self::Numbers => None,
-        }
-    }
-}
-
-/// The logarithm of a record's probability, or of its density, in nats.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Likelihood {
-    /// The view whose first output it is, `[N, 1]`.
-    pub view: &'static str,
-    /// How it is known.
-    pub known: Known,
-}
-
-/// How a likelihood is known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Known {
-    /// By a closed form or by enumeration.
-    Exactly,
-    /// From below, by a bound.
-    AsBound,
-    /// By sampling, with an error of its own.
-    AsEstimate,
 }
 
 /// What the health monitor looks at.
@@ -448,13 +297,4 @@ pub struct Duel {
     pub logits: usize,
     /// What they minimise.
     pub loss: Loss,
-}
-
-/// The network of this name.
-///
-/// # Errors
-/// Where the system has no such network.
-pub(crate) fn find<'a>(networks: &'a [Network], name: &str) -> Result<&'a Network> {
-    let found = networks.iter().find(|network| network.name == name);
-    found.ok_or_else(|| Error::shape("system", format!("there is no network {name}")))
 }

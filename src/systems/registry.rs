@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Given, System, classifier, gan, made, rbm, vae};
+use super::{Given, System, classifier, cyclegan, gan, made, pix2pix, rbm, vae};
 use crate::config::{Config, Override, Schema, Section, parse_file};
 use crate::error::{Error, Result};
 
@@ -18,8 +18,10 @@ pub(crate) struct Entry {
 const SYSTEMS: &[Entry] = &[
     gan::ENTRY,
     classifier::ENTRY,
+    cyclegan::ENTRY,
     made::FVBN,
     made::MADE,
+    pix2pix::ENTRY,
     rbm::ENTRY,
     vae::ENTRY,
 ];

@@ -5,8 +5,8 @@
 use std::sync::Arc;
 
 use super::{
-    Build, Counters, Field, Known, Likelihood, Medium, Network, Observed, Pass, Report, Source,
-    System, Unit, View, registry,
+    Build, Counters, Field, Known, Likelihood, Medium, Moves, Network, Observed, Pass, Report,
+    Source, System, Unit, View, registry,
 };
 use crate::config::{Keys, Latent, Optimizer, Output, Rule, Schema, WIDEST, section, words};
 use crate::error::{Error, Result};
@@ -215,8 +215,7 @@ impl System for Vae {
         Ok(vec![Network {
             name: VAE,
             tensors: net.parameters().cloned().collect(),
-            optimizer: self.optimizer.clone(),
-            clip: None,
+            moves: Some(Moves::new("optimizer.vae", &self.optimizer)),
             average: 0.0,
         }])
     }
@@ -240,10 +239,7 @@ impl System for Vae {
     }
 
     fn passes(&self) -> Vec<Pass> {
-        vec![Pass {
-            name: "step",
-            takes: vec![IMAGES, EPS],
-        }]
+        vec![Pass::new("step", [IMAGES, EPS])]
     }
 
     /// Minimises the sum over the batch, and reports means.

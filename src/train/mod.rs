@@ -17,7 +17,7 @@ use self::trace::Trace;
 use self::training::{Run, readable};
 use crate::config::Config;
 use crate::config::options::{self, TrainOptions};
-use crate::data::{Dataset, Loader, Position, normalized};
+use crate::data::{Dataset, Loaders, Position, Streams, normalized};
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, Selector};
 use crate::run::blueprint::Blueprint;
@@ -30,7 +30,7 @@ use crate::run::stats::{self, TickSums, Writer};
 use crate::store::checkpoint::Checkpoint;
 use crate::store::lock::Lock;
 use crate::store::run_folder::{self, Log, RunFolder};
-use crate::systems::{self, Given, System};
+use crate::systems::{self, Fresh, Given, System};
 
 /// Files that cannot be read and are named on the screen, at most.
 const SAID: usize = 10;
@@ -49,9 +49,9 @@ pub fn run(options: TrainOptions) -> Result<()> {
         options::RunFolder::Resume(path) => Some(Resumed::open(path, config, options.dry_run)?),
         options::RunFolder::New(_) => None,
     };
-    let dataset = open_data(config)?;
+    let data = open_data(config)?;
     if let Some(resumed) = &resumed {
-        resumed.check_data(&dataset, &config.data.source)?;
+        resumed.check_data(&data, &config.data.source)?;
     }
     let init = match &options.init {
         Some(path) => Some((path.clone(), Checkpoint::load(path)?)),
@@ -63,46 +63,49 @@ pub fn run(options: TrainOptions) -> Result<()> {
         resumed.compare_adapter(&gpu.facts);
     }
     progress.line(&format!("adapter: {}", gpu.facts))?;
-    progress.line(&format!("data: {}", dataset.describe()))?;
-    for line in dataset.found().iter().chain(&dataset.left_out(SAID)) {
+    progress.line(&format!("data: {}", data.describe()))?;
+    for line in data.found().iter().chain(&data.left_out(SAID)) {
         progress.line(line)?;
     }
-    // Sizes do not depend on the mean image, which takes reading to know.
-    let open = |config: &Config| opened(config, &dataset, false);
-    let (mut system, mut blueprint) = capacity::plan(&gpu.facts, config, open)?;
-    progress.line(&describe(config, &blueprint))?;
-    progress.line(&blueprint.memory.to_string())?;
-    if options.dump_plan {
-        for known in &blueprint.recordings {
-            crate::console::print(&format!("# {}\n{}", known.name, known.recording))?;
+    let (stage, fresh) = match &resumed {
+        Some(resumed) => resumed.stage()?,
+        None => (0, true),
+    };
+    let (mut planned, mut blueprint) = plan(&gpu, config, &data, stage)?;
+    show_plan(&mut progress, &options, &blueprint)?;
+    let mut end = planned.stage().end;
+    for later in stage + 1.. {
+        if end.is_none_or(|end| end >= config.steps) {
+            break;
         }
+        let (system, blueprint) = plan(&gpu, config, &data, later)?;
+        progress.line(&format!("stage {}:", later + 1))?;
+        show_plan(&mut progress, &options, &blueprint)?;
+        end = system.stage().end;
     }
-    capacity::check(&gpu.facts, config, open, &blueprint.memory)?;
     if options.dry_run {
         return progress.line("dry run: everything fits, nothing was written");
     }
-    let starts_over = resumed
-        .as_ref()
-        .is_none_or(|resumed| resumed.newest.is_none());
-    if starts_over {
-        system = opened(config, &dataset, true)?;
-        blueprint.networks = system.networks()?;
+    if fresh {
+        planned = system(config, &data, stage, true)?;
+        blueprint.networks = planned.networks()?;
     }
 
     let newest = resumed.as_ref().and_then(|resumed| resumed.newest.as_ref());
-    let scores = scores::asked(&gpu, &dataset, &options, newest.map(|(_, file)| file))?;
-    let session = Session::new(&gpu, config, Arc::clone(&system), blueprint)?;
+    let newest = newest.map(|(_, file)| file);
+    let scores = scores::asked(&gpu, data.images(), &options, newest)?;
+    let session = Session::new(&gpu, config, planned, blueprint)?;
     let mut prepared = Prepared {
         options,
-        dataset,
+        data,
         session,
         scores,
         progress,
     };
-    prepared.references()?;
+    references(&prepared.session, &prepared.data)?;
     prepared.initialise(init)?;
-    let (folder, position, _lock) = prepared.folder(resumed.as_mut())?;
-    let mut run = prepared.run(folder, position)?;
+    let (folder, positions, _lock) = prepared.folder(resumed.as_mut())?;
+    let mut run = prepared.run(folder, &positions, stage)?;
     let outcome = run.train();
     if let Err(error @ Error::Unhealthy { .. }) = &outcome {
         run_folder::replace(&run.folder.ended(), |out| writeln!(out, "{error}"))?;
@@ -117,44 +120,79 @@ pub fn run(options: TrainOptions) -> Result<()> {
 ///
 /// # Errors
 /// Where they cannot be read.
-fn open_data(config: &Config) -> Result<Arc<Dataset>> {
+fn open_data(config: &Config) -> Result<Streams> {
     let data = &config.data;
-    let dataset = data.reading()?.open(&data.source)?;
-    Ok(Arc::new(dataset.stacked(data.stack)?))
+    Streams::open(&data.reading()?, &data.source, data.stack)
 }
 
-/// The system of a configuration for a data set.
-fn opened(config: &Config, dataset: &Dataset, starts_over: bool) -> Result<Arc<dyn System>> {
-    let mean = || mean_image(dataset);
+/// The system of a configuration for its data, in a stage of the run, with weights
+/// that are drawn anew or not.
+fn system(config: &Config, data: &Streams, stage: usize, fresh: bool) -> Result<Arc<dyn System>> {
+    let images = data.images();
+    let mean_image = || mean_image(images);
     systems::open(
         config,
         &Given {
-            image: dataset.shape(),
-            classes: dataset.class_names(),
-            mean_image: starts_over.then_some(&mean),
+            image: images.shape(),
+            sides: data.sides(),
+            classes: images.class_names(),
+            stage,
+            fresh: fresh.then_some(Fresh {
+                mean_image: &mean_image,
+            }),
         },
     )
+}
+
+/// A stage of a run as data, if the adapter can hold it. Sizes do not depend on what
+/// weights are drawn from, such as the mean image, which takes reading to know.
+fn plan(
+    gpu: &Gpu,
+    config: &Config,
+    data: &Streams,
+    stage: usize,
+) -> Result<(Arc<dyn System>, Blueprint)> {
+    capacity::plan(&gpu.facts, config, |config| {
+        system(config, data, stage, false)
+    })
+}
+
+fn show_plan(progress: &mut Progress, options: &TrainOptions, blueprint: &Blueprint) -> Result<()> {
+    progress.line(&describe(&options.config, blueprint))?;
+    progress.line(&blueprint.memory.to_string())?;
+    if options.dump_plan {
+        for known in &blueprint.recordings {
+            crate::console::print(&format!("# {}\n{}", known.name, known.recording))?;
+        }
+    }
+    Ok(())
+}
+
+/// What a system makes of the health of its training, from its stage on.
+fn rules(system: &dyn System, steps: u64) -> Rules {
+    let stage = system.stage();
+    Rules::new(system.duel(), stage.first..stage.end.unwrap_or(steps))
+}
+
+/// Gives the health monitor what it compares samples with.
+fn references(session: &Session, data: &Streams) -> Result<()> {
+    let Some(count) = session.references() else {
+        return Ok(());
+    };
+    let images = readable(data.images(), count).flatten().map(normalized);
+    session.set_references(&images.collect::<Vec<f32>>())
 }
 
 /// Everything that a run needs before it has a folder.
 struct Prepared {
     options: TrainOptions,
-    dataset: Arc<Dataset>,
+    data: Streams,
     session: Session,
     scores: Option<Scores>,
     progress: Progress,
 }
 
 impl Prepared {
-    /// What the health monitor compares samples with.
-    fn references(&mut self) -> Result<()> {
-        let Some(count) = self.session.references() else {
-            return Ok(());
-        };
-        let images = readable(&self.dataset, count).flatten().map(normalized);
-        self.session.set_references(&images.collect::<Vec<f32>>())
-    }
-
     /// Takes the initial weights of a file.
     fn initialise(&mut self, init: Option<(PathBuf, Checkpoint)>) -> Result<()> {
         let Some((path, file)) = init else {
@@ -165,16 +203,16 @@ impl Prepared {
             .line(&format!("{written} tensors from {}", path.display()))
     }
 
-    /// The run's folder as it is before the next step, where the data go on, and
+    /// The run's folder as it is before the next step, where the streams go on, and
     /// the lock on the folder.
     fn folder(
         &mut self,
         mut resumed: Option<&mut Resumed>,
-    ) -> Result<(RunFolder, Position, Option<Lock>)> {
+    ) -> Result<(RunFolder, Vec<Position>, Option<Lock>)> {
         let config = &self.options.config;
         let folder = match &self.options.folder {
             options::RunFolder::New(outdir) => {
-                RunFolder::create(outdir, &config.preset, self.dataset.name())?
+                RunFolder::create(outdir, &config.preset, self.data.images().name())?
             }
             options::RunFolder::Resume(path) => RunFolder::open(path)?,
         };
@@ -191,16 +229,16 @@ impl Prepared {
             }
             _ => {}
         }
-        let mut position = Position::default();
+        let mut positions = Vec::new();
         if let Some(resumed) = &resumed {
             let step = resumed.step();
             if let Some(scores) = &mut self.scores {
                 scores.go_on(&folder, step)?;
                 let (session, progress) = (&mut self.session, &mut self.progress);
-                scores.make_up(&folder, step, session, progress)?;
+                scores.make_up(&folder, (step, resumed.stage()?.0), session, progress)?;
             }
             if let Some((path, file)) = &resumed.newest {
-                position = state::restore(&mut self.session, file, path)?;
+                positions = state::restore(&mut self.session, file, path)?;
             }
             // Of a run that was killed before its first checkpoint nothing is left.
             stats::truncate_after(&folder.stats(), step)?;
@@ -214,58 +252,61 @@ impl Prepared {
             self.session.counters.step
         ))?;
         // All by name in the log; the screen has shown the first.
-        for line in self.dataset.left_out(usize::MAX) {
+        for line in self.data.left_out(usize::MAX) {
             self.progress.note(&line)?;
         }
         for note in resumed.iter().flat_map(|resumed| &resumed.notes) {
             self.progress.line(note)?;
         }
-        Ok((folder, position, lock))
+        Ok((folder, positions, lock))
     }
 
     /// The run itself.
-    fn run(self, folder: RunFolder, position: Position) -> Result<Run> {
+    fn run(self, folder: RunFolder, positions: &[Position], stage: usize) -> Result<Run> {
         let Self {
             options,
-            dataset,
+            data,
             session,
             scores,
             progress,
         } = self;
         let config = options.config;
         let (sender, met) = std::sync::mpsc::channel();
-        dataset.on_report(move |report| {
+        data.on_report(move |report| {
             // A run that has ended hears of nothing more.
             let _ = sender.send(report.to_string());
         });
         // What was met before any batch is read is in the log already.
         met.try_iter().for_each(drop);
-        let loader = Loader::new(
-            Arc::clone(&dataset),
+        let loaders = Loaders::new(
+            &data,
             config.batch,
             config.seed,
-            position,
+            positions,
             config.data.mirror,
         )?;
+        let images = data.images();
         Ok(Run {
             met,
             about: About {
-                channels: dataset.shape()[0],
-                classes: dataset.class_names().to_vec(),
-                data: Some(state::identity(&dataset)),
+                channels: images.shape()[0],
+                sides: data.sides(),
+                classes: images.class_names().to_vec(),
+                stage,
+                data: Some(state::identity(&data)),
             },
             trace: Trace::new(options.trace),
             tick: TickSums::default(),
-            rules: Rules::new(session.system().duel(), config.steps),
+            rules: rules(session.system(), config.steps),
             known: Verdicts::default(),
             // Opened first: a new run has no statistics to read yet.
             stats: Writer::append(folder.stats())?,
             ticks: stats::read(&folder.stats())?,
             config,
             scores,
-            dataset,
+            data,
             folder,
-            loader,
+            loaders,
             progress,
             session,
         })

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::config::{Config, Difference};
-use crate::data::Dataset;
+use crate::data::Streams;
 use crate::error::{Error, Result};
 use crate::gpu::AdapterFacts;
 use crate::run::state;
@@ -80,7 +80,7 @@ impl Resumed {
     ///
     /// # Errors
     /// [`Error::Usage`] naming both.
-    pub(super) fn check_data(&self, data: &Dataset, source: &str) -> Result<()> {
+    pub(super) fn check_data(&self, data: &Streams, source: &str) -> Result<()> {
         let Some((path, file)) = &self.newest else {
             return Ok(());
         };
@@ -88,7 +88,11 @@ impl Resumed {
         let saved = file.metadata.get(state::DATA);
         let known = saved.is_none_or(|saved| *saved == state::identity(data));
         let (_, about) = state::description(file, path)?;
-        if known && about.channels == data.shape()[0] && about.classes == data.class_names() {
+        let images = data.images();
+        let alike = about.channels == images.shape()[0]
+            && about.sides == data.sides()
+            && about.classes == images.class_names();
+        if known && alike {
             return Ok(());
         }
         Err(Error::usage(
@@ -110,6 +114,14 @@ impl Resumed {
                 "warning: the checkpoint was saved on {saved}, and the run goes on on {here}: \
                  from here on it is not bit for bit what it would have been there"
             ));
+        }
+    }
+
+    /// The stage that it goes on in, and whether its weights are drawn anew.
+    pub(super) fn stage(&self) -> Result<(usize, bool)> {
+        match &self.newest {
+            Some((path, file)) => Ok((state::description(file, path)?.1.stage, false)),
+            None => Ok((0, true)),
         }
     }
 

@@ -1,6 +1,6 @@
 //! The loop of a run: steps, ticks, snapshots.
 
-use std::sync::Arc;
+use std::io::Write;
 use std::sync::mpsc::Receiver;
 use std::time::Instant;
 
@@ -8,9 +8,11 @@ use super::scores::Scores;
 use super::trace::Trace;
 use super::watch::{self, Course};
 use crate::config::{Config, OnCollapse};
-use crate::data::{Dataset, Loader, normalized};
-use crate::error::Result;
+use crate::data::{Dataset, INPUT, Loaders, Records, Streams, to_floats};
+use crate::error::{Error, Result};
 use crate::media::figures;
+use crate::media::sheet::{self, Column};
+use crate::run::blueprint::Blueprint;
 use crate::run::finite;
 use crate::run::health::{Finding, Rules, Verdict, Verdicts};
 use crate::run::health_plot;
@@ -22,13 +24,16 @@ use crate::run::state::{self, About};
 use crate::run::stats::{Tick, TickSums, Writer};
 use crate::run::stop;
 use crate::store::checkpoint;
-use crate::store::run_folder::RunFolder;
-use crate::systems::Unit;
+use crate::store::run_folder::{self, RunFolder};
+use crate::systems::{Translation, Unit, View};
 
 /// Images of the grids, 8 by 8; of classes 8 each, and so many classes at most.
 const GRID: usize = 64;
 const GRID_COLUMNS: usize = 8;
 const GRID_CLASSES: usize = 32;
+/// Records of the sheet of a view that takes images, and of a line of it.
+const RECORDS: usize = 16;
+const LINE: usize = 2;
 
 /// A run while it trains.
 pub(super) struct Run {
@@ -37,8 +42,8 @@ pub(super) struct Run {
     pub(super) session: Session,
     /// What snapshots are scored with, if they are.
     pub(super) scores: Option<Scores>,
-    pub(super) dataset: Arc<Dataset>,
-    pub(super) loader: Loader,
+    pub(super) data: Streams,
+    pub(super) loaders: Loaders,
     pub(super) folder: RunFolder,
     pub(super) progress: Progress,
     pub(super) trace: Trace,
@@ -72,10 +77,15 @@ impl Run {
         }
         let mut tick_start = Instant::now();
         while self.session.counters.step < steps {
+            if self.stage_is_over() {
+                self.next_stage()?;
+                tick_start = Instant::now();
+            }
             let start = Instant::now();
             let tick = self.config.train.tick;
             let next = self.session.counters.step + 1;
-            let measured = next.is_multiple_of(tick) || next == steps;
+            let last = next == steps || Some(next) == self.session.system().stage().end;
+            let measured = next.is_multiple_of(tick) || last;
             if measured {
                 self.session.before_measured_step()?;
             }
@@ -91,7 +101,7 @@ impl Run {
                 &self.tick.latest,
             );
             let stopped = stop::asked();
-            let end = step == steps || stopped;
+            let end = last || stopped;
             if measured || end || self.tick.broken.is_some() {
                 let findings = self.end_tick(tick_start.elapsed().as_secs_f64(), measured)?;
                 let course = self.respond(findings)?;
@@ -102,6 +112,9 @@ impl Run {
             }
             if step.is_multiple_of(tick * self.config.train.snap) || end {
                 self.snapshot()?;
+                if self.stage_is_over() {
+                    self.keep_stage()?;
+                }
                 // Saving is no part of the next tick's steps.
                 tick_start = Instant::now();
             }
@@ -119,7 +132,7 @@ impl Run {
     }
 
     fn step(&mut self) -> Result<()> {
-        let passed = self.session.step(&mut self.loader)?;
+        let passed = self.session.step(&mut self.loaders)?;
         self.trace.passes(&self.session, &passed, self.config.batch);
         self.trace.reports(&self.session)
     }
@@ -148,7 +161,7 @@ impl Run {
             self.tick.add(step, reports);
         }
         let sums = std::mem::take(&mut self.tick);
-        let reports = self.session.system().reports();
+        let reports = self.session.reports().to_vec();
         if let Some((step, values)) = &sums.broken {
             let values = reports.iter().zip(values);
             let losses: Vec<String> = values
@@ -192,7 +205,7 @@ impl Run {
     /// Writes samples, the plots and a checkpoint.
     pub(super) fn snapshot(&mut self) -> Result<()> {
         self.save_fakes()?;
-        let reports = self.session.system().reports();
+        let reports = self.session.reports().to_vec();
         loss_plot::save(&self.ticks, &reports, &self.folder.losses())?;
         if self.ticks.iter().any(|tick| tick.health.is_some()) {
             health_plot::save(&self.ticks, &self.folder.health())?;
@@ -201,12 +214,60 @@ impl Run {
         self.score()
     }
 
+    /// Whether the next step is one of the stage after this.
+    fn stage_is_over(&self) -> bool {
+        let end = self.session.system().stage().end;
+        end.is_some_and(|end| self.session.counters.step >= end)
+    }
+
+    /// Keeps what a stage ends with; the checkpoints of later steps replace its own.
+    fn keep_stage(&self) -> Result<()> {
+        let from = self.folder.checkpoint(self.session.counters.step);
+        let to = self.folder.stage(self.about.stage + 1);
+        let bytes = std::fs::read(&from).map_err(Error::io("read", &from))?;
+        run_folder::replace(&to, |out| out.write_all(&bytes))
+    }
+
+    /// Goes on with the networks and passes of the next stage.
+    fn next_stage(&mut self) -> Result<()> {
+        let mut next = self.session_of(self.about.stage + 1, true)?;
+        state::carry_over(&self.session, &mut next)?;
+        self.enter(next, self.about.stage + 1);
+        let step = self.session.counters.step;
+        let number = self.about.stage + 1;
+        self.progress
+            .line(&format!("stage {number} begins after step {step}"))?;
+        self.references()
+    }
+
+    /// A session of a stage, with weights that are drawn anew or that a checkpoint
+    /// gives.
+    pub(super) fn session_of(&self, stage: usize, fresh: bool) -> Result<Session> {
+        let (config, gpu) = (&self.config, self.session.gpu());
+        let system = super::system(config, &self.data, stage, fresh)?;
+        let blueprint = Blueprint::new(config, &*system, &gpu.facts.kernel_facts())?;
+        Session::new(gpu, config, system, blueprint)
+    }
+
+    /// Takes a session of a stage for the one of before.
+    pub(super) fn enter(&mut self, session: Session, stage: usize) {
+        self.session = session;
+        self.about.stage = stage;
+        self.rules = super::rules(self.session.system(), self.config.steps);
+        self.known = Verdicts::default();
+    }
+
+    /// What the health monitor compares samples with.
+    pub(super) fn references(&self) -> Result<()> {
+        super::references(&self.session, &self.data)
+    }
+
     fn save_checkpoint(&self) -> Result<()> {
         let mut file = state::save(
             &self.session,
             &self.config,
             &self.about,
-            self.loader.position(),
+            &self.loaders.positions(),
         )?;
         if let Some((name, value)) = file.not_finite(finite::required(&self.session)) {
             return Err(self.unhealthy(
@@ -229,15 +290,66 @@ impl Run {
         Ok(())
     }
 
-    /// A grid of what the first view shows, where that are images.
+    /// A picture of what each view for figures shows, where that are images.
     fn save_fakes(&mut self) -> Result<()> {
-        let Some([c, h, w]) = self.session.image() else {
-            return Ok(());
-        };
-        let asked = self.grid();
-        let images = self.session.show(&asked)?;
-        let grid = figures::grid(&images, [asked.seeds.len(), c, h, w], GRID_COLUMNS)?;
-        figures::save_png(grid, &self.folder.fakes(self.session.counters.step))
+        let step = self.session.counters.step;
+        for (index, view) in self.session.figures().into_iter().enumerate() {
+            let Some([c, h, w]) = view.medium.image() else {
+                continue;
+            };
+            let picture = match view.translation() {
+                Some(of) => self.sheet(&view, &of)?,
+                None => {
+                    let asked = self.grid();
+                    let images = self.session.show_through(&view, &asked)?;
+                    figures::grid(&images, [asked.seeds.len(), c, h, w], GRID_COLUMNS)?
+                }
+            };
+            let path = match index {
+                0 => self.folder.fakes(step),
+                _ => self.folder.fakes_through(step, view.name),
+            };
+            figures::save_png(picture, &path)?;
+        }
+        Ok(())
+    }
+
+    /// What a view makes of the same images of the data at every snapshot: input,
+    /// output and, of pairs, the image that belongs to the input.
+    fn sheet(&mut self, view: &View, of: &Translation) -> Result<image::RgbImage> {
+        let Translation {
+            input,
+            stream,
+            column,
+            from,
+            to,
+        } = *of;
+        let Records {
+            count,
+            images,
+            inputs,
+        } = self.data.records(stream, RECORDS)?;
+        let paired = column == INPUT;
+        let given = if paired { &inputs } else { &images };
+        let asked = Asked::given(input, given.clone(), count);
+        let made = self.session.show_through(view, &asked)?;
+        let mut columns = vec![
+            Column {
+                values: given,
+                shape: from,
+            },
+            Column {
+                values: &made,
+                shape: to,
+            },
+        ];
+        if paired {
+            columns.push(Column {
+                values: &images,
+                shape: self.data.images().shape(),
+            });
+        }
+        sheet::sheet(&columns, LINE)
     }
 
     /// The records of the grid: the seeds from 0 on, or a row a class of the same
@@ -255,10 +367,10 @@ impl Run {
     }
 
     fn save_reals(&self) -> Result<()> {
-        let [c, h, w] = self.dataset.shape();
-        let images: Vec<f32> = readable(&self.dataset, GRID)
-            .flatten()
-            .map(normalized)
+        let images = self.data.images();
+        let [c, h, w] = images.shape();
+        let images: Vec<f32> = readable(images, GRID)
+            .flat_map(|image| to_floats(&image))
             .collect();
         let count = images.len() / (c * h * w);
         let grid = figures::grid(&images, [count, c, h, w], GRID_COLUMNS)?;

@@ -3,14 +3,14 @@
 
 use super::training::Run;
 use crate::config::{OnCollapse, Override};
-use crate::data::Loader;
+use crate::data::Loaders;
 use crate::error::{Error, Result};
 use crate::run::health::{Finding, Observation, Rules, STEPS, TICKS, Verdict};
 use crate::run::state;
 use crate::run::stats::{self, Tick, TickSums, Writer};
 use crate::store::checkpoint::{self, Checkpoint};
 use crate::store::run_folder;
-use crate::systems::{System, Unit};
+use crate::systems::{Moves, System, Unit};
 
 /// Rollbacks until a run gives up.
 const TRIES: u32 = 3;
@@ -64,17 +64,19 @@ pub(super) fn describe(rules: &Rules, system: &dyn System, ticks: &[Tick]) -> St
 
 /// A tick for the rules: the losses of two players, or all.
 fn observation(system: &dyn System, tick: &Tick) -> Option<Observation> {
-    let losses = match system.duel() {
-        Some(duel) => duel.losses.map(|loss| tick.report(loss)).into(),
+    let known = |name: &str| tick.reports.get(name).copied();
+    let losses: Vec<Option<f64>> = match system.duel() {
+        Some(duel) => duel.losses.map(known).into(),
         None => {
             let reports = system.reports().into_iter();
             let losses = reports.filter(|report| report.unit == Unit::Loss);
-            losses.map(|report| tick.report(report.name)).collect()
+            losses.map(|report| known(report.name)).collect()
         }
     };
     Some(Observation {
         step: tick.step,
-        losses,
+        // Ticks of an earlier stage had others.
+        losses: losses.into_iter().collect::<Option<_>>()?,
         measures: tick.health.clone()?,
     })
 }
@@ -156,7 +158,14 @@ impl Run {
         {
             std::fs::remove_file(&newer).map_err(Error::io("remove", &newer))?;
         }
-        let position = state::restore(&mut self.session, &Checkpoint::load(&path)?, &path)?;
+        let file = Checkpoint::load(&path)?;
+        let (_, about) = state::description(&file, &path)?;
+        if about.stage != self.about.stage {
+            let earlier = self.session_of(about.stage, false)?;
+            self.enter(earlier, about.stage);
+            self.references()?;
+        }
+        let positions = state::restore(&mut self.session, &file, &path)?;
         self.session.counters.rollbacks = tries + 1;
         let rates = self.scale_learning_rates(factors)?;
         if !self.folder.asked().exists() {
@@ -173,11 +182,11 @@ impl Run {
         self.ticks.retain(|tick| tick.step <= step);
         self.tick = TickSums::default();
         self.known = Default::default();
-        self.loader = Loader::new(
-            self.dataset.clone(),
+        self.loaders = Loaders::new(
+            &self.data,
             self.config.batch,
             self.config.seed,
-            position,
+            &positions,
             self.config.data.mirror,
         )?;
         self.progress.line(&format!(
@@ -194,23 +203,34 @@ impl Run {
     /// smaller factor, in the session and the configuration; says what they are.
     fn scale_learning_rates(&mut self, [g, d]: [f64; 2]) -> Result<Vec<String>> {
         let duel = self.session.system().duel();
-        let factor = |network: &str| match &duel {
-            Some(duel) if duel.generator == network => g,
-            Some(duel) if duel.discriminator == network => d,
-            _ => g.min(d),
+        let section_of = |name: &str| {
+            let network = self.session.networks().iter().find(|n| n.name == name);
+            network?.moves.as_ref().map(|moves| moves.section)
         };
-        let networks = self.session.networks().iter();
-        let names: Vec<&'static str> = networks.map(|network| network.name).collect();
-        for name in names {
-            self.session.scale_learning_rate(name, factor(name));
+        let players = duel.map(|duel| [duel.generator, duel.discriminator].map(section_of));
+        let moving = self.session.networks().iter();
+        let moving = moving.filter_map(|n| Some((n.name, n.moves.as_ref()?.section)));
+        for (name, section) in moving.collect::<Vec<_>>() {
+            let factor = match players {
+                Some([of_g, _]) if of_g == Some(section) => g,
+                Some([_, of_d]) if of_d == Some(section) => d,
+                _ => g.min(d),
+            };
+            self.session.scale_learning_rate(name, factor);
         }
         let (mut changes, mut rates) = (Vec::new(), Vec::new());
-        for network in self.session.networks() {
-            let key = format!("optimizer.{}.lr", network.name.to_lowercase());
-            let optimizer = &network.optimizer;
-            rates.push(format!("{key} = {:.2e}", optimizer.lr));
-            changes.push(Override::new(format!("{key}_min"), optimizer.lr_min));
-            changes.push(Override::new(key, optimizer.lr));
+        let moving = self.session.networks().iter();
+        for Moves {
+            section, optimizer, ..
+        } in moving.filter_map(|network| network.moves.as_ref())
+        {
+            let rate = format!("{section}.lr = {:.2e}", optimizer.lr);
+            // Several networks may share a section, and move alike.
+            if !rates.contains(&rate) {
+                rates.push(rate);
+                changes.push(Override::new(format!("{section}.lr_min"), optimizer.lr_min));
+                changes.push(Override::new(format!("{section}.lr"), optimizer.lr));
+            }
         }
         self.config = self.config.with(changes)?;
         Ok(rates)

@@ -238,7 +238,7 @@ fn named(findings: &[Finding]) -> Vec<Verdict> {
 
 /// The rules of a run.
 fn rules_of(config: &Config) -> Rules {
-    Rules::new(system(config, 1).duel(), config.steps)
+    Rules::new(system(config, 1).duel(), 0..config.steps)
 }
 
 type Change = fn(&mut Observation);

@@ -28,8 +28,7 @@ const RESIDUAL: [&str; 3] = [
 ];
 
 fn open(config: &Config) -> Arc<dyn System> {
-    let size = config.data.size;
-    systems::open(config, &Given::labelled([1, size.height, size.width])).unwrap()
+    systems::open(config, &Given::presumed(config, 1)).unwrap()
 }
 
 fn network(config: &Config, name: &str) -> Network {
@@ -228,8 +227,7 @@ fn values(graph: &Graph, nodes: &[NodeId], tensors: &HashMap<String, Tensor>) ->
 /// Images of one latent vector for these classes, and their scores as of each class,
 /// by networks whose tensors are their initial ones with noise on them.
 fn looked_at(config: &Config, labels: [f64; 3]) -> [Tensor; 2] {
-    let size = config.data.size;
-    let given = Given::labelled([1, size.height, size.width]);
+    let given = Given::presumed(config, 1);
     let gan = Gan::new(config, &given).unwrap();
     let mut graph = Graph::new();
     let declared = [("z", vec![3, gan.pair().latent()]), ("labels", vec![3, 1])];

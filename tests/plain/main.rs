@@ -10,6 +10,7 @@ mod house;
 mod idx;
 mod likelihood;
 mod loader;
+mod networks;
 mod plan;
 mod reading;
 mod recordings;

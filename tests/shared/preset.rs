@@ -15,9 +15,7 @@ pub(crate) fn changed(name: &str, changes: &[&str]) -> Config {
 
 /// The system of a configuration for images of so many channels.
 pub(crate) fn system(config: &Config, channels: usize) -> Arc<dyn System> {
-    let size = config.data.size;
-    let given = Given::labelled([channels, size.height, size.width]);
-    systems::open(config, &given).unwrap()
+    systems::open(config, &Given::presumed(config, channels)).unwrap()
 }
 
 /// A run of a configuration as data.

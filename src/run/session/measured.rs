@@ -70,15 +70,15 @@ impl Session {
         let Some((slice, probes)) = monitor.slice(places) else {
             return Ok(None);
         };
-        let networks = &self.blueprint.networks;
+        let networks = monitor.networks();
         let weights = networks.iter().flat_map(|network| {
-            let group = Group::Weights(network.name.to_owned());
+            let group = Group::Weights((*network).to_owned());
             places.group(&group)
         });
         let sizes = Sizes {
             logits: self.system.duel().map_or(0, |duel| duel.logits),
             record: monitor.elements().unwrap_or(0),
-            networks: networks.iter().map(|network| network.name).collect(),
+            networks: networks.to_vec(),
             elements: weights.map(|slice| 2 * slice.len).sum(),
         };
         // The random numbers of the last step again, so that none is spent.

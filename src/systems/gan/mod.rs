@@ -17,8 +17,8 @@ mod step;
 use std::sync::Arc;
 
 use super::{
-    Build, Counters, Duel, Field, Given, Judged, Medium, Memory, Network, Observed, Pass, Report,
-    Source, System, Unit, View, registry,
+    Build, Counters, Duel, Field, Given, Judged, Medium, Memory, Moves, Network, Observed, Pass,
+    Report, Source, System, Unit, View, registry,
 };
 use crate::adversarial::{Penalty, augment};
 use crate::config::{Config, Schema, Size};
@@ -84,10 +84,10 @@ impl Gan {
             Some(_) => conditional::labelled(given.classes)?,
             None => Vec::new(),
         };
-        let mean = match given.mean_image {
-            Some(mean) if pair.family().starts_from_mean() => {
+        let mean = match given.fresh {
+            Some(fresh) if pair.family().starts_from_mean() => {
                 let (low, high) = settings.model.output.range();
-                let pixels = mean()?.into_iter();
+                let pixels = (fresh.mean_image)()?.into_iter();
                 Some(pixels.map(|pixel| low + (high - low) * pixel).collect())
             }
             _ => None,
@@ -137,15 +137,16 @@ impl System for Gan {
             Network {
                 name: G,
                 tensors: tensors(&of_g),
-                optimizer: g.clone(),
-                clip: None,
+                moves: Some(Moves::new("optimizer.g", g)),
                 average: play.ema_decay,
             },
             Network {
                 name: D,
                 tensors: tensors(&of_d),
-                optimizer: d.clone(),
-                clip: loss.clip(),
+                moves: Some(Moves {
+                    clip: loss.clip(),
+                    ..Moves::new("optimizer.d", d)
+                }),
                 average: 0.0,
             },
         ])
@@ -191,9 +192,9 @@ impl System for Gan {
     fn passes(&self) -> Vec<Pass> {
         let noisy = (self.settings.loss.instance_noise > 0.0).then_some("noise");
         let labels = self.labels_field().map(|field| field.name);
-        let pass = |name, takes: &[&'static str]| Pass {
-            name,
-            takes: takes.iter().copied().chain(noisy).chain(labels).collect(),
+        let pass = |name, takes: &[&'static str]| {
+            let takes = takes.iter().copied().chain(noisy).chain(labels);
+            Pass::new(name, takes.collect::<Vec<_>>())
         };
         let mut passes = vec![pass("d", &["real", "z"])];
         if self.settings.loss.penalises_rarely() {

@@ -14,8 +14,8 @@ mod tests;
 use std::sync::Arc;
 
 use super::{
-    Build, Counters, Field, Given, Known, Likelihood, Medium, Memory, Network, Observed, Pass,
-    Report, Source, System, Unit, View, registry,
+    Build, Counters, Field, Given, Known, Likelihood, Medium, Memory, Moves, Network, Observed,
+    Pass, Report, Source, System, Unit, View, registry,
 };
 use crate::config::{Config, Keys, Latent, Optimizer, Output, Rule, Schema, WIDEST, section};
 use crate::error::Result;
@@ -160,8 +160,7 @@ impl System for Rbm {
         Ok(vec![Network {
             name: R,
             tensors: net.parameters().cloned().collect(),
-            optimizer: self.optimizer.clone(),
-            clip: None,
+            moves: Some(Moves::new("optimizer.r", &self.optimizer)),
             average: 0.0,
         }])
     }
@@ -198,10 +197,7 @@ impl System for Rbm {
     }
 
     fn passes(&self) -> Vec<Pass> {
-        vec![Pass {
-            name: "step",
-            takes: vec![IMAGES, PIXEL],
-        }]
+        vec![Pass::new("step", [IMAGES, PIXEL])]
     }
 
     fn build(&self, _: &str, build: &mut Build<'_>) -> Result<()> {

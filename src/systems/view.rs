@@ -1,0 +1,135 @@
+//! What can be looked at.
+
+use super::{Field, Source};
+use crate::config::Output;
+
+/// Something to look at: a function of inputs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct View {
+    /// Its name; its tensors are named `<name>.<tensor>`.
+    pub name: &'static str,
+    /// What it takes.
+    pub inputs: Vec<Field>,
+    /// Names of what it gives, the main thing first.
+    pub outputs: Vec<String>,
+    /// What its first output is.
+    pub medium: Medium,
+    /// The number of records is a multiple of this.
+    pub multiple: usize,
+    /// How often it is replayed. From one replay to the next an output becomes the
+    /// input of the same name.
+    pub repeat: usize,
+    /// Whether figures of a training show it, as they do the first view.
+    pub figured: bool,
+    /// Whether random numbers are drawn in it. Then each record is computed alone,
+    /// so that what it becomes follows from its own seed.
+    pub draws: bool,
+}
+
+impl View {
+    /// A view of this name that is replayed once and draws nothing.
+    pub fn new(name: &'static str, inputs: Vec<Field>, outputs: &[&str], medium: Medium) -> Self {
+        Self {
+            name,
+            inputs,
+            outputs: outputs.iter().map(|&output| output.to_owned()).collect(),
+            medium,
+            multiple: 1,
+            repeat: 1,
+            figured: false,
+            draws: false,
+        }
+    }
+
+    /// What it makes images of, where that are images.
+    pub fn translation(&self) -> Option<Translation> {
+        let field = self.inputs.first()?;
+        let &[c, h, w] = &field.record[..] else {
+            return None;
+        };
+        match field.source {
+            Source::Pixels { stream, column, .. } => Some(Translation {
+                input: field.name,
+                stream,
+                column,
+                from: [c, h, w],
+                to: self.medium.image()?,
+            }),
+            _ => None,
+        }
+    }
+
+    /// Records of a replay that is to show at least `count`, or as few as can be
+    /// where each is computed alone.
+    pub fn records(&self, count: usize) -> usize {
+        let least = if self.draws { 1 } else { count };
+        least.next_multiple_of(self.multiple)
+    }
+}
+
+/// What a view that makes images of images takes and gives; shapes are `[C, H, W]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Translation {
+    /// The name of the input.
+    pub input: &'static str,
+    /// The data stream that inputs come from.
+    pub stream: usize,
+    /// The column of that stream.
+    pub column: &'static str,
+    /// Of an input.
+    pub from: [usize; 3],
+    /// Of an output.
+    pub to: [usize; 3],
+}
+
+/// What a view shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Medium {
+    /// Images `[N, C, H, W]`.
+    Images {
+        /// `[C, H, W]`.
+        shape: [usize; 3],
+        /// What black and white are to the networks.
+        range: Output,
+    },
+    /// Numbers of any meaning.
+    Numbers,
+}
+
+impl Medium {
+    /// Values that a view gave, images in [-1, 1].
+    pub fn to_unit(self, values: Vec<f32>) -> Vec<f32> {
+        match self {
+            Self::Images { range, .. } => range.to_unit(&values),
+            Self::Numbers => values,
+        }
+    }
+
+    /// `[C, H, W]` of images.
+    pub fn image(self) -> Option<[usize; 3]> {
+        match self {
+            Self::Images { shape, .. } => Some(shape),
+            Self::Numbers => None,
+        }
+    }
+}
+
+/// The logarithm of a record's probability, or of its density, in nats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Likelihood {
+    /// The view whose first output it is, `[N, 1]`.
+    pub view: &'static str,
+    /// How it is known.
+    pub known: Known,
+}
+
+/// How a likelihood is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// By a closed form or by enumeration.
+    Exactly,
+    /// From below, by a bound.
+    AsBound,
+    /// By sampling, with an error of its own.
+    AsEstimate,
+}
