@@ -11,9 +11,7 @@ use crate::preset::changed;
 /// The blueprint of a preset with changes, as far as it comes.
 fn planned(preset: &str, changes: &[&str], facts: &Facts) -> Result<Blueprint> {
     let config = changed(preset, changes);
-    let size = config.data.size;
-    let given = Given::labelled([3, size.height, size.width]);
-    let system = systems::open(&config, &given)?;
+    let system = systems::open(&config, &Given::presumed(&config, 3))?;
     Blueprint::new(&config, &*system, facts)
 }
 
