@@ -42,6 +42,17 @@ test: no-times setup-lint data fmt clippy doc build full-sets unit plain device 
 test-long: setup data ## the tests that take minutes: whole trainings
 	@cargo test --release $(ARGS) -- --ignored --nocapture
 
+# `make test` replays the corpus without any of this.
+FUZZ_SECONDS ?= 60
+.PHONY: fuzz
+fuzz: ## fuzz the readers of files, FUZZ_SECONDS=60 each; needs cargo-fuzz and a nightly Rust
+	@cargo fuzz --version >/dev/null 2>&1 || { echo 'fuzz: cargo-fuzz is missing; type: cargo install cargo-fuzz' >&2; exit 1; }; \
+	rustup run nightly rustc --version >/dev/null 2>&1 || { echo 'fuzz: a nightly Rust is missing; type: rustup toolchain install nightly' >&2; exit 1; }; \
+	for target in $(notdir $(basename $(wildcard fuzz/fuzz_targets/*.rs))); do \
+		echo "== fuzz $$target, $(FUZZ_SECONDS) s"; \
+		cargo +nightly fuzz run "$$target" -- -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=1024 -max_len=65536 $(ARGS) || exit 1; \
+	done
+
 .PHONY: lint
 lint: setup-lint fmt clippy doc ## format, clippy and documentation, without running tests
 

@@ -84,13 +84,18 @@ impl Resumed {
         let Some((path, file)) = &self.newest else {
             return Ok(());
         };
-        // Files of earlier programs do not say.
-        let saved = file.metadata.get(state::DATA);
-        let known = saved.is_none_or(|saved| *saved == state::identity(data));
         let (_, about) = state::description(file, path)?;
         let images = data.images();
-        let same = about.channels == images.shape()[0] && about.classes == images.class_names();
-        if known && same && about.sides == data.sides() {
+        let same = match file.metadata.get(state::DATA) {
+            Some(saved) => {
+                *saved == state::identity(data)
+                    && about.sides == data.sides()
+                    && about.classes == images.class_names()
+            }
+            // Files of earlier programs do not say.
+            None => true,
+        };
+        if same && about.channels == images.shape()[0] {
             return Ok(());
         }
         Err(Error::usage(
@@ -115,20 +120,17 @@ impl Resumed {
         }
     }
 
+    /// The stage that it goes on in, and whether its weights are drawn anew.
+    pub(super) fn stage(&self) -> Result<(usize, bool)> {
+        match &self.newest {
+            Some((path, file)) => Ok((state::description(file, path)?.1.stage, false)),
+            None => Ok((0, true)),
+        }
+    }
+
     /// The step that it goes on from; 0 of one that starts over.
     pub(super) fn step(&self) -> u64 {
         self.step
-    }
-
-    /// The stage that it goes on in.
-    ///
-    /// # Errors
-    /// [`Error::Usage`] where the checkpoint does not say.
-    pub(super) fn stage(&self) -> Result<usize> {
-        match &self.newest {
-            Some((path, file)) => Ok(state::description(file, path)?.1.stage),
-            None => Ok(0),
-        }
     }
 
     /// The lock, for as long as the run writes into its folder.

@@ -151,7 +151,7 @@ impl Scores {
         entries
     }
 
-    /// Scores the checkpoints up to `step` that were to be scored and have no line,
+    /// Scores the checkpoints up to `step` of a stage that were to be scored and have no line,
     /// as of a run that was killed between the two. The session is left in any of
     /// their states.
     ///
@@ -160,7 +160,7 @@ impl Scores {
     pub(super) fn make_up(
         &mut self,
         folder: &RunFolder,
-        step: u64,
+        (step, stage): (u64, usize),
         session: &mut Session,
         progress: &mut Progress,
     ) -> Result<()> {
@@ -172,7 +172,9 @@ impl Scores {
             let Ok(file) = Checkpoint::load(&path) else {
                 continue;
             };
-            if file.metadata.contains_key(METRICS) {
+            // Of another stage it would be other networks.
+            let (_, about) = state::description(&file, &path)?;
+            if file.metadata.contains_key(METRICS) && about.stage == stage {
                 state::restore(session, &file, &path)?;
                 let images = session.show(&Asked::seeds(0..SAMPLES as u64))?;
                 progress.line(&self.take(folder, of, &images, &path)?)?;

@@ -6,6 +6,7 @@ mod config;
 mod counts;
 mod data;
 mod figures;
+mod fuzzed;
 mod house;
 mod idx;
 mod likelihood;

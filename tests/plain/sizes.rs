@@ -11,8 +11,7 @@ use crate::preset::changed;
 /// The blueprint of a preset with changes, as far as it comes.
 fn planned(preset: &str, changes: &[&str], facts: &Facts) -> Result<Blueprint> {
     let config = changed(preset, changes);
-    let given = Given::presumed(&config, 3);
-    let system = systems::open(&config, &given)?;
+    let system = systems::open(&config, &Given::presumed(&config, 3))?;
     Blueprint::new(&config, &*system, facts)
 }
 

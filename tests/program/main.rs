@@ -4,6 +4,7 @@
 mod arguments;
 mod balance;
 mod bench;
+mod faults;
 mod likelihood;
 mod measure;
 mod replay;
