@@ -17,6 +17,7 @@ const CHANNELS: &str = "channels";
 const CLASSES: &str = "classes";
 const SIDES: &str = "sides";
 const STAGE: &str = "stage";
+const KEPT: &str = "kept";
 
 /// Everything that a run needs to go on, as a checkpoint.
 ///
@@ -45,6 +46,10 @@ pub fn save(
     ]
     .map(|(name, text)| (name.to_owned(), text))
     .into();
+    let kept = session.system().kept();
+    if !kept.is_empty() {
+        checkpoint.metadata.insert(KEPT.to_owned(), kept);
+    }
     Ok(checkpoint)
 }
 
@@ -140,7 +145,7 @@ pub fn initialise(session: &Session, checkpoint: &Checkpoint, path: &Path) -> Re
     Ok(written)
 }
 
-/// What a checkpoint says of the data that its run was made for.
+/// What a run was made for, as its checkpoints say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct About {
     /// Channels of images.
@@ -151,6 +156,8 @@ pub struct About {
     pub classes: Vec<String>,
     /// The stage that the run was in.
     pub stage: usize,
+    /// What its system was to keep ([`System::kept`]).
+    pub kept: String,
 }
 
 /// The configuration that a checkpoint was saved with, and what it was made for.
@@ -168,6 +175,7 @@ pub fn description(checkpoint: &Checkpoint, path: &Path) -> Result<(Config, Abou
         sides: read_or_default(checkpoint, SIDES, path)?,
         classes: read_or_default(checkpoint, CLASSES, path)?,
         stage: read_or_default(checkpoint, STAGE, path)?,
+        kept: checkpoint.metadata.get(KEPT).cloned().unwrap_or_default(),
     };
     Ok((config, about))
 }
@@ -185,6 +193,7 @@ pub fn system_of(config: &Config, about: &About) -> Result<std::sync::Arc<dyn Sy
             sides: about.sides,
             classes: &about.classes,
             stage: about.stage,
+            kept: &about.kept,
             fresh: None,
         },
     )

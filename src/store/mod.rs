@@ -1,4 +1,5 @@
 //! What a run leaves on disk: its folder and its checkpoints.
 
 pub mod checkpoint;
+pub mod classifier;
 pub mod run_folder;

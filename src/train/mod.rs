@@ -58,18 +58,18 @@ pub fn run(options: TrainOptions) -> Result<()> {
     for line in data.found().iter().chain(&data.left_out(SAID)) {
         progress.line(line)?;
     }
-    let (stage, fresh) = match &resumed {
+    let (stage, kept) = match &resumed {
         Some(resumed) => resumed.stage()?,
-        None => (0, true),
+        None => (0, None),
     };
-    let (system, blueprint) = plan(&gpu, config, &data, stage, fresh)?;
+    let (system, blueprint) = plan(&gpu, config, &data, stage, kept.as_deref())?;
     show_plan(&mut progress, &options, &blueprint)?;
     let mut end = system.stage().end;
     for later in stage + 1.. {
         if end.is_none_or(|end| end >= config.steps) {
             break;
         }
-        let (system, blueprint) = plan(&gpu, config, &data, later, true)?;
+        let (system, blueprint) = plan(&gpu, config, &data, later, None)?;
         progress.line(&format!("stage {}:", later + 1))?;
         show_plan(&mut progress, &options, &blueprint)?;
         end = system.stage().end;
@@ -120,8 +120,13 @@ fn open_data(config: &Config) -> Result<Streams> {
 }
 
 /// The system of a configuration for its data, in a stage of the run, with weights
-/// that are drawn anew or not.
-fn system(config: &Config, data: &Streams, stage: usize, fresh: bool) -> Result<Arc<dyn System>> {
+/// that are drawn anew or those of a checkpoint, which keeps this.
+fn system(
+    config: &Config,
+    data: &Streams,
+    stage: usize,
+    kept: Option<&str>,
+) -> Result<Arc<dyn System>> {
     let images = data.images();
     let mean_image = || mean_image(images);
     systems::open(
@@ -131,7 +136,8 @@ fn system(config: &Config, data: &Streams, stage: usize, fresh: bool) -> Result<
             sides: data.sides(),
             classes: images.class_names(),
             stage,
-            fresh: fresh.then_some(Fresh {
+            kept: kept.unwrap_or_default(),
+            fresh: kept.is_none().then_some(Fresh {
                 mean_image: &mean_image,
             }),
         },
@@ -144,9 +150,9 @@ fn plan(
     config: &Config,
     data: &Streams,
     stage: usize,
-    fresh: bool,
+    kept: Option<&str>,
 ) -> Result<(Arc<dyn System>, Blueprint)> {
-    let open = |config: &Config| system(config, data, stage, fresh);
+    let open = |config: &Config| system(config, data, stage, kept);
     let system = open(config)?;
     let blueprint = Blueprint::new(config, &*system, &gpu.facts.kernel_facts())?;
     capacity::check(gpu, config, open, &blueprint.memory)?;
@@ -279,6 +285,7 @@ impl Prepared {
                 sides: data.sides(),
                 classes: images.class_names().to_vec(),
                 stage,
+                kept: session.system().kept(),
             },
             trace: Trace::new(options.trace),
             tick: TickSums::default(),
@@ -340,12 +347,14 @@ impl Resumed {
         Ok(Self { newest, skipped })
     }
 
-    /// The stage that it goes on in, and whether its weights are drawn anew.
-    fn stage(&self) -> Result<(usize, bool)> {
-        match &self.newest {
-            Some((path, file)) => Ok((state::description(file, path)?.1.stage, false)),
-            None => Ok((0, true)),
-        }
+    /// The stage that it goes on in, and what the checkpoint keeps; none where weights
+    /// are drawn anew.
+    fn stage(&self) -> Result<(usize, Option<String>)> {
+        let Some((path, file)) = &self.newest else {
+            return Ok((0, None));
+        };
+        let (_, about) = state::description(file, path)?;
+        Ok((about.stage, Some(about.kept)))
     }
 }
 

@@ -8,6 +8,7 @@ mod data;
 mod figures;
 mod house;
 mod idx;
+mod images;
 mod likelihood;
 mod loader;
 mod plan;
