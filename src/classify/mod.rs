@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-pub use classifier::{About, Classifier, Seen, kept_at};
+pub use crate::store::classifier::About;
+pub use classifier::{Classifier, Seen, kept_at};
 pub use svm::LinearSvm;
 pub use training::{Next, Recipe, Update, train};
 

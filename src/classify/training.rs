@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::classifier::About;
 use crate::config::{Config, Override};
 use crate::data::{Dataset, Loader, Position};
 use crate::error::{Error, Result};
@@ -12,6 +11,7 @@ use crate::run::capacity;
 use crate::run::session::Session;
 use crate::run::state;
 use crate::store::checkpoint::Checkpoint;
+use crate::store::classifier::About;
 use crate::systems::{self, Given, presets};
 
 /// The preset of the recipe.

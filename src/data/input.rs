@@ -4,6 +4,7 @@
 use image::{DynamicImage, GrayImage, Luma};
 use serde::{Deserialize, Serialize};
 
+use super::bicubic::bicubic;
 use super::manner::{Fit, Manner};
 use super::picture;
 use super::source::Raw;
@@ -22,7 +23,7 @@ pub enum Input {
     Edges,
     /// Its Rec. 709 luma, 1 channel.
     Grey,
-    /// The image at a quarter of height and width, rounded up.
+    /// The image at a quarter of height and width, rounded up, as [`bicubic`] makes it.
     Small,
     /// The image behind a Gaussian of a 32nd of its longer side.
     Blur,
@@ -47,7 +48,7 @@ impl Input {
             Self::None => Vec::new(),
             Self::Grey => image().into_luma8().into_raw(),
             Self::Edges => edges(&image().into_luma8()),
-            Self::Small => stretched(image(), self.shape(shape)),
+            Self::Small => small(planes, shape, self.shape(shape)),
             Self::Blur => {
                 let [_, height, width] = shape;
                 let sigma = height.max(width) as f32 / 32.0;
@@ -56,6 +57,13 @@ impl Input {
             Self::Mask => masked(planes, shape),
         }
     }
+}
+
+fn small(planes: &[u8], [_, height, width]: [usize; 3], [_, rows, columns]: [usize; 3]) -> Vec<u8> {
+    let planes = planes.chunks_exact(height * width);
+    planes
+        .flat_map(|plane| bicubic(plane, [height, width], [rows, columns]))
+        .collect()
 }
 
 fn stretched(image: DynamicImage, shape: [usize; 3]) -> Vec<u8> {

@@ -13,6 +13,7 @@
 
 mod archive;
 mod array;
+mod bicubic;
 mod budget;
 mod built_in;
 mod cifar;
@@ -41,6 +42,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::Result;
 
+pub use bicubic::bicubic;
 pub use dataset::Dataset;
 pub use input::{Input, SMALLER};
 pub use loader::{Batch, Loader, Position};

@@ -54,6 +54,18 @@ impl Classifier {
         }
     }
 
+    /// How often it halves images.
+    pub fn halvings(&self) -> usize {
+        let [_, height, width] = self.image;
+        let mut side = height.max(width);
+        let mut count = 0;
+        while count == 0 || side > SHORT {
+            side = side.div_ceil(2);
+            count += 1;
+        }
+        count
+    }
+
     /// Builds it on images `[N, C, H, W]` in [-1, 1]. Layers are numbered as in
     /// an `nn.Sequential` of Conv2d, BatchNorm2d, ReLU for each halving, then
     /// Flatten, Linear, BatchNorm1d, ReLU, Dropout, Linear.
@@ -61,45 +73,52 @@ impl Classifier {
     /// # Errors
     /// Where the images have another shape than the network's.
     pub fn build(&self, graph: &mut Graph, net: &mut Net, images: NodeId) -> Result<Classified> {
-        let [_, height, width] = self.image;
-        let mut side = height.max(width);
-        let mut channels = self.width;
-        let (mut h, mut layer) = (images, 0);
-        loop {
-            h = net.conv(
-                graph,
-                &format!("main.{layer}"),
-                h,
-                channels,
-                HALVE,
-                Inits::weight(start(graph, h, HALVE.kernel)),
-            )?;
-            h = net.batch_norm(
-                graph,
-                &format!("main.{}", layer + 1),
-                h,
-                Init::Constant(1.0),
-            )?;
-            h = leaky_relu(graph, h, 0.0);
-            layer += 3;
-            side = side.div_ceil(2);
-            channels = (2 * channels).min(128);
-            if side <= SHORT {
-                break;
-            }
-        }
-        let flat = flatten(graph, h)?;
-        let inits = Inits::weight(start(graph, flat, 1));
-        let name = format!("main.{}", layer + 1);
-        h = net.linear(graph, &name, flat, self.features, inits)?;
-        let name = format!("main.{}", layer + 2);
-        h = net.batch_norm(graph, &name, h, Init::Constant(1.0))?;
-        let features = leaky_relu(graph, h, 0.0);
+        let features = self.features(graph, net, images)?;
         let kept = net.dropout(graph, features, DROPOUT)?;
         let inits = Inits::zero_bias(start(graph, kept, 1));
-        let name = format!("main.{}", layer + 5);
+        let name = format!("main.{}", 3 * self.halvings() + 5);
         let logits = net.linear(graph, &name, kept, self.classes, inits)?;
         Ok(Classified { features, logits })
+    }
+
+    /// As [`Classifier::build`], up to the features `[N, features]`.
+    ///
+    /// # Errors
+    /// As of [`Classifier::build`].
+    pub fn features(&self, graph: &mut Graph, net: &mut Net, images: NodeId) -> Result<NodeId> {
+        let halvings = self.halvings();
+        let h = self.map(graph, net, images, halvings)?;
+        let flat = flatten(graph, h)?;
+        let inits = Inits::weight(start(graph, flat, 1));
+        let layer = |number: usize| format!("main.{}", 3 * halvings + number);
+        let h = net.linear(graph, &layer(1), flat, self.features, inits)?;
+        let h = net.batch_norm(graph, &layer(2), h, Init::Constant(1.0))?;
+        Ok(leaky_relu(graph, h, 0.0))
+    }
+
+    /// As [`Classifier::build`], up to the activations after so many halvings,
+    /// `[N, channels, h, w]`. They are maps of images of any size.
+    ///
+    /// # Errors
+    /// Where `images` are no images.
+    pub fn map(
+        &self,
+        graph: &mut Graph,
+        net: &mut Net,
+        images: NodeId,
+        halvings: usize,
+    ) -> Result<NodeId> {
+        let mut channels = self.width;
+        let mut h = images;
+        for halving in 0..halvings {
+            let layer = |number: usize| format!("main.{}", 3 * halving + number);
+            let inits = Inits::weight(start(graph, h, HALVE.kernel));
+            h = net.conv(graph, &layer(0), h, channels, HALVE, inits)?;
+            h = net.batch_norm(graph, &layer(1), h, Init::Constant(1.0))?;
+            h = leaky_relu(graph, h, 0.0);
+            channels = (2 * channels).min(128);
+        }
+        Ok(h)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Families of generators and discriminators from the papers, one file each with
 //! its own keys: functions from nodes to nodes. Networks that take images are here
 //! too, without keys: [`Unet`], [`Translator`], [`Patches`], [`SrResnet`] and
-//! [`SrDiscriminator`], [`Drawer`] and [`Ternary`].
+//! [`SrDiscriminator`], [`Drawer`] and [`Ternary`], and the frozen [`Vgg`].
 
 pub mod cdcgan;
 mod classifier;
@@ -15,6 +15,7 @@ mod srresnet;
 mod transfer;
 mod translator;
 mod unet;
+mod vgg;
 
 use std::sync::Arc;
 
@@ -31,6 +32,7 @@ pub use srresnet::{SrDiscriminator, SrResnet};
 pub use transfer::{Answered, Drawer, Ternary};
 pub use translator::Translator;
 pub use unet::Unet;
+pub use vgg::Vgg;
 
 /// What a discriminator says of images.
 #[derive(Clone, Debug)]

@@ -70,6 +70,11 @@ pub struct Drawer {
 }
 
 impl Drawer {
+    /// Whether there are drawers of images of so many pixels across.
+    pub fn draws(side: usize) -> bool {
+        doublings(side).is_ok()
+    }
+
     /// Builds it on features `[N, F]` or `[N, F, 1, 1]`; gives `[N, channels, side,
     /// side]` in [-1, 1].
     ///

@@ -2,7 +2,7 @@
 
 use super::image;
 use crate::error::{Error, Result};
-use crate::graph::{Graph, NodeId, PadMode};
+use crate::graph::{Binary, Graph, NodeId, PadMode, Unary};
 
 /// `x [N, C, H, W]` with `pad` more pixels on each side, mirrored at the edge pixel,
 /// which is not repeated: `nn.ReflectionPad2d(pad)`.
@@ -13,6 +13,32 @@ pub fn reflection_pad(graph: &mut Graph, x: NodeId, pad: usize) -> Result<NodeId
     image(graph, "ReflectionPad2d", x)?;
     let each = [0, 0, pad, pad];
     graph.pad(x, &each, &each, PadMode::Reflect)
+}
+
+/// Keeps the slope of a length finite where nothing changes.
+const SMOOTH: f32 = 1e-8;
+
+/// Mean length of the step to the next pixels, `sqrt(dx^2 + dy^2)`, of each channel of
+/// `x [N, C, H, W]`, a scalar: total variation (Rudin et al. 1992) over the number of
+/// places that have a pixel to the right and one below.
+///
+/// # Errors
+/// Where a side is a single pixel.
+pub fn total_variation(graph: &mut Graph, x: NodeId) -> Result<NodeId> {
+    let [channels, h, w] = image(graph, "TotalVariation", x)?;
+    if h < 2 || w < 2 {
+        let what = format!("a {h}x{w} image has no neighbours");
+        return Err(Error::shape("TotalVariation", what));
+    }
+    let here = [graph.shape(x)[0], channels, h - 1, w - 1];
+    let mut at = |y, x_| graph.slice(x, &[0, 0, y, x_], here);
+    let [pixel, below, right] = [at(0, 0)?, at(1, 0)?, at(0, 1)?];
+    let [dy, dx] = [graph.sub(below, pixel)?, graph.sub(right, pixel)?];
+    let [dy, dx] = [graph.square(dy), graph.square(dx)];
+    let square = graph.add(dy, dx)?;
+    let square = graph.binary_scalar(Binary::Add, square, SMOOTH);
+    let length = graph.unary(Unary::Sqrt, square);
+    graph.mean_all(length)
 }
 
 /// `[N, C r^2, H, W]` to `[N, C, H r, W r]`: channel `c r^2 + dy r + dx` holds the

@@ -32,6 +32,7 @@ const MOST_CHANNELS: usize = 4;
 const LONGEST_SIDE: usize = 1024;
 /// Stages of a run at most.
 const MOST_STAGES: usize = 16;
+const KEPT: &str = "kept";
 
 /// Everything that a run needs to go on, as a checkpoint.
 ///
@@ -64,6 +65,10 @@ pub fn save(
     let data = about.data.iter().cloned();
     let data = data.map(|data| (DATA.to_owned(), data));
     checkpoint.metadata.extend(data);
+    let kept = session.system().kept();
+    if !kept.is_empty() {
+        checkpoint.metadata.insert(KEPT.to_owned(), kept);
+    }
     Ok(checkpoint)
 }
 
@@ -190,7 +195,7 @@ pub fn initialise(session: &Session, checkpoint: &Checkpoint, path: &Path) -> Re
     Ok(written)
 }
 
-/// What a checkpoint says of the data that its run was made for.
+/// What a run was made for, as its checkpoints say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct About {
     /// Channels of images.
@@ -203,6 +208,8 @@ pub struct About {
     pub stage: usize,
     /// What tells them from others; unknown in files of earlier programs.
     pub data: Option<String>,
+    /// What its system was to keep ([`System::kept`]).
+    pub kept: String,
 }
 
 /// The configuration that a checkpoint was saved with, and what it was made for.
@@ -221,6 +228,7 @@ pub fn description(checkpoint: &Checkpoint, path: &Path) -> Result<(Config, Abou
         classes: read_or_default(checkpoint, CLASSES, path)?,
         stage: read_or_default(checkpoint, STAGE, path)?,
         data: checkpoint.metadata.get(DATA).cloned(),
+        kept: checkpoint.metadata.get(KEPT).cloned().unwrap_or_default(),
     };
     let [c, h, w] = about.sides.input().unwrap_or([1; 3]);
     let channels = [about.channels, c].map(|channels| (1..=MOST_CHANNELS).contains(&channels));
@@ -250,6 +258,7 @@ pub fn system_of(config: &Config, about: &About) -> Result<std::sync::Arc<dyn Sy
             sides: about.sides,
             classes: &about.classes,
             stage: about.stage,
+            kept: &about.kept,
             fresh: None,
         },
     )

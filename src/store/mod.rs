@@ -1,6 +1,7 @@
 //! What a run leaves on disk: its folder and its checkpoints.
 
 pub mod checkpoint;
+pub mod classifier;
 pub mod file;
 pub mod lock;
 pub mod run_folder;

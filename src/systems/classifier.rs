@@ -31,7 +31,8 @@ pub(crate) static SCHEMA: Schema = Schema {
     },
 };
 
-const C: &str = "C";
+/// The network, and the prefix of its tensors in files.
+pub(super) const C: &str = "C";
 const LOSS: &str = "loss";
 const ACCURACY: &str = "accuracy";
 

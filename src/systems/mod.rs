@@ -7,7 +7,9 @@ mod build;
 pub mod classifier;
 mod counters;
 pub mod cyclegan;
+pub mod dtn;
 mod field;
+mod frozen;
 pub mod gan;
 pub mod made;
 mod network;
@@ -15,6 +17,7 @@ pub mod pix2pix;
 pub mod presets;
 pub mod rbm;
 mod registry;
+pub mod srgan;
 pub mod vae;
 mod view;
 
@@ -44,6 +47,9 @@ pub struct Given<'a> {
     pub classes: &'a [String],
     /// Which of its stages a run is in, from 0 ([`System::stage`]).
     pub stage: usize,
+    /// What a checkpoint keeps for it ([`System::kept`]); empty where weights come from
+    /// none.
+    pub kept: &'a str,
     /// What weights that are drawn anew may depend on; none where they come from a
     /// checkpoint.
     pub fresh: Option<Fresh<'a>>,
@@ -65,6 +71,7 @@ impl<'a> Given<'a> {
             sides: Sides::Images,
             classes: &[],
             stage: 0,
+            kept: "",
             fresh: None,
         }
     }
@@ -126,6 +133,12 @@ pub trait System: Send + Sync {
     /// tensors that have the same names and shapes; its optimisers start anew.
     fn stage(&self) -> Stage {
         Stage::default()
+    }
+
+    /// What a checkpoint has to keep beside the values of the keys so that the system
+    /// can be opened for it ([`Given::kept`]), as sizes of a network that a file gave.
+    fn kept(&self) -> String {
+        String::new()
     }
 
     /// The value of a field whose source is [`Source::Scalar`].

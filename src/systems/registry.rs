@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Given, System, classifier, cyclegan, gan, made, pix2pix, rbm, vae};
+use super::{Given, System, classifier, cyclegan, dtn, gan, made, pix2pix, rbm, srgan, vae};
 use crate::config::{Config, Override, Schema, Section, parse_file};
 use crate::error::{Error, Result};
 
@@ -19,10 +19,12 @@ const SYSTEMS: &[Entry] = &[
     gan::ENTRY,
     classifier::ENTRY,
     cyclegan::ENTRY,
+    dtn::ENTRY,
     made::FVBN,
     made::MADE,
     pix2pix::ENTRY,
     rbm::ENTRY,
+    srgan::ENTRY,
     vae::ENTRY,
 ];
 

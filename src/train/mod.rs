@@ -67,18 +67,18 @@ pub fn run(options: TrainOptions) -> Result<()> {
     for line in data.found().iter().chain(&data.left_out(SAID)) {
         progress.line(line)?;
     }
-    let (stage, fresh) = match &resumed {
+    let (stage, kept) = match &resumed {
         Some(resumed) => resumed.stage()?,
-        None => (0, true),
+        None => (0, None),
     };
-    let (mut planned, mut blueprint) = plan(&gpu, config, &data, stage)?;
+    let (mut planned, mut blueprint) = plan(&gpu, config, &data, stage, kept.as_deref())?;
     show_plan(&mut progress, &options, &blueprint)?;
     let mut end = planned.stage().end;
     for later in stage + 1.. {
         if end.is_none_or(|end| end >= config.steps) {
             break;
         }
-        let (system, blueprint) = plan(&gpu, config, &data, later)?;
+        let (system, blueprint) = plan(&gpu, config, &data, later, None)?;
         progress.line(&format!("stage {}:", later + 1))?;
         show_plan(&mut progress, &options, &blueprint)?;
         end = system.stage().end;
@@ -86,8 +86,8 @@ pub fn run(options: TrainOptions) -> Result<()> {
     if options.dry_run {
         return progress.line("dry run: everything fits, nothing was written");
     }
-    if fresh {
-        planned = system(config, &data, stage, true)?;
+    if kept.is_none() {
+        planned = system(config, &data, stage, None)?;
         blueprint.networks = planned.networks()?;
     }
 
@@ -126,10 +126,25 @@ fn open_data(config: &Config) -> Result<Streams> {
 }
 
 /// The system of a configuration for its data, in a stage of the run, with weights
-/// that are drawn anew or not.
-fn system(config: &Config, data: &Streams, stage: usize, fresh: bool) -> Result<Arc<dyn System>> {
+/// that are drawn anew or those of a checkpoint, which keeps this.
+fn system(
+    config: &Config,
+    data: &Streams,
+    stage: usize,
+    kept: Option<&str>,
+) -> Result<Arc<dyn System>> {
+    opened(config, data, stage, kept, &|| mean_image(data.images()))
+}
+
+/// As [`system`] with this mean image.
+fn opened(
+    config: &Config,
+    data: &Streams,
+    stage: usize,
+    kept: Option<&str>,
+    mean_image: &dyn Fn() -> Result<Vec<f32>>,
+) -> Result<Arc<dyn System>> {
     let images = data.images();
-    let mean_image = || mean_image(images);
     systems::open(
         config,
         &Given {
@@ -137,23 +152,24 @@ fn system(config: &Config, data: &Streams, stage: usize, fresh: bool) -> Result<
             sides: data.sides(),
             classes: images.class_names(),
             stage,
-            fresh: fresh.then_some(Fresh {
-                mean_image: &mean_image,
-            }),
+            kept: kept.unwrap_or_default(),
+            fresh: kept.is_none().then_some(Fresh { mean_image }),
         },
     )
 }
 
-/// A stage of a run as data, if the adapter can hold it. Sizes do not depend on what
-/// weights are drawn from, such as the mean image, which takes reading to know.
+/// A stage of a run as data, if the adapter can hold it. Sizes do not depend on the mean
+/// image, which takes reading to know.
 fn plan(
     gpu: &Gpu,
     config: &Config,
     data: &Streams,
     stage: usize,
+    kept: Option<&str>,
 ) -> Result<(Arc<dyn System>, Blueprint)> {
+    let pixels = data.images().shape().iter().product();
     capacity::plan(&gpu.facts, config, |config| {
-        system(config, data, stage, false)
+        opened(config, data, stage, kept, &|| Ok(vec![0.0; pixels]))
     })
 }
 
@@ -295,6 +311,7 @@ impl Prepared {
                 classes: images.class_names().to_vec(),
                 stage,
                 data: Some(state::identity(&data)),
+                kept: session.system().kept(),
             },
             trace: Trace::new(options.trace),
             tick: TickSums::default(),

@@ -120,12 +120,17 @@ impl Resumed {
         }
     }
 
-    /// The stage that it goes on in, and whether its weights are drawn anew.
-    pub(super) fn stage(&self) -> Result<(usize, bool)> {
-        match &self.newest {
-            Some((path, file)) => Ok((state::description(file, path)?.1.stage, false)),
-            None => Ok((0, true)),
-        }
+    /// The stage that it goes on in, and what the checkpoint keeps; none where weights
+    /// are drawn anew.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where the checkpoint does not say.
+    pub(super) fn stage(&self) -> Result<(usize, Option<String>)> {
+        let Some((path, file)) = &self.newest else {
+            return Ok((0, None));
+        };
+        let (_, about) = state::description(file, path)?;
+        Ok((about.stage, Some(about.kept)))
     }
 
     /// The step that it goes on from; 0 of one that starts over.

@@ -252,7 +252,7 @@ impl Run {
 
     /// Goes on with the networks and passes of the next stage.
     fn next_stage(&mut self) -> Result<()> {
-        let mut next = self.session_of(self.about.stage + 1, true)?;
+        let mut next = self.session_of(self.about.stage + 1, None)?;
         state::carry_over(&self.session, &mut next)?;
         self.enter(next, self.about.stage + 1);
         let step = self.session.counters.step;
@@ -262,11 +262,11 @@ impl Run {
         self.references()
     }
 
-    /// A session of a stage, with weights that are drawn anew or that a checkpoint
-    /// gives.
-    pub(super) fn session_of(&self, stage: usize, fresh: bool) -> Result<Session> {
+    /// A session of a stage, with weights that are drawn anew or for those of a
+    /// checkpoint, which keeps this.
+    pub(super) fn session_of(&self, stage: usize, kept: Option<&str>) -> Result<Session> {
         let (config, gpu) = (&self.config, self.session.gpu());
-        let system = super::system(config, &self.data, stage, fresh)?;
+        let system = super::system(config, &self.data, stage, kept)?;
         let blueprint = Blueprint::new(config, &*system, &gpu.facts.kernel_facts())?;
         Session::new(gpu, config, system, blueprint)
     }
@@ -275,6 +275,7 @@ impl Run {
     pub(super) fn enter(&mut self, session: Session, stage: usize) {
         self.session = session;
         self.about.stage = stage;
+        self.about.kept = self.session.system().kept();
         self.rules = super::rules(self.session.system(), self.config.steps);
         self.known = Verdicts::default();
     }

@@ -161,7 +161,7 @@ impl Run {
         let file = Checkpoint::load(&path)?;
         let (_, about) = state::description(&file, &path)?;
         if about.stage != self.about.stage {
-            let earlier = self.session_of(about.stage, false)?;
+            let earlier = self.session_of(about.stage, Some(&about.kept))?;
             self.enter(earlier, about.stage);
             self.references()?;
         }

@@ -6,6 +6,7 @@ mod conditional;
 mod contract;
 mod gpu;
 mod health;
+mod images;
 mod likelihood;
 mod moves;
 mod networks;

@@ -9,6 +9,7 @@ mod figures;
 mod fuzzed;
 mod house;
 mod idx;
+mod images;
 mod likelihood;
 mod loader;
 mod networks;

@@ -51,6 +51,10 @@ fn runs() -> Vec<(String, Config, usize)> {
             "mlp",
             "train.update=alternating optimizer.d.kind=adam optimizer.g.kind=rmsprop",
         ),
+        ("srresnet", ""),
+        ("srgan32", ""),
+        ("srgan32", "loss.pretrain=0 loss.variation=0.1 loss.layer=2"),
+        ("dtn", "loss.variation=0.1"),
     ];
     let plain = plain.map(|preset| (preset, ""));
     plain
@@ -59,7 +63,8 @@ fn runs() -> Vec<(String, Config, usize)> {
         .map(|(preset, changes)| {
             let overrides: Vec<&str> = changes.split_whitespace().collect();
             let config = changed(preset, &overrides);
-            let channels = if preset == "dcgan64" { 3 } else { 1 };
+            let coloured = ["dcgan64", "srresnet", "dtn"].contains(&preset);
+            let channels = if coloured { 3 } else { 1 };
             (format!("{preset} {changes}"), config, channels)
         })
         .collect()

@@ -10,6 +10,7 @@ mod measure;
 mod replay;
 mod resumed;
 mod run;
+mod stages;
 mod toy;
 mod train;
 

@@ -288,6 +288,25 @@ fn steps_of_unpaired_translation_without_a_pool_are_those_of_pytorch() {
     agrees_with_pytorch("cyclegan-batch");
 }
 
+/// Enlarging, with the features of a classifier, total variation and an adversarial
+/// loss.
+#[test]
+fn five_steps_of_srgan_are_those_of_pytorch() {
+    agrees_with_pytorch("srgan");
+}
+
+/// With the features of convolutions that a user gives.
+#[test]
+fn five_steps_of_srgan_with_given_convolutions_are_those_of_pytorch() {
+    agrees_with_pytorch("srgan-convolutions");
+}
+
+/// Two streams, a discriminator with three answers, features that stay as they are.
+#[test]
+fn five_steps_of_domain_transfer_are_those_of_pytorch() {
+    agrees_with_pytorch("dtn");
+}
+
 const SMALL: [&str; 6] = [
     "--preset",
     "dcgan28",

@@ -4,6 +4,7 @@ mod bad;
 mod fit;
 mod large;
 mod pairs;
+mod small;
 mod sources;
 
 use std::fs;

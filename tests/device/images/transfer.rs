@@ -1,0 +1,185 @@
+//! Domain transfer of digits: dark ones on bright paper of any colour are drawn bright
+//! on black. No digit is in both sets.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use gpugan::classify::Classifier;
+use gpugan::data::{Dataset, Streams, to_floats};
+use gpugan::gpu::Gpu;
+use gpugan::run::session::Session;
+use gpugan::run::shown::Asked;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+use super::{classifier, mean, trained};
+use crate::adapter::open;
+use crate::preset::changed;
+
+const SIDE: usize = 32;
+const CLASSES: usize = 10;
+
+/// A part of the digits, one in `every` from `first` on.
+fn digits(first: usize, every: usize) -> (Vec<Vec<u8>>, Vec<u32>) {
+    let all = Dataset::open("digits", SIDE, SIDE, Some(1)).unwrap();
+    let items = (first..all.len()).step_by(every);
+    let of = |item| (all.decode(item).unwrap(), all.label(item).unwrap());
+    items.map(of).unzip()
+}
+
+/// Digits in another style, as a set of colour images.
+fn set(
+    name: &str,
+    (images, labels): (Vec<Vec<u8>>, Vec<u32>),
+    style: impl FnMut(Vec<u8>) -> Vec<u8>,
+) -> Arc<Dataset> {
+    let pixels: Vec<u8> = images.into_iter().flat_map(style).collect();
+    let classes = (0..CLASSES).map(|class| class.to_string()).collect();
+    let set = Dataset::of_pixels(name, [3, SIDE, SIDE], &pixels, labels, classes);
+    Arc::new(set.unwrap())
+}
+
+/// White on black.
+fn clean(digit: Vec<u8>) -> Vec<u8> {
+    digit.repeat(3)
+}
+
+/// A colour on another, of which either may be the brighter, with noise.
+fn coloured(rng: &mut StdRng) -> impl FnMut(Vec<u8>) -> Vec<u8> + use<'_> {
+    |digit| {
+        let [ink, paper] = loop {
+            let mut colour = || [(); 3].map(|()| rng.random::<f64>());
+            let pair = [colour(), colour()];
+            let [a, b] = pair.map(|colour| colour.iter().sum::<f64>() / 3.0);
+            if (a - b).abs() > 0.25 {
+                break pair;
+            }
+        };
+        let mut pixels = Vec::with_capacity(3 * digit.len());
+        for (ink, paper) in ink.into_iter().zip(paper) {
+            pixels.extend(digit.iter().map(|&value| {
+                let noise = 0.1 * (rng.random::<f64>() + rng.random::<f64>() - 1.0);
+                let mixed = paper + (ink - paper) * f64::from(value) / 255.0;
+                ((mixed + noise).clamp(0.0, 1.0) * 255.0).round() as u8
+            }));
+        }
+        pixels
+    }
+}
+
+/// Four tenths of the digits as the source, four as the target, and a tenth of each
+/// that no training sees.
+struct Sides {
+    source: Arc<Dataset>,
+    target: Arc<Dataset>,
+    held_source: Arc<Dataset>,
+    held_target: Arc<Dataset>,
+}
+
+impl Sides {
+    fn new() -> Self {
+        let mut rng = StdRng::seed_from_u64(0);
+        let several = |parts: [usize; 4]| {
+            let parts = parts.map(|part| digits(part, 10));
+            let (images, labels): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+            (images.concat(), labels.concat())
+        };
+        Self {
+            source: set("source", several([0, 2, 4, 6]), coloured(&mut rng)),
+            target: set("target", several([1, 3, 5, 7]), clean),
+            held_source: set("source", digits(8, 10), coloured(&mut rng)),
+            held_target: set("target", digits(9, 10), clean),
+        }
+    }
+}
+
+/// What is measured of a transfer, on images that no training saw.
+#[derive(Debug)]
+struct Score {
+    /// T15a: share of transferred digits that a classifier of the target still takes
+    /// for what they were.
+    kept: f64,
+    /// T15b: mean cosine of features of source images and of what is drawn of them.
+    cosine: f64,
+    /// T15c: mean absolute difference of target images and what is drawn of them, in
+    /// the range [-1, 1].
+    identity: f64,
+}
+
+fn look(session: &mut Session, view: &str, set: &Dataset) -> (Vec<f32>, Vec<f32>) {
+    let images = to_floats(&set.pixels(0..set.len()).0);
+    let input = if view == "transfer" {
+        "source"
+    } else {
+        "target"
+    };
+    let asked = Asked::given(input, images.clone(), set.len());
+    let drawn = session.look(view, &asked).unwrap().swap_remove(0);
+    (images, drawn)
+}
+
+fn score(
+    gpu: &Gpu,
+    sides: &Sides,
+    (file, eye): (&Path, &mut Classifier),
+    judge: &mut Classifier,
+    changes: &[&str],
+) -> Score {
+    let features = format!("loss.features={}", file.display());
+    let config = changed(
+        "dtn",
+        &[&[&*features, "train.health=false"], changes].concat(),
+    );
+    let data = Streams::unpaired(Arc::clone(&sides.source), Arc::clone(&sides.target));
+    let mut session = trained(gpu, &config, &data);
+    let (images, drawn) = look(&mut session, "transfer", &sides.held_source);
+    let (_, labels) = sides.held_source.pixels(0..sides.held_source.len());
+    let [before, after] = [&images, &drawn].map(|images| eye.look(images).unwrap().features);
+    let width = before.len() / labels.len();
+    let cosines = before.chunks(width).zip(after.chunks(width)).map(|(a, b)| {
+        let dot =
+            |x: &[f32], y: &[f32]| -> f64 { x.iter().zip(y).map(|(x, y)| f64::from(x * y)).sum() };
+        dot(a, b) / (dot(a, a) * dot(b, b)).sqrt().max(1e-12)
+    });
+    let (target, redrawn) = look(&mut session, "redraw", &sides.held_target);
+    let apart = target.iter().zip(&redrawn);
+    Score {
+        kept: judge.accuracy(&drawn, &labels).unwrap(),
+        cosine: mean(cosines),
+        identity: mean(apart.map(|(x, y)| f64::from((x - y).abs()))),
+    }
+}
+
+/// T15a to T15d: without f-constancy labels are lost.
+#[test]
+#[ignore = "takes minutes: make test-long"]
+fn transferred_digits_keep_their_labels() {
+    let gpu = open();
+    let sides = Sides::new();
+    let folder = tempfile::tempdir().unwrap();
+    let [file, other] = ["eye", "judge"].map(|name| folder.path().join(name));
+    let mut eye = classifier(&gpu, &sides.source, 60.0, 0, &file);
+    let mut judge = classifier(&gpu, &sides.target, 30.0, 1, &other);
+    let sure = |set: &Dataset, of: &mut Classifier| {
+        let (pixels, labels) = set.pixels(0..set.len());
+        of.accuracy(&to_floats(&pixels), &labels).unwrap()
+    };
+    println!(
+        "classifiers: {:.3} of the source, {:.3} of the target",
+        sure(&sides.held_source, &mut eye),
+        sure(&sides.held_target, &mut judge)
+    );
+    for seed in 0..3 {
+        let seed = format!("seed={seed}");
+        let mut run = |changes: &[&str]| {
+            let changes = [&[&*seed], changes].concat();
+            let found = score(&gpu, &sides, (&file, &mut eye), &mut judge, &changes);
+            println!("{changes:?}: {found:.3?}");
+            found
+        };
+        let whole = run(&[]);
+        assert!(whole.kept >= 0.9 && whole.cosine >= 0.9 && whole.identity < 0.1);
+        let without = run(&["loss.constancy=0"]);
+        assert!(without.kept <= whole.kept - 0.2);
+    }
+}

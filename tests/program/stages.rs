@@ -1,0 +1,81 @@
+//! A run of two stages, stopped before, at and after the boundary between them.
+
+use std::path::Path;
+
+use gpugan::store::checkpoint::{self, Checkpoint};
+
+use crate::run::{gpugan, run_folders};
+
+/// Least squares for 3 steps, then the game.
+const SMALL: [&str; 21] = [
+    "--preset",
+    "srgan32",
+    "--batch",
+    "4",
+    "--set",
+    "model.width=4",
+    "--set",
+    "model.blocks=1",
+    "--set",
+    "model.d_width=2",
+    "--set",
+    "model.d_stages=1",
+    "--set",
+    "model.d_units=4",
+    "--set",
+    "loss.pretrain=3",
+    "--set",
+    "train.health=false",
+    "--quiet",
+    "--tick",
+    "1",
+];
+
+fn last(outdir: &Path) -> Checkpoint {
+    let folder = run_folders(outdir).pop().unwrap();
+    let (_, path) = checkpoint::list(&folder).unwrap().pop().unwrap();
+    Checkpoint::load(&path).unwrap()
+}
+
+#[test]
+fn a_run_goes_on_across_the_boundary_as_if_it_had_not_stopped() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("features.safetensors");
+    std::fs::copy("tests/torch/fixtures/features.safetensors", &file).unwrap();
+    let features = format!("loss.features={}", file.display());
+    let [whole, broken] = ["whole", "broken"].map(|name| folder.path().join(name));
+    let train = |outdir: &Path, steps: &str, resumed: bool| {
+        let outdir = outdir.to_str().unwrap().to_owned();
+        if !resumed {
+            let set = ["--set", &*features, "--steps", steps];
+            let new = ["train", "--outdir", &*outdir];
+            return gpugan(&[&new, &SMALL[..], &set].concat()).success();
+        }
+        let run = run_folders(Path::new(&outdir)).pop().unwrap();
+        let run = run.to_str().unwrap();
+        gpugan(&["train", "--quiet", "--resume", run, "--steps", steps]).success();
+    };
+    train(&whole, "6", false);
+    train(&broken, "2", false);
+    train(&broken, "3", true);
+    assert!(!last(&broken).tensors.contains_key("D.features.0.weight"));
+    train(&broken, "5", true);
+    // The file is needed no more.
+    std::fs::remove_file(&file).unwrap();
+    train(&broken, "6", true);
+
+    let [whole, broken] = [whole, broken].map(|outdir| last(&outdir));
+    for entry in ["step", "counters", "position", "stage", "kept"] {
+        assert_eq!(whole.metadata[entry], broken.metadata[entry], "{entry}");
+    }
+    assert_eq!(whole.metadata["stage"], "1");
+    assert!(whole.tensors.keys().eq(broken.tensors.keys()));
+    for (name, (_, values)) in &whole.tensors {
+        let bits = |values: &[f32]| values.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+        assert_eq!(bits(values), bits(&broken.tensors[name].1), "{name}");
+    }
+    // What G learned in the first stage went on, and F is what the file gave.
+    let features = Checkpoint::load(Path::new("tests/torch/fixtures/features.safetensors"));
+    let given = features.unwrap().tensors["C.main.3.weight"].1.clone();
+    assert_eq!(whole.tensors["F.main.3.weight"].1, given);
+}
