@@ -267,7 +267,7 @@ fn what_does_not_fit_is_refused_with_the_mend() {
         (
             with_file("srgan32", Path::new("/dev/null"), &[]),
             fresh(GREY, SMALL, 1),
-            "/dev/null is empty",
+            "/dev/null is a pipe or a device",
         ),
     ] {
         let said = refused(&config, &given);
