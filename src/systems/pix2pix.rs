@@ -78,7 +78,7 @@ section! {
         d_width: usize = 64, Rule::Whole(1, 1024);
         /// Layers of the discriminator that halve: 1, 2, 3 or 4 judge patches of 16, 34, 70 or 142 pixels, 5 and 6 of 286 and 574; 0 judges single pixels.
         d_layers: usize = 3, Rule::Whole(0, 6);
-        /// How the generator is used: `as-trained` drops features and normalises each image with its own statistics, as the paper does; `fixed` takes running statistics and drops nothing.
+        /// How the generator is used: `as-trained` drops features and normalises each image with its own statistics, as the paper does; `fixed` takes running statistics and drops nothing, which is right after a training on batches of several images.
         at_test: AtTest = AtTest::AsTrained, Rule::Choice(&["as-trained", "fixed"]);
     }
 }
