@@ -78,7 +78,8 @@ fixtures: ## make the golden test files again with PyTorch; PYTHON=... to choose
 	fi; \
 	"$$python" tests/torch/second_order.py >/dev/null && "$$python" tests/torch/networks.py >/dev/null \
 	&& "$$python" tests/torch/regenerate.py $(ARGS) \
-	&& "$$python" tests/torch/replay_rbm.py && "$$python" tests/torch/replay_likelihood.py
+	&& "$$python" tests/torch/replay_rbm.py && "$$python" tests/torch/replay_likelihood.py \
+	&& "$$python" tests/torch/replay_images.py
 
 # --- The phases of `test` ----------------------------------------------------
 

@@ -106,6 +106,7 @@ pub fn measure_step(gpu: &Gpu, config: &Config) -> Result<StepFigures> {
     let channels = config.data.channels.unwrap_or(1) * config.data.stack;
     let open = |config: &Config| systems::open(config, &Given::presumed(config, channels));
     let (system, blueprint) = capacity::plan(&gpu.facts, config, open)?;
+    capacity::check(&gpu.facts, config, open, &blueprint.memory)?;
     let bytes = blueprint.memory.total();
     let mut session = Session::new(gpu, config, system, blueprint)?;
     // Times do not depend on what the data show.

@@ -108,6 +108,7 @@ pub fn train(
     };
     let open = |config: &Config| systems::open(config, &given);
     let (system, blueprint) = capacity::plan(&gpu.facts, &config, open)?;
+    capacity::check(&gpu.facts, &config, open, &blueprint.memory)?;
     let mut session = Session::new(gpu, &config, system, blueprint)?;
     let start = Position::default();
     let mut loader = Loader::new(

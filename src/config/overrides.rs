@@ -162,24 +162,27 @@ fn unknown(path: &str, sections: &[Section]) -> Error {
         let whole = strsim::normalized_damerau_levenshtein(path, key);
         whole.max(0.9 * strsim::normalized_damerau_levenshtein(&last(path), &last(key)))
     };
+    let list = "`gpugan presets NAME` lists those of a preset";
     Error::usage(
         format!("unknown key {path}"),
-        format!(
-            "the nearest is {}; `gpugan presets NAME` lists those of a preset",
-            nearest(known.iter().map(String::as_str), score)
-        ),
+        match nearest(known.iter().map(String::as_str), score) {
+            Some(name) => format!("did you mean {name}? {list}"),
+            None => list.to_owned(),
+        },
     )
 }
 
-/// The name with the highest score, the first of equals.
+/// Names that score less, of 1, are not alike.
+const ALIKE: f64 = 0.6;
+
+/// The name with the highest score, the first of equals; none where no name is like
+/// what was given.
 pub(crate) fn nearest<'a>(
     names: impl Iterator<Item = &'a str>,
     score: impl Fn(&str) -> f64,
-) -> &'a str {
-    names
-        .fold(("", f64::NEG_INFINITY), |best, name| {
-            let score = score(name);
-            if score > best.1 { (name, score) } else { best }
-        })
-        .0
+) -> Option<&'a str> {
+    let scored = names.map(|name| (name, score(name)));
+    let alike = scored.filter(|(_, score)| *score >= ALIKE);
+    let best = alike.reduce(|best, other| if other.1 > best.1 { other } else { best });
+    best.map(|(name, _)| name)
 }

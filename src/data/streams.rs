@@ -49,6 +49,14 @@ impl Streams {
         }
     }
 
+    /// Two streams: images, and inputs that do not pair with them.
+    pub fn unpaired(inputs: Arc<Dataset>, images: Arc<Dataset>) -> Self {
+        Self {
+            images,
+            inputs: Some(inputs),
+        }
+    }
+
     /// The data that `--data` names, read like this; `stack` grey images make one.
     ///
     /// # Errors
@@ -67,10 +75,7 @@ impl Streams {
             )),
             true => {
                 let [inputs, images] = reading.open_unpaired(data)?.map(Arc::new);
-                Ok(Self {
-                    images,
-                    inputs: Some(inputs),
-                })
+                Ok(Self::unpaired(inputs, images))
             }
         }
     }

@@ -9,27 +9,38 @@ use crate::error::{Error, Result};
 use crate::gpu::{AdapterFacts, DeviceType};
 use crate::systems::System;
 
-/// A run as its adapter will have it: the system that `open` makes of a
+/// A run as its adapter would have it: the system that `open` makes of a
 /// configuration, and its blueprint.
 ///
 /// # Errors
-/// [`Error::Usage`] with the largest batch that fits, where the adapter cannot hold
-/// it or a tensor is too long for any kernel; whatever is wrong with the
-/// configuration.
+/// [`Error::Usage`] with the largest batch that fits where a tensor is too long
+/// for any kernel; whatever is wrong with the configuration.
 pub(crate) fn plan(
     facts: &AdapterFacts,
     config: &Config,
     open: impl Fn(&Config) -> Result<Arc<dyn System>>,
 ) -> Result<(Arc<dyn System>, Blueprint)> {
-    let reason = match built(facts, config, &open) {
-        Err(Error::Size { what }) => what,
-        Err(other) => return Err(other),
-        Ok((system, blueprint)) => match exceeded(facts, &blueprint.memory) {
-            Some(reason) => reason,
-            None => return Ok((system, blueprint)),
-        },
-    };
-    Err(refusal(facts, config, &open, &reason))
+    match built(facts, config, &open) {
+        Err(Error::Size { what }) => Err(refusal(facts, config, &open, &what)),
+        other => other,
+    }
+}
+
+/// Refuses a run that the adapter cannot hold and names the largest batch that
+/// it can.
+///
+/// # Errors
+/// [`Error::Usage`] with the numbers.
+pub(crate) fn check(
+    facts: &AdapterFacts,
+    config: &Config,
+    open: impl Fn(&Config) -> Result<Arc<dyn System>>,
+    plan: &MemoryPlan,
+) -> Result<()> {
+    match exceeded(facts, plan) {
+        Some(reason) => Err(refusal(facts, config, &open, &reason)),
+        None => Ok(()),
+    }
 }
 
 /// What of this adapter a plan exceeds.
@@ -120,14 +131,14 @@ impl Limits {
     fn exceeded(&self, plan: &MemoryPlan) -> Option<String> {
         if plan.longest > self.buffer {
             return Some(format!(
-                "its longest buffer takes {} MiB, of {} MiB that one may take",
+                "it needs one buffer of {} MiB, and this adapter allows {} MiB",
                 mebibytes(plan.longest),
                 mebibytes(self.buffer)
             ));
         }
         match self.total {
             Some(total) if plan.total() > total => Some(format!(
-                "it takes {} MiB, of {} MiB that the machine has free",
+                "it needs {} MiB, and the machine has {} MiB free",
                 mebibytes(plan.total()),
                 mebibytes(total)
             )),

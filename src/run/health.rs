@@ -235,6 +235,8 @@ impl std::fmt::Display for Finding {
 pub struct Rules {
     /// The two players, where there are any.
     players: Option<Players>,
+    /// Whether images are made of images, not of noise.
+    translates: bool,
     /// The last step at which a poor generator says nothing.
     warm_up: u64,
 }
@@ -266,8 +268,17 @@ impl Rules {
         );
         Self {
             players,
+            translates: false,
             warm_up: steps.start + WARM_UP.max((steps.end - steps.start) / WARM_UP_PART),
         }
+    }
+
+    /// For a system that makes images of images: outputs that are alike ignore their
+    /// inputs, and those near to training images may be the right ones.
+    #[must_use]
+    pub fn translating(mut self, translates: bool) -> Self {
+        self.translates = translates;
+        self
     }
 
     /// What the last of these ticks is found to be, the gravest first: signs
@@ -284,7 +295,7 @@ impl Rules {
                 signs.iter().any(|sign| sign.verdict == verdict)
             });
             let (count, first) = steady.fold((0, last), |(count, _), tick| (count + 1, tick));
-            let grows = verdict == Verdict::ModeCollapse
+            let grows = matches!(verdict, Verdict::ModeCollapse | Verdict::IgnoresInput)
                 && distance_from_limit(&last.measures)
                     > distance_from_limit(&first.measures) + GAIN;
             count >= TICKS && last.step - first.step >= STEPS && !grows
@@ -382,17 +393,21 @@ impl Rules {
             format!("G's gradient is {gradient:.1e} long (limit {GRADIENT:.0e})"),
         );
 
+        let (alike, what) = match self.translates {
+            true => (Verdict::IgnoresInput, "outputs of different inputs"),
+            false => (Verdict::ModeCollapse, "samples"),
+        };
         sign(
-            Verdict::ModeCollapse,
+            alike,
             collapsed && !undecided,
             format!(
-                "samples differ {:.3} times as much as real images, from their nearest {:.3} times (limits {DIVERSITY}, {TWINS})",
+                "{what} differ {:.3} times as much as real images, from their nearest {:.3} times (limits {DIVERSITY}, {TWINS})",
                 m.diversity_ratio, m.twin_ratio
             ),
         );
         sign(
             Verdict::Memorising,
-            m.memory_ratio < MEMORY && !collapsed,
+            m.memory_ratio < MEMORY && !collapsed && !self.translates,
             format!(
                 "samples lie {:.2} times as far from training images as those from each other (limit {MEMORY})",
                 m.memory_ratio

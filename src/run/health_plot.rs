@@ -23,6 +23,9 @@ const SMALLEST: f64 = 1e-12;
 /// # Errors
 /// As of [`super::loss_plot::losses`].
 pub fn health(ticks: &[Tick]) -> Result<RgbImage> {
+    // A run that was stopped between two ticks measured nothing at its end.
+    let measured = ticks.iter().filter(|tick| tick.health.is_some());
+    let ticks = &measured.cloned().collect::<Vec<Tick>>()[..];
     let of = |label: &str, colour: usize, value: &dyn Fn(&Measures) -> f64| {
         let values = ticks
             .iter()
@@ -39,8 +42,8 @@ pub fn health(ticks: &[Tick]) -> Result<RgbImage> {
         of("nearest sample", 1, &|m| m.twin_ratio),
         of("nearest training image", 2, &|m| m.memory_ratio),
     ];
-    let measured = ticks.iter().rev().find_map(|tick| tick.health.as_ref());
-    let networks = measured.map(|measures| measures.all("gradient").map(|(name, _)| name));
+    let last = ticks.last().and_then(|tick| tick.health.as_ref());
+    let networks = last.map(|measures| measures.all("gradient").map(|(name, _)| name));
     let mut gradients: Vec<Series> = networks
         .into_iter()
         .flatten()
@@ -53,7 +56,7 @@ pub fn health(ticks: &[Tick]) -> Result<RgbImage> {
         })
         .collect();
     let is_there = |series: &[Series]| series.iter().flat_map(Series::finite).next().is_some();
-    let logits = of("of a logit", 3, &|m| log(m.gradient_logits));
+    let logits = of("gradient of a logit", 3, &|m| log(m.gradient_logits));
     if is_there(std::slice::from_ref(&logits)) {
         gradients.push(logits);
     }
@@ -61,7 +64,7 @@ pub fn health(ticks: &[Tick]) -> Result<RgbImage> {
     let mut panels = Vec::new();
     if is_there(&accuracy) {
         panels.push(Panel {
-            y_label: "part of the batch",
+            y_label: "fraction of the batch",
             x_label: "",
             y: 0.0..1.0,
             series: accuracy,

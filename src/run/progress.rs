@@ -76,14 +76,14 @@ impl Progress {
         }
     }
 
-    /// One step is done; `latest` are the last values of these reports, if any
-    /// have arrived.
-    pub(crate) fn step(&self, reports: &[Report], batch: usize, seconds: f64, latest: &[f64]) {
+    /// One step is done, with so many images a second; `latest` are the last values
+    /// of these reports, if any have arrived.
+    pub(crate) fn step(&self, reports: &[Report], speed: f64, seconds: f64, latest: &[f64]) {
         self.bar.inc(1);
         if self.bar.is_hidden() {
             return;
         }
-        let mut message = format!("{:.0} img/s {seconds:.3} s/step ", batch as f64 / seconds);
+        let mut message = format!("{speed:.0} img/s {seconds:.3} s/step ");
         for (report, value) in reports.iter().zip(latest) {
             message += &match report.unit {
                 Unit::Loss => format!(" {} {value:.3}", short(report.label)),
@@ -109,7 +109,7 @@ impl Progress {
         !self.bar.is_hidden()
     }
 
-    /// The line of a tick: on the screen only where there is no bar.
+    /// The line of a tick with so many images a second: on the screen only where there is no bar.
     ///
     /// # Errors
     /// Where the log cannot be written.
@@ -118,14 +118,13 @@ impl Progress {
         tick: &Tick,
         reports: &[Report],
         steps: u64,
-        batch: usize,
+        speed: f64,
     ) -> Result<()> {
         let left = tick.sec_per_step * steps.saturating_sub(tick.step) as f64;
         let mut text = format!(
-            "step {}/{steps}  kimg {:.1}  {:.0} img/s  {:.3} s/step  left {}",
+            "step {}/{steps}  kimg {:.1}  {speed:.0} img/s  {:.3} s/step  left {}",
             tick.step,
             tick.kimg,
-            batch as f64 / tick.sec_per_step,
             tick.sec_per_step,
             clock(left),
         );
@@ -168,7 +167,7 @@ fn short(label: &str) -> &str {
 }
 
 /// `1:02:03` or `2:03`.
-fn clock(seconds: f64) -> String {
+pub(crate) fn clock(seconds: f64) -> String {
     // Saturates where the rate is not known yet.
     let seconds = seconds as u64;
     let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);

@@ -28,10 +28,10 @@ pub(crate) const ADAPTER: &str = "adapter";
 const MOST: u64 = 1 << 60;
 /// Channels of images at most.
 const MOST_CHANNELS: usize = 4;
-/// Pixels of a side of images at most.
-const LONGEST_SIDE: usize = 1024;
 /// Stages of a run at most.
 const MOST_STAGES: usize = 16;
+/// Pixels of a side of an image at most.
+const MOST_SIDE: usize = 1 << 16;
 
 /// Everything that a run needs to go on, as a checkpoint.
 ///
@@ -69,8 +69,8 @@ pub fn save(
 
 /// What a checkpoint says of its data, to tell them from others.
 pub(crate) fn identity(data: &Streams) -> String {
-    let of = data.sets().map(|set| format!("{:08x}", set.identity()));
-    of.collect::<Vec<_>>().join("-")
+    let sets = data.sets().map(|set| format!("{:08x}", set.identity()));
+    sets.collect::<Vec<_>>().join(" ")
 }
 
 /// The tensors of a session's state.
@@ -120,30 +120,6 @@ pub fn restore(
     Ok(positions)
 }
 
-/// What a run had done when it was saved, and where its streams go on.
-///
-/// # Errors
-/// [`Error::Usage`] where the file does not say, or says what no run can have done.
-pub(crate) fn progress(checkpoint: &Checkpoint, path: &Path) -> Result<(Counters, Vec<Position>)> {
-    let counters: Counters = read_json(checkpoint, COUNTERS, path)?;
-    // Files of earlier programs have one position, of the only stream.
-    let positions: Vec<Position> = read_json(checkpoint, POSITION, path)
-        .or_else(|_| read_json(checkpoint, POSITION, path).map(|position| vec![position]))?;
-    if text(checkpoint, STEP, path)? != counters.step.to_string() {
-        return Err(foreign(path, "its step and its counters differ"));
-    }
-    let counts = [counters.step, counters.batches].into_iter();
-    let counts = counts.chain(counters.updates.values().copied());
-    let counts = counts.chain(positions.iter().map(|position| position.drawn));
-    if counts.max() > Some(MOST) || counters.step > LONGEST as u64 {
-        return Err(foreign(
-            path,
-            format!("it counts more than {LONGEST} steps"),
-        ));
-    }
-    Ok((counters, positions))
-}
-
 /// Gives a session what the next stage of its run takes over from another: weights,
 /// averages and memory of the same names and shapes, and all counters but those of
 /// updates, as optimisers start anew.
@@ -163,6 +139,33 @@ pub fn carry_over(from: &Session, to: &mut Session) -> Result<()> {
         ..from.counters.clone()
     };
     Ok(())
+}
+
+/// What a run had done when it was saved, and where each of its data's streams goes
+/// on.
+///
+/// # Errors
+/// [`Error::Usage`] where the file does not say, or says what no run can have done.
+pub(crate) fn progress(checkpoint: &Checkpoint, path: &Path) -> Result<(Counters, Vec<Position>)> {
+    let counters: Counters = read_json(checkpoint, COUNTERS, path)?;
+    // Files of earlier programs have one position, of the only stream.
+    let positions: Vec<Position> = read_json(checkpoint, POSITION, path)
+        .or_else(|_| read_json(checkpoint, POSITION, path).map(|position| vec![position]))?;
+    if text(checkpoint, STEP, path)? != counters.step.to_string() {
+        return Err(foreign(path, "its step and its counters differ"));
+    }
+    let counts = [counters.step, counters.batches].into_iter();
+    let drawn = positions.iter().map(|position| position.drawn);
+    let most = counts
+        .chain(drawn)
+        .chain(counters.updates.values().copied());
+    if most.max() > Some(MOST) || counters.step > LONGEST as u64 {
+        return Err(foreign(
+            path,
+            format!("it counts more than {LONGEST} steps"),
+        ));
+    }
+    Ok((counters, positions))
 }
 
 /// Replaces the initial weights that a file names; the average of a replaced
@@ -212,26 +215,35 @@ pub struct About {
 pub fn description(checkpoint: &Checkpoint, path: &Path) -> Result<(Config, About)> {
     let config = systems::read_config(text(checkpoint, CONFIG, path)?, [])?;
     let channels = text(checkpoint, CHANNELS, path)?;
+    let channels = channels.parse().ok();
+    let channels = channels.filter(|channels| (1..=MOST_CHANNELS).contains(channels));
+    let channels = channels.ok_or_else(|| {
+        foreign(
+            path,
+            format!("its channels are no number from 1 to {MOST_CHANNELS}"),
+        )
+    })?;
     // Files of earlier programs know of no classes, sides and stages.
     let about = About {
-        channels: channels
-            .parse()
-            .map_err(|_| foreign(path, "its channels are no number"))?,
+        channels,
         sides: read_or_default(checkpoint, SIDES, path)?,
         classes: read_or_default(checkpoint, CLASSES, path)?,
         stage: read_or_default(checkpoint, STAGE, path)?,
         data: checkpoint.metadata.get(DATA).cloned(),
     };
-    let [c, h, w] = about.sides.input().unwrap_or([1; 3]);
-    let channels = [about.channels, c].map(|channels| (1..=MOST_CHANNELS).contains(&channels));
-    let sides = [h, w].map(|side| (1..=LONGEST_SIDE).contains(&side));
-    if channels != [true; 2] || sides != [true; 2] || about.stage >= MOST_STAGES {
+    if about.stage >= MOST_STAGES {
         return Err(foreign(
             path,
-            format!(
-                "{} channels, inputs of {c}x{h}x{w} and stage {} are out of range",
-                about.channels, about.stage
-            ),
+            format!("its stage {} is above {MOST_STAGES}", about.stage),
+        ));
+    }
+    let sides = about.sides.input().unwrap_or([1; 3]);
+    if !(1..=MOST_CHANNELS).contains(&sides[0])
+        || sides[1..].iter().any(|&s| s == 0 || s > MOST_SIDE)
+    {
+        return Err(foreign(
+            path,
+            format!("its inputs of {sides:?} are no images"),
         ));
     }
     Ok((config, about))

@@ -112,10 +112,11 @@ fn unknown(name: &str) -> Error {
     let nearest = nearest(names().into_iter(), |known| {
         strsim::jaro_winkler(name, known)
     });
+    let nearest = nearest.map_or_else(String::new, |name| format!("did you mean {name}? "));
     Error::usage(
         format!("unknown preset {name}"),
         format!(
-            "the nearest is {nearest}; there are {}, or give the path of a TOML file",
+            "{nearest}there are {}, or give the path of a TOML file",
             names().join(", ")
         ),
     )

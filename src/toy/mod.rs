@@ -182,12 +182,9 @@ impl Run {
                 for (step, metrics) in self.session.arrived()? {
                     sums.add(step, metrics);
                 }
-                self.progress.step(
-                    &reports,
-                    self.config.batch,
-                    start.elapsed().as_secs_f64(),
-                    &sums.latest,
-                );
+                let seconds = start.elapsed().as_secs_f64();
+                let speed = self.config.batch as f64 / seconds;
+                self.progress.step(&reports, speed, seconds, &sums.latest);
             }
             for (step, metrics) in self.session.finish()? {
                 sums.add(step, metrics);

@@ -30,7 +30,7 @@ use crate::run::stats::{self, TickSums, Writer};
 use crate::store::checkpoint::Checkpoint;
 use crate::store::lock::Lock;
 use crate::store::run_folder::{self, Log, RunFolder};
-use crate::systems::{self, Fresh, Given, System};
+use crate::systems::{self, Fresh, Given, System, View};
 
 /// Files that cannot be read and are named on the screen, at most.
 const SAID: usize = 10;
@@ -67,34 +67,36 @@ pub fn run(options: TrainOptions) -> Result<()> {
     for line in data.found().iter().chain(&data.left_out(SAID)) {
         progress.line(line)?;
     }
-    let (stage, fresh) = match &resumed {
+    let stage = match &resumed {
         Some(resumed) => resumed.stage()?,
-        None => (0, true),
+        None => 0,
     };
-    let (mut planned, mut blueprint) = plan(&gpu, config, &data, stage)?;
-    show_plan(&mut progress, &options, &blueprint)?;
-    let mut end = planned.stage().end;
+    let (mut system, mut blueprint) = planned(&gpu, &options, &data, stage, &mut progress)?;
+    let mut end = system.stage().end;
     for later in stage + 1.. {
         if end.is_none_or(|end| end >= config.steps) {
             break;
         }
-        let (system, blueprint) = plan(&gpu, config, &data, later)?;
         progress.line(&format!("stage {}:", later + 1))?;
-        show_plan(&mut progress, &options, &blueprint)?;
-        end = system.stage().end;
+        end = planned(&gpu, &options, &data, later, &mut progress)?
+            .0
+            .stage()
+            .end;
     }
     if options.dry_run {
         return progress.line("dry run: everything fits, nothing was written");
     }
-    if fresh {
-        planned = system(config, &data, stage, true)?;
-        blueprint.networks = planned.networks()?;
+    let starts_over = resumed
+        .as_ref()
+        .is_none_or(|resumed| resumed.newest.is_none());
+    if starts_over {
+        system = self::system(config, &data, stage, true)?;
+        blueprint.networks = system.networks()?;
     }
 
     let newest = resumed.as_ref().and_then(|resumed| resumed.newest.as_ref());
-    let newest = newest.map(|(_, file)| file);
-    let scores = scores::asked(&gpu, data.images(), &options, newest)?;
-    let session = Session::new(&gpu, config, planned, blueprint)?;
+    let scores = scores::asked(&gpu, data.images(), &options, newest.map(|(_, file)| file))?;
+    let session = Session::new(&gpu, config, Arc::clone(&system), blueprint)?;
     let mut prepared = Prepared {
         options,
         data,
@@ -144,34 +146,34 @@ fn system(config: &Config, data: &Streams, stage: usize, fresh: bool) -> Result<
     )
 }
 
-/// A stage of a run as data, if the adapter can hold it. Sizes do not depend on what
-/// weights are drawn from, such as the mean image, which takes reading to know.
-fn plan(
+/// A stage of a run as data, if the adapter can hold it; says what it takes.
+fn planned(
     gpu: &Gpu,
-    config: &Config,
+    options: &TrainOptions,
     data: &Streams,
     stage: usize,
+    progress: &mut Progress,
 ) -> Result<(Arc<dyn System>, Blueprint)> {
-    capacity::plan(&gpu.facts, config, |config| {
-        system(config, data, stage, false)
-    })
-}
-
-fn show_plan(progress: &mut Progress, options: &TrainOptions, blueprint: &Blueprint) -> Result<()> {
-    progress.line(&describe(&options.config, blueprint))?;
+    let config = &options.config;
+    // Sizes do not depend on what new weights do, which takes reading to know.
+    let open = |config: &Config| system(config, data, stage, false);
+    let (system, blueprint) = capacity::plan(&gpu.facts, config, open)?;
+    progress.line(&describe(config, &blueprint))?;
     progress.line(&blueprint.memory.to_string())?;
     if options.dump_plan {
         for known in &blueprint.recordings {
             crate::console::print(&format!("# {}\n{}", known.name, known.recording))?;
         }
     }
-    Ok(())
+    capacity::check(&gpu.facts, config, open, &blueprint.memory)?;
+    Ok((system, blueprint))
 }
 
 /// What a system makes of the health of its training, from its stage on.
 fn rules(system: &dyn System, steps: u64) -> Rules {
     let stage = system.stage();
-    Rules::new(system.duel(), stage.first..stage.end.unwrap_or(steps))
+    let translates = system.views().first().and_then(View::translation).is_some();
+    Rules::new(system.duel(), stage.first..stage.end.unwrap_or(steps)).translating(translates)
 }
 
 /// Gives the health monitor what it compares samples with.
@@ -235,7 +237,7 @@ impl Prepared {
             if let Some(scores) = &mut self.scores {
                 scores.go_on(&folder, step)?;
                 let (session, progress) = (&mut self.session, &mut self.progress);
-                scores.make_up(&folder, (step, resumed.stage()?.0), session, progress)?;
+                scores.make_up(&folder, (step, resumed.stage()?), session, progress)?;
             }
             if let Some((path, file)) = &resumed.newest {
                 positions = state::restore(&mut self.session, file, path)?;

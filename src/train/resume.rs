@@ -89,10 +89,8 @@ impl Resumed {
         let known = saved.is_none_or(|saved| *saved == state::identity(data));
         let (_, about) = state::description(file, path)?;
         let images = data.images();
-        let alike = about.channels == images.shape()[0]
-            && about.sides == data.sides()
-            && about.classes == images.class_names();
-        if known && alike {
+        let same = about.channels == images.shape()[0] && about.classes == images.class_names();
+        if known && same && about.sides == data.sides() {
             return Ok(());
         }
         Err(Error::usage(
@@ -117,17 +115,20 @@ impl Resumed {
         }
     }
 
-    /// The stage that it goes on in, and whether its weights are drawn anew.
-    pub(super) fn stage(&self) -> Result<(usize, bool)> {
-        match &self.newest {
-            Some((path, file)) => Ok((state::description(file, path)?.1.stage, false)),
-            None => Ok((0, true)),
-        }
-    }
-
     /// The step that it goes on from; 0 of one that starts over.
     pub(super) fn step(&self) -> u64 {
         self.step
+    }
+
+    /// The stage that it goes on in.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where the checkpoint does not say.
+    pub(super) fn stage(&self) -> Result<usize> {
+        match &self.newest {
+            Some((path, file)) => Ok(state::description(file, path)?.1.stage),
+            None => Ok(0),
+        }
     }
 
     /// The lock, for as long as the run writes into its folder.

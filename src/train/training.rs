@@ -17,7 +17,7 @@ use crate::run::finite;
 use crate::run::health::{Finding, Rules, Verdict, Verdicts};
 use crate::run::health_plot;
 use crate::run::loss_plot;
-use crate::run::progress::Progress;
+use crate::run::progress::{Progress, clock};
 use crate::run::session::Session;
 use crate::run::shown::Asked;
 use crate::run::state::{self, About};
@@ -75,17 +75,18 @@ impl Run {
         if first == 0 && self.config.train.on_collapse == OnCollapse::Rollback {
             self.save_checkpoint()?;
         }
-        let mut tick_start = Instant::now();
+        let begin = Instant::now();
+        let mut tick = Began::now(&self.session);
         while self.session.counters.step < steps {
             if self.stage_is_over() {
                 self.next_stage()?;
-                tick_start = Instant::now();
+                tick = Began::now(&self.session);
             }
-            let start = Instant::now();
-            let tick = self.config.train.tick;
+            let step_began = Began::now(&self.session);
+            let every = self.config.train.tick;
             let next = self.session.counters.step + 1;
             let last = next == steps || Some(next) == self.session.system().stage().end;
-            let measured = next.is_multiple_of(tick) || last;
+            let measured = next.is_multiple_of(every) || last;
             if measured {
                 self.session.before_measured_step()?;
             }
@@ -94,29 +95,28 @@ impl Run {
             for (step, reports) in self.session.arrived()? {
                 self.tick.add(step, reports);
             }
-            self.progress.step(
-                self.session.reports(),
-                self.config.batch,
-                start.elapsed().as_secs_f64(),
-                &self.tick.latest,
-            );
+            let seconds = step_began.seconds();
+            let speed = step_began.images(&self.session, self.config.batch) / seconds;
+            let reports = self.session.reports();
+            self.progress
+                .step(reports, speed, seconds, &self.tick.latest);
             let stopped = stop::asked();
             let end = last || stopped;
             if measured || end || self.tick.broken.is_some() {
-                let findings = self.end_tick(tick_start.elapsed().as_secs_f64(), measured)?;
+                let findings = self.end_tick(&tick, measured)?;
                 let course = self.respond(findings)?;
-                tick_start = Instant::now();
+                tick = Began::now(&self.session);
                 if course == Course::RolledBack {
                     continue;
                 }
             }
-            if step.is_multiple_of(tick * self.config.train.snap) || end {
+            if step.is_multiple_of(every * self.config.train.snap) || end {
                 self.snapshot()?;
                 if self.stage_is_over() {
                     self.keep_stage()?;
                 }
                 // Saving is no part of the next tick's steps.
-                tick_start = Instant::now();
+                tick = Began::now(&self.session);
             }
             self.trace
                 .finish(&self.session, &self.config, &self.folder, end)?;
@@ -127,8 +127,28 @@ impl Run {
                     .line(&format!("stopped at step {step}; go on with `{again}`"));
             }
         }
-        self.progress
-            .line(&format!("done: {}", self.folder.path().display()))
+        self.finished(begin.elapsed().as_secs_f64())
+    }
+
+    /// Says where the run ends, and what is there.
+    fn finished(&mut self, seconds: f64) -> Result<()> {
+        let step = self.session.counters.step;
+        let last = self.ticks.last();
+        let losses = self.session.reports().iter();
+        let losses = losses.filter(|report| report.unit == Unit::Loss);
+        let value = |name: &str| last.map_or(f64::NAN, |tick| tick.report(name));
+        let losses: Vec<String> = losses
+            .map(|report| format!("{} {:.3}", report.label, value(report.name)))
+            .collect();
+        let folder = self.folder.path();
+        self.progress.line(&format!(
+            "done: {} after {}; {}; newest: {}, {}",
+            folder.display(),
+            clock(seconds),
+            losses.join(", "),
+            file_name(&self.folder.fakes(step)),
+            file_name(&self.folder.checkpoint(step)),
+        ))
     }
 
     fn step(&mut self) -> Result<()> {
@@ -155,7 +175,9 @@ impl Run {
 
     /// Writes the statistics of the steps since the last tick, and says what
     /// they are found to be. `measured` is whether the last step's health can be.
-    fn end_tick(&mut self, seconds: f64, measured: bool) -> Result<Vec<Finding>> {
+    fn end_tick(&mut self, began: &Began, measured: bool) -> Result<Vec<Finding>> {
+        let seconds = began.seconds();
+        let speed = began.images(&self.session, self.config.batch) / seconds;
         self.name_unreadable()?;
         for (step, reports) in self.session.finish()? {
             self.tick.add(step, reports);
@@ -197,7 +219,7 @@ impl Run {
         let findings = watch::judge(&self.rules, self.session.system(), &self.ticks, &mut tick);
         self.stats.write(&tick)?;
         self.progress
-            .tick(&tick, &reports, self.config.steps, self.config.batch)?;
+            .tick(&tick, &reports, self.config.steps, speed)?;
         self.ticks.push(tick);
         Ok(findings)
     }
@@ -376,6 +398,38 @@ impl Run {
         let grid = figures::grid(&images, [count, c, h, w], GRID_COLUMNS)?;
         figures::save_png(grid, &self.folder.reals())
     }
+}
+
+/// When something began, and at which batch.
+struct Began {
+    time: Instant,
+    batches: u64,
+}
+
+impl Began {
+    fn now(session: &Session) -> Self {
+        Self {
+            time: Instant::now(),
+            batches: session.counters.batches,
+        }
+    }
+
+    fn seconds(&self) -> f64 {
+        self.time.elapsed().as_secs_f64()
+    }
+
+    /// Images of the data's first stream since then, as `kimg` counts them.
+    fn images(&self, session: &Session, batch: usize) -> f64 {
+        (session.counters.batches - self.batches) as f64 * batch as f64
+    }
+}
+
+/// The last part of a path.
+fn file_name(path: &std::path::Path) -> String {
+    path.file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
 }
 
 /// The first `count` images that can be read, evenly spread over the set, as

@@ -264,6 +264,20 @@ const ILLS: [(Verdict, Change); 8] = [
 ];
 
 #[test]
+fn what_makes_images_of_images_ignores_its_input_and_does_not_memorise() {
+    let rules = rules_of(&changed("dcgan28", &[])).translating(true);
+    for (verdict, ill) in ILLS {
+        let found = rules.findings(&series(3, ill));
+        let expected = match verdict {
+            Verdict::ModeCollapse => vec![Verdict::IgnoresInput],
+            Verdict::Memorising => Vec::new(),
+            other => vec![other],
+        };
+        assert_eq!(named(&found), expected, "{found:?}");
+    }
+}
+
+#[test]
 fn a_sign_that_lasts_is_a_verdict_and_one_that_does_not_is_none() {
     let rules = rules_of(&changed("dcgan28", &[]));
     assert_eq!(rules.findings(&[]), []);

@@ -8,11 +8,13 @@ mod gpu;
 mod health;
 mod likelihood;
 mod moves;
+mod networks;
 mod ops;
 mod random_programs;
 mod rbm;
 mod representation;
 mod theory;
+mod translation;
 
 use gpugan::config::Config;
 use gpugan::data::{IMAGE, Same};
@@ -27,6 +29,8 @@ mod dirac;
 mod near;
 #[path = "../shared/preset.rs"]
 mod preset;
+#[path = "../shared/networks.rs"]
+mod small;
 
 /// A session of a configuration on grey images.
 fn session(gpu: &Gpu, config: &Config) -> Session {

@@ -13,6 +13,7 @@ mod likelihood;
 mod loader;
 mod networks;
 mod plan;
+mod pool;
 mod reading;
 mod recordings;
 mod reference;
@@ -28,5 +29,7 @@ mod dirac;
 mod near;
 #[path = "../shared/preset.rs"]
 mod preset;
+#[path = "../shared/networks.rs"]
+mod small;
 #[path = "../shared/usage.rs"]
 mod usage;

@@ -11,7 +11,8 @@ use crate::preset::changed;
 /// The blueprint of a preset with changes, as far as it comes.
 fn planned(preset: &str, changes: &[&str], facts: &Facts) -> Result<Blueprint> {
     let config = changed(preset, changes);
-    let system = systems::open(&config, &Given::presumed(&config, 3))?;
+    let given = Given::presumed(&config, 3);
+    let system = systems::open(&config, &given)?;
     Blueprint::new(&config, &*system, facts)
 }
 

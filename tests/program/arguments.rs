@@ -320,7 +320,7 @@ fn the_program_ends_a_mistake_with_one_line_and_code_2() {
     assert_eq!(wrong.status.code(), Some(2));
     assert!(wrong.stdout.is_empty());
     let line = String::from_utf8(wrong.stderr).unwrap();
-    assert!(line.starts_with("error: unknown preset dcgan23; the nearest is dcgan32;"));
+    assert!(line.starts_with("error: unknown preset dcgan23; did you mean dcgan32?"));
     assert_eq!(line.lines().count(), 1);
     for args in [&["presetz"][..], &["presets", "--no-such"], &[]] {
         assert_eq!(gpugan(args).status.code(), Some(2), "{args:?}");

@@ -20,18 +20,22 @@ pub enum Verdict {
     /// Samples are nearly all alike.
     #[serde(rename = "mode collapse")]
     ModeCollapse,
+    /// What is made of different inputs is nearly all alike.
+    #[serde(rename = "ignores its input")]
+    IgnoresInput,
     /// Samples are training images.
     #[serde(rename = "memorising")]
     Memorising,
 }
 
 /// All verdicts, the gravest first.
-pub const VERDICTS: [Verdict; 6] = [
+pub const VERDICTS: [Verdict; 7] = [
     Verdict::NonFinite,
     Verdict::Diverging,
     Verdict::DiscriminatorOverpowered,
     Verdict::VanishingGeneratorGradient,
     Verdict::ModeCollapse,
+    Verdict::IgnoresInput,
     Verdict::Memorising,
 ];
 
@@ -42,6 +46,7 @@ impl Verdict {
             Self::NonFinite => "non-finite",
             Self::Diverging => "diverging",
             Self::ModeCollapse => "mode collapse",
+            Self::IgnoresInput => "ignores its input",
             Self::DiscriminatorOverpowered => "discriminator overpowered",
             Self::VanishingGeneratorGradient => "vanishing generator gradient",
             Self::Memorising => "memorising",
@@ -56,6 +61,9 @@ impl Verdict {
             }
             Self::ModeCollapse => {
                 "lower optimizer.g.lr, or let D see several images at once (loss.pack=2, model.minibatch_std=4)"
+            }
+            Self::IgnoresInput => {
+                "see whether inputs belong to their images; lower optimizer.g.lr, or raise what ties outputs to inputs (loss.l1, loss.cycle)"
             }
             Self::DiscriminatorOverpowered => {
                 "lower optimizer.d.lr, or make its task harder (loss.instance_noise=0.1, loss.real_label=0.9)"
@@ -72,7 +80,7 @@ impl Verdict {
     pub const fn remedy(self) -> [f64; 2] {
         match self {
             Self::NonFinite | Self::Diverging => [0.1, 0.1],
-            Self::ModeCollapse => [0.5, 1.0],
+            Self::ModeCollapse | Self::IgnoresInput => [0.5, 1.0],
             Self::DiscriminatorOverpowered | Self::VanishingGeneratorGradient => [1.0, 0.25],
             Self::Memorising => [1.0, 1.0],
         }

@@ -32,7 +32,7 @@ fn arenas(places: &Places) -> Vec<usize> {
 
 /// The outputs of a program by name, from `values` of everything it reads;
 /// random numbers are those of seed 0, draw 0.
-fn compute(
+pub(crate) fn compute(
     program: &Program,
     values: impl Fn(&str, &Shape) -> Vec<f32>,
 ) -> BTreeMap<String, Vec<f32>> {

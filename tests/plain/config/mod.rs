@@ -264,7 +264,7 @@ fn unknown_keys_name_the_nearest() {
             &format!("{wrong}=1"),
             &[
                 &format!("unknown key {wrong};"),
-                &format!("the nearest is {nearest};"),
+                &format!("did you mean {nearest}?"),
             ],
         );
     }
@@ -434,7 +434,7 @@ fn presets_can_be_files() {
         presets::load("dcgan23"),
         &[
             "unknown preset dcgan23",
-            "the nearest is dcgan32",
+            "did you mean dcgan32?",
             "dcgan28, dcgan32, dcgan64",
         ],
     );

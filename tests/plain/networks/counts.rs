@@ -7,7 +7,10 @@ use gpugan::nets::ImageNorm::{self, Batch, Instance, None};
 use gpugan::nets::{Patches, Translator, Unet};
 use gpugan::nn::Mode;
 
-use super::*;
+use super::fixture;
+use crate::small::{
+    Build, built, drawer, patches, sr_discriminator, srresnet, ternary, translator, unet,
+};
 
 /// Trained elements, and tensors as PyTorch counts them: with the number of batches
 /// that each batch normalisation has seen.

@@ -10,19 +10,24 @@
 //! | `g` | both generators' losses before the discriminators of the last step; keeps the generated images |
 //! | `d` | half the loss of each discriminator on the real images and on those of its pool, which the kept ones go through |
 
+mod directions;
+mod settings;
+
 use std::sync::Arc;
 
 use super::{
     Build, Counters, Duel, Field, Given, Judged, Medium, Memory, Moves, Network, Observed, Pass,
     Report, Source, System, Unit, View, registry,
 };
-use crate::adversarial::{LossKind, PatchLoss, pool};
-use crate::config::{Config, Keys, Latent, Optimizer, Output, Rule, Schema, Size, refuse, section};
+use crate::adversarial::{PatchLoss, pool};
+use crate::config::{Config, Keys, Latent, Optimizer, Output, Schema, Size, refuse};
 use crate::data::Sides;
 use crate::error::{Error, Result};
 use crate::graph::{Binary, Graph, NodeId, Shape};
-use crate::nets::{ImageNorm, Patches, Translator};
+use crate::nets::{Patches, Translator};
 use crate::nn::{self, Init, Mode, Net};
+use directions::{DIRECTIONS, Direction, REAL_A, REAL_B};
+pub use settings::{Model, Terms};
 
 /// As a preset names it.
 pub(super) const ENTRY: registry::Entry = registry::Entry {
@@ -63,89 +68,8 @@ static SCHEMA: Schema = Schema {
 
 const OPTIMIZER_G: &str = "optimizer.g";
 const OPTIMIZER_D: &str = "optimizer.d";
-const REAL_A: &str = "real_a";
-const REAL_B: &str = "real_b";
 /// Uniform draws of the pools, `[N, 2 DRAWS]`: of those of B, then of A.
 const DRAWS: &str = "pool_draws";
-
-/// One direction of two. What is named `a` here belongs to the direction from A to B.
-struct Direction {
-    /// The network that translates.
-    generator: &'static str,
-    /// The network that judges what it makes.
-    discriminator: &'static str,
-    /// The images that it translates, and those that its own are to be like.
-    from: &'static str,
-    to: &'static str,
-    /// What it has made of the last batch, kept for the discriminator.
-    made: &'static str,
-    /// The pool of what it has made, and how many images were put in.
-    pool: [&'static str; 2],
-    /// Reports: losses of D and G, cycle, identity.
-    reports: [&'static str; 4],
-    labels: [&'static str; 4],
-    /// The view.
-    view: &'static str,
-}
-
-const DIRECTIONS: [Direction; 2] = [
-    Direction {
-        generator: "G_A",
-        discriminator: "D_A",
-        from: REAL_A,
-        to: REAL_B,
-        made: "made_b",
-        pool: ["pool_b", "pool_b.count"],
-        reports: ["loss_d_a", "loss_g_a", "cycle_a", "identity_a"],
-        labels: ["loss D_A", "loss G_A", "cycle A", "identity A"],
-        view: "a-to-b",
-    },
-    Direction {
-        generator: "G_B",
-        discriminator: "D_B",
-        from: REAL_B,
-        to: REAL_A,
-        made: "made_a",
-        pool: ["pool_a", "pool_a.count"],
-        reports: ["loss_d_b", "loss_g_b", "cycle_b", "identity_b"],
-        labels: ["loss D_B", "loss G_B", "cycle B", "identity B"],
-        view: "b-to-a",
-    },
-];
-
-section! {
-    /// The networks.
-    Model {
-        /// Channels of a generator next to the images.
-        width: usize = 64, Rule::Whole(1, 1024);
-        /// Residual blocks of a generator: 9 for images of 256 pixels in the paper, 6 for 128.
-        blocks: usize = 9, Rule::Whole(0, 64);
-        /// Normalisation in all networks: `instance`, `batch` or `none`.
-        norm: ImageNorm = ImageNorm::Instance, Rule::Choice(&["instance", "batch", "none"]);
-        /// Whether the generators' blocks drop half of their features in training.
-        dropout: bool = false, Rule::Flag;
-        /// Channels of a discriminator's first layer.
-        d_width: usize = 64, Rule::Whole(1, 1024);
-        /// Layers of a discriminator that halve: 1, 2, 3 or 4 judge patches of 16, 34, 70 or 142 pixels, 5 and 6 of 286 and 574; 0 judges single pixels.
-        d_layers: usize = 3, Rule::Whole(0, 6);
-    }
-}
-
-section! {
-    /// What the networks minimise.
-    Terms {
-        /// The adversarial loss: `least-squares` (the distance from 1 and 0), `non-saturating` (cross-entropy) or `hinge`.
-        kind: LossKind = LossKind::LeastSquares, Rule::Choice(&["least-squares", "non-saturating", "hinge"]);
-        /// Weight of the mean absolute difference between an image and what comes back of it through both generators.
-        cycle: f64 = 10.0, Rule::NOT_NEGATIVE;
-        /// Weight of the mean absolute difference between an image of a side and what the generator that makes that side makes of it, as a part of `cycle`. It keeps colours; 0 is off.
-        identity: f64 = 0.5, Rule::NOT_NEGATIVE;
-        /// Factor of the discriminators' losses; 0.5 makes them means over real and generated images.
-        d_weight: f64 = 0.5, Rule::POSITIVE;
-        /// Generated images of each side from which the discriminators get every second one on average (Shrivastava et al. 2017); 0 shows the newest only.
-        pool: usize = 50, Rule::Whole(0, 4096);
-    }
-}
 
 #[derive(Clone, Debug)]
 struct CycleGan {
