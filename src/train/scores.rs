@@ -151,9 +151,9 @@ impl Scores {
         entries
     }
 
-    /// Scores the checkpoints up to `step` of a stage that were to be scored and have no line,
-    /// as of a run that was killed between the two. The session is left in any of
-    /// their states.
+    /// Scores the checkpoints of a stage up to `step` that were to be scored and have
+    /// no line, as of a run that was killed between the two. The session is left in
+    /// any of their states.
     ///
     /// # Errors
     /// Errors of the device, of reading and of writing.

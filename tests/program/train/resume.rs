@@ -148,7 +148,8 @@ fn what_no_run_can_have_done_is_refused() {
     fn set(file: &mut Checkpoint, name: &str, text: impl Into<String>) {
         file.metadata.insert(name.into(), text.into());
     }
-    let cases: [(&str, Change); 6] = [
+    let cases: [(&str, Change); 7] = [
+        ("stage", |file| set(file, "stage", u64::MAX.to_string())),
         ("steps", |file| {
             set(file, "position", format!("{{\"drawn\":{}}}", u64::MAX));
         }),
