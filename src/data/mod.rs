@@ -13,12 +13,14 @@
 
 mod archive;
 mod array;
+mod bicubic;
 mod budget;
 mod built_in;
 mod cifar;
 mod dataset;
 mod folder;
 mod found;
+mod gallery;
 mod idx;
 mod input;
 mod journal;
@@ -35,13 +37,16 @@ mod split;
 mod stack;
 mod store;
 mod streams;
+mod wildcard;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::error::Result;
 
+pub use bicubic::bicubic;
 pub use dataset::Dataset;
+pub use gallery::{Gallery, is_embedded};
 pub use input::{Input, SMALLER};
 pub use loader::{Batch, Loader, Position};
 pub use manner::Fit;
