@@ -33,7 +33,7 @@ pub enum Verb {
     /// Make images with a trained generator
     Sample(sample::SampleArgs),
     /// Put images through a trained model that makes images of images
-    Apply(apply::ApplyArgs),
+    Apply(Box<apply::ApplyArgs>),
     /// Score the samples of a trained generator
     Eval(eval::EvalArgs),
     /// Train a classifier, whose features score samples
@@ -62,7 +62,7 @@ pub fn run(cli: Cli) -> Result<()> {
     match cli.verb {
         Verb::Train(args) => crate::train::run(args.options()?),
         Verb::Sample(args) => crate::sample::run(&args.options()?),
-        Verb::Apply(args) => crate::apply::run(&args.options()),
+        Verb::Apply(args) => crate::apply::run(&args.options()?),
         Verb::Eval(args) => crate::eval::run(&args.options()?),
         Verb::Classify(args) => crate::classify::run(&args.options()?),
         Verb::Compare(args) => crate::compare::run(&args.options()?),

@@ -82,20 +82,34 @@ pub enum SampleForm {
 }
 
 /// What `gpugan apply` is asked to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ApplyOptions {
     /// A checkpoint file, or a run folder, whose newest checkpoint is taken.
     pub checkpoint: PathBuf,
-    /// Images, as `--data` names them.
-    pub input: String,
-    /// The file or folder to write.
+    /// What a file is that does not say so itself.
+    pub preset: Option<Config>,
+    /// Pictures, folders and archives of them, names with `*` and `?`, embedded sets.
+    pub inputs: Vec<String>,
+    /// The folder to write to, or of one image the file.
     pub out: PathBuf,
-    /// Images that are taken at most.
-    pub count: usize,
+    /// A picture of inputs beside outputs.
+    pub compare: Option<PathBuf>,
+    /// What should come out, by the names of inputs.
+    pub truth: Option<PathBuf>,
+    /// The name of the view; the first where not given.
+    pub direction: Option<String>,
+    /// What the model draws follows from it.
+    pub seed: u64,
+    /// Images that are taken at most, of the files and of each embedded set.
+    pub count: Option<usize>,
+    /// Pixels of a side that are computed together at most, where the networks allow it.
+    pub tile: Option<usize>,
     /// Which adapter, as `--adapter` names it; the best where not given.
     pub adapter: Option<String>,
     /// Use the weights themselves, not their moving average.
     pub raw: bool,
+    /// Print nothing but errors.
+    pub quiet: bool,
 }
 
 /// What `gpugan classify` is asked to do.

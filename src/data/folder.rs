@@ -141,13 +141,21 @@ pub(super) fn is_hidden(name: &OsStr) -> bool {
     name.as_encoded_bytes().starts_with(b".")
 }
 
-fn begins_like_a_picture(path: &Path) -> bool {
+pub(super) fn begins_like_a_picture(path: &Path) -> bool {
     let mut head = Vec::new();
     File::open(path).is_ok_and(|file| file.take(64).read_to_end(&mut head).is_ok())
         && image::guess_format(&head).is_ok_and(|format| format.reading_enabled())
 }
 
 impl Folder {
+    /// One file.
+    pub(super) fn of_file(path: &Path) -> Self {
+        Self {
+            root: path.parent().unwrap_or(Path::new("")).to_path_buf(),
+            files: path.file_name().map(PathBuf::from).into_iter().collect(),
+        }
+    }
+
     /// The folder of these of its files, in this order.
     pub(super) fn part<'a>(&self, items: impl Iterator<Item = &'a usize>) -> Self {
         Self {

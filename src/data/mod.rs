@@ -20,6 +20,7 @@ mod cifar;
 mod dataset;
 mod folder;
 mod found;
+mod gallery;
 mod idx;
 mod input;
 mod journal;
@@ -36,6 +37,7 @@ mod split;
 mod stack;
 mod store;
 mod streams;
+mod wildcard;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -44,6 +46,7 @@ use crate::error::Result;
 
 pub use bicubic::bicubic;
 pub use dataset::Dataset;
+pub use gallery::{Gallery, is_embedded};
 pub use input::{Input, SMALLER};
 pub use loader::{Batch, Loader, Position};
 pub use manner::Fit;

@@ -38,6 +38,28 @@ pub(super) fn image(raw: Raw, shape: [usize; 3], manner: Manner) -> Result<Vec<u
     }
 }
 
+/// Decodes a picture and turns it upright: its planes at the size `[height, width]`
+/// that it has, which comes with them. Waits until the memory budget allows it.
+pub(super) fn whole(
+    raw: Raw,
+    channels: usize,
+    manner: Manner,
+) -> Result<(Vec<u8>, [usize; 2]), Fault> {
+    let planes = |image: DynamicImage| {
+        let size = [image.height(), image.width()].map(|side| side as usize);
+        let shape = [channels, size[0], size[1]];
+        (resized(image, shape, manner.paper()), size)
+    };
+    match raw {
+        Raw::Picture(picture) => Ok(planes(picture)),
+        Raw::File(bytes) => {
+            let head = head(Cursor::new(&bytes[..]))?;
+            let _share = budget::take(head.checked_need(matches!(channels, 2 | 4), 0)?);
+            Ok(planes(guarded(|| decode(&bytes))?))
+        }
+    }
+}
+
 /// A decoder that panics on a damaged file has met a damaged file.
 fn guarded<T>(work: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
     catch_unwind(AssertUnwindSafe(work))

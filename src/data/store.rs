@@ -141,6 +141,26 @@ impl Store {
         }
     }
 
+    /// Keeps no pixels from here on: for images that are asked for once.
+    pub(super) fn forgetful(mut self) -> Self {
+        self.kept.clear();
+        self
+    }
+
+    /// The pixels of an item at the size that its picture has, which comes with them.
+    pub(super) fn whole(&self, item: usize) -> Result<(Vec<u8>, [usize; 2]), Fault> {
+        match &self.source {
+            Source::Pictures(pictures) => {
+                let raw = self.read(pictures.as_ref(), item)?;
+                picture::whole(raw, self.shape[0], self.manner)
+            }
+            Source::Memory(_) | Source::Stack(_) => {
+                let [_, height, width] = self.shape;
+                Ok((self.pixels(item)?, [height, width]))
+            }
+        }
+    }
+
     fn load(&self, pictures: &dyn Pictures, item: usize) -> Result<Vec<u8>, Fault> {
         let size = |image: &DynamicImage| [image.height() as usize, image.width() as usize];
         match self.read(pictures, item)? {

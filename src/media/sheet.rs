@@ -1,9 +1,9 @@
 //! Several images of one record side by side: what went in, what came out, what
 //! should have.
 
-use image::RgbImage;
+use image::{Rgb, RgbImage, imageops};
 
-use super::figures::grid;
+use super::figures::{GAP_COLOUR, grid};
 use crate::error::{Error, Result};
 
 /// Images `[count, C, H, W]` in [-1, 1], one for each record.
@@ -79,6 +79,64 @@ fn alike(image: &[f32], [c, h, w]: [usize; 3], [to_c, to_h, to_w]: [usize; 3]) -
     values
 }
 
+/// Pixels across that a shelf is filled to, unless one picture is wider.
+const SHELF: u32 = 2048;
+/// Pixels of all pictures from which on no more are taken.
+const FULL: u64 = 1 << 26;
+
+/// Pictures of any sizes, side by side from left to right and below each other.
+#[derive(Clone, Debug, Default)]
+pub struct Shelves {
+    pictures: Vec<RgbImage>,
+    pixels: u64,
+}
+
+impl Shelves {
+    /// Adds a picture behind the others.
+    pub fn add(&mut self, picture: RgbImage) {
+        self.pixels += u64::from(picture.width()) * u64::from(picture.height());
+        self.pictures.push(picture);
+    }
+
+    /// Pictures that were added.
+    pub fn len(&self) -> usize {
+        self.pictures.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.pictures.is_empty()
+    }
+
+    /// Whether another picture would be too much.
+    pub fn is_full(&self) -> bool {
+        self.pixels >= FULL
+    }
+
+    /// All of them as one.
+    pub fn picture(&self) -> RgbImage {
+        let widest = self.pictures.iter().map(RgbImage::width).max().unwrap_or(1);
+        let most = widest.max(SHELF);
+        let (mut x, mut y, mut height) = (0, 0, 0);
+        let mut width = 1;
+        let mut places = Vec::new();
+        for picture in &self.pictures {
+            if x > 0 && x + picture.width() > most {
+                (x, y, height) = (0, y + height, 0);
+            }
+            places.push((x, y));
+            x += picture.width();
+            width = width.max(x);
+            height = height.max(picture.height());
+        }
+        let mut all = RgbImage::from_pixel(width, (y + height).max(1), Rgb(GAP_COLOUR));
+        for (picture, (x, y)) in self.pictures.iter().zip(places) {
+            imageops::replace(&mut all, picture, i64::from(x), i64::from(y));
+        }
+        all
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -110,5 +168,23 @@ mod tests {
             shape: [1, 1, 2],
         };
         assert!(sheet(&[columns[0], short], 1).is_err());
+    }
+
+    #[test]
+    fn pictures_of_any_sizes_stand_on_shelves() {
+        let mut shelves = Shelves::default();
+        let colours = [[1; 3], [2; 3], [3; 3], [4; 3]].map(Rgb);
+        for (colour, (w, h)) in colours
+            .iter()
+            .zip([(1500, 10), (500, 20), (100, 5), (7, 9)])
+        {
+            shelves.add(RgbImage::from_pixel(w, h, *colour));
+        }
+        let picture = shelves.picture();
+        assert_eq!((shelves.len(), picture.dimensions()), (4, (2000, 29)));
+        let at = |x, y| *picture.get_pixel(x, y);
+        assert_eq!([at(0, 0), at(1999, 19), at(0, 20), at(106, 28)], colours);
+        assert_eq!(at(1499, 15), Rgb(GAP_COLOUR));
+        assert!(!shelves.is_full() && !shelves.is_empty());
     }
 }

@@ -16,6 +16,7 @@ pub mod memory;
 pub mod modes;
 pub mod neighbours;
 mod parallel;
+pub mod quality;
 pub mod ssim;
 pub mod wasserstein;
 

@@ -82,8 +82,9 @@ fn of_planes(mut x: Vec<f64>, mut y: Vec<f64>, [mut height, mut width]: [usize; 
     product
 }
 
-/// Mean similarity, and mean similarity of contrast and structure alone.
-fn one_scale(x: &[f64], y: &[f64], size: [usize; 2]) -> [f64; 2] {
+/// Mean similarity of two planes `[height, width]` at one scale (Wang et al. 2004), and
+/// mean similarity of contrast and structure alone.
+pub(super) fn one_scale(x: &[f64], y: &[f64], size: [usize; 2]) -> [f64; 2] {
     let product =
         |a: &[f64], b: &[f64]| -> Vec<f64> { a.iter().zip(b).map(|(a, b)| a * b).collect() };
     let [mx, my, xx, yy, xy] = [

@@ -61,6 +61,16 @@ pub struct Translator {
 impl Translator {
     /// Sides of images are multiples of this.
     pub const MULTIPLE: usize = 1 << DOWNS;
+    /// No side is shorter: reflection takes a second pixel, so blocks need 2 of the
+    /// halved image.
+    pub const LEAST: usize = 2 * Self::MULTIPLE;
+
+    /// Pixels around the square of 4 that an output pixel lies in, that it depends on,
+    /// where no normalisation takes the statistics of the image: 3 next to the images
+    /// at both ends, 1 and 2 on the way in, 2 and 4 on the way out, two of 4 in a block.
+    pub fn reach(&self) -> usize {
+        15 + 2 * Self::MULTIPLE * self.blocks
+    }
 
     /// Builds it on images `[N, C, H, W]`; gives `[N, channels, H, W]` in [-1, 1].
     ///
@@ -69,8 +79,7 @@ impl Translator {
     pub fn build(&self, graph: &mut Graph, net: &mut Net, x: NodeId) -> Result<NodeId> {
         let &Self { width, norm, .. } = self;
         let shape = graph.shape(x);
-        // Reflection takes a second pixel, so blocks need 2 of the halved image.
-        let fits = |&side: &usize| side.is_multiple_of(Self::MULTIPLE) && side > Self::MULTIPLE;
+        let fits = |&side: &usize| side.is_multiple_of(Self::MULTIPLE) && side >= Self::LEAST;
         if shape.rank() != 4 || !shape[2..].iter().all(fits) {
             return Err(Error::shape(
                 "Translator",

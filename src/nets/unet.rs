@@ -83,6 +83,13 @@ impl Unet {
         1 << self.downs
     }
 
+    /// Pixels around the square of [`Unet::multiple`] that an output pixel lies in, that
+    /// it depends on, where no normalisation takes the statistics of the image: at each
+    /// level one pixel of it on the way in, one of the next on the way out.
+    pub fn reach(&self) -> usize {
+        3 * (self.multiple() - 1)
+    }
+
     /// Builds it on images `[N, C, H, W]`; gives `[N, channels, H, W]` in [-1, 1].
     ///
     /// # Errors

@@ -84,7 +84,7 @@ fn refusal(
 /// The largest number below `end` that fits, 0 where none does. One that cannot be
 /// built is passed over like one that does not fit; its error is returned as well,
 /// as it may be the reason why none does.
-fn largest(end: usize, fits: impl Fn(usize) -> Result<bool>) -> (usize, Option<Error>) {
+pub(crate) fn largest(end: usize, fits: impl Fn(usize) -> Result<bool>) -> (usize, Option<Error>) {
     let (mut low, mut high, mut unbuilt) = (0, end, None);
     while high - low > 1 {
         let middle = low + (high - low) / 2;
@@ -101,13 +101,16 @@ fn largest(end: usize, fits: impl Fn(usize) -> Result<bool>) -> (usize, Option<E
 }
 
 /// Bytes an adapter can hold.
-struct Limits {
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Of a buffer.
     buffer: u64,
-    total: Option<u64>,
+    /// In all, where that is known.
+    pub(crate) total: Option<u64>,
 }
 
 impl Limits {
-    fn of(facts: &AdapterFacts) -> Self {
+    pub(crate) fn of(facts: &AdapterFacts) -> Self {
         let limits = &facts.limits;
         Self {
             buffer: limits.max_buffer.min(limits.max_storage_binding),
@@ -117,7 +120,8 @@ impl Limits {
         }
     }
 
-    fn exceeded(&self, plan: &MemoryPlan) -> Option<String> {
+    /// What of them a plan exceeds.
+    pub(crate) fn exceeded(&self, plan: &MemoryPlan) -> Option<String> {
         if plan.longest > self.buffer {
             return Some(format!(
                 "it needs one buffer of {} MiB, and this adapter allows {} MiB",

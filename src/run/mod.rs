@@ -16,4 +16,5 @@ pub mod shown;
 pub mod state;
 pub mod stats;
 pub(crate) mod stop;
+pub(crate) mod tiles;
 pub(crate) mod viewer;

@@ -212,6 +212,11 @@ pub struct About {
     pub kept: String,
 }
 
+/// Whether a file says what model it is of, as those of this program do.
+pub fn is_described(checkpoint: &Checkpoint) -> bool {
+    checkpoint.metadata.contains_key(CONFIG)
+}
+
 /// The configuration that a checkpoint was saved with, and what it was made for.
 ///
 /// # Errors

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::blueprint::seen;
-use super::capacity;
+use super::capacity::Limits;
 use super::finite;
 use super::latent;
 use super::memory::MemoryPlan;
@@ -36,29 +36,103 @@ struct Loaded {
     executable: Executable,
 }
 
-/// What is known of a program on an adapter.
-enum Fit {
-    Fits(Box<(Program, Places, Plan)>),
-    /// With what it exceeds.
-    Exceeds(String),
+/// A view of so many records as a program, before there is a device.
+pub(crate) struct Planned {
+    view: View,
+    count: usize,
+    classes: Vec<String>,
+    program: Program,
+    places: Places,
+    plan: Plan,
 }
 
-fn planned(facts: &AdapterFacts, program: Result<Program>) -> Result<Fit> {
-    let plan = |program: Program| {
-        let places = Places::of(&program)?;
-        let plan = Plan::new(&program, &places, &facts.kernel_facts())?;
-        Ok((program, places, plan))
-    };
-    match program.and_then(plan) {
-        Err(Error::Size { what }) => Ok(Fit::Exceeds(what)),
-        Err(other) => Err(other),
-        Ok(planned) => {
-            let memory = MemoryPlan::new(&planned.1, std::iter::once(&planned.2));
-            Ok(match capacity::exceeded(facts, &memory) {
-                Some(reason) => Fit::Exceeds(reason),
-                None => Fit::Fits(Box::new(planned)),
-            })
+impl Planned {
+    /// Plans a view for at least `count` records of a pass, with averaged weights where
+    /// `averaged` says so, or tells what of the limits it exceeds.
+    ///
+    /// # Errors
+    /// Where sizes do not fit together.
+    pub(crate) fn new(
+        (facts, limits): (&AdapterFacts, &Limits),
+        system: &dyn System,
+        view: View,
+        count: usize,
+        averaged: bool,
+    ) -> Result<std::result::Result<Self, String>> {
+        let count = view.records(count);
+        let plan = || {
+            let program = seen(system, &system.networks()?, &view, averaged, count)?;
+            let places = Places::of(&program)?;
+            let plan = Plan::new(&program, &places, &facts.kernel_facts())?;
+            Ok((program, places, plan))
+        };
+        let (program, places, plan) = match plan() {
+            Err(Error::Size { what }) => return Ok(Err(what)),
+            other => other?,
+        };
+        let memory = MemoryPlan::new(&places, std::iter::once(&plan));
+        Ok(match limits.exceeded(&memory) {
+            Some(reason) => Err(reason),
+            None => Ok(Self {
+                view,
+                count,
+                classes: system.classes().to_vec(),
+                program,
+                places,
+                plan,
+            }),
+        })
+    }
+
+    /// Loads everything that it needs, parameters and running statistics, from a file
+    /// that was read from `path`.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] with this mend where the file lacks a tensor; errors of the
+    /// device.
+    pub(crate) fn load(
+        self,
+        gpu: &Gpu,
+        (file, path): (&Checkpoint, &Path),
+        mend: &str,
+    ) -> Result<Viewer> {
+        let Self {
+            program,
+            places,
+            plan,
+            ..
+        } = self;
+        let used = |name: &str| program.graph.find_state(name).is_some();
+        finite::check(file, path, used)?;
+        let arenas: Vec<usize> = places.arenas().iter().map(|arena| arena.len).collect();
+        let memory = Memory::new(gpu, &arenas, &plan.recording.temporaries)?;
+        let executable = Executable::new(gpu, &memory, &plan.recording)?;
+        let states = program.graph.states().iter();
+        for state in states.filter(|s| matches!(s.role, Role::Parameter | Role::Buffer)) {
+            match (file.tensors.get(&state.name), places.get(&state.name)) {
+                (Some((shape, values)), Some((wanted, slice))) if shape[..] == wanted[..] => {
+                    memory.write(slice, values)?;
+                }
+                _ => {
+                    let (path, name) = (path.display(), &state.name);
+                    return Err(Error::usage(
+                        format!("{path} has no tensor {name} of {}", state.shape),
+                        mend,
+                    ));
+                }
+            }
         }
+        Ok(Viewer {
+            program: Loaded {
+                gpu: gpu.clone(),
+                memory,
+                places,
+                executable,
+            },
+            view: self.view,
+            count: self.count,
+            classes: self.classes,
+        })
     }
 }
 
@@ -107,14 +181,13 @@ impl Viewer {
         let view = views
             .find(|known| known.name == view)
             .ok_or_else(|| Error::shape("view", format!("there is no view {view}")))?;
-        let networks = system.networks()?;
-        let facts = &gpu.facts;
+        let (facts, limits) = (&gpu.facts, Limits::of(&gpu.facts));
         let mut count = view.records(count);
-        let (program, places, plan) = loop {
-            let planned = planned(facts, seen(system, &networks, &view, averaged, count));
-            let reason = match planned? {
-                Fit::Fits(planned) => break *planned,
-                Fit::Exceeds(reason) => reason,
+        loop {
+            let of = (facts, &limits);
+            let reason = match Planned::new(of, system, view.clone(), count, averaged)? {
+                Ok(planned) => return planned.load(gpu, (file, path), mend),
+                Err(reason) => reason,
             };
             // Fewer at a time take longer and give the same.
             let fewer = view.records(count / 2);
@@ -125,38 +198,7 @@ impl Viewer {
                 ));
             }
             count = fewer;
-        };
-        let used = |name: &str| program.graph.find_state(name).is_some();
-        finite::check(file, path, used)?;
-        let arenas: Vec<usize> = places.arenas().iter().map(|arena| arena.len).collect();
-        let memory = Memory::new(gpu, &arenas, &plan.recording.temporaries)?;
-        let executable = Executable::new(gpu, &memory, &plan.recording)?;
-        let states = program.graph.states().iter();
-        for state in states.filter(|s| matches!(s.role, Role::Parameter | Role::Buffer)) {
-            match (file.tensors.get(&state.name), places.get(&state.name)) {
-                (Some((shape, values)), Some((wanted, slice))) if shape[..] == wanted[..] => {
-                    memory.write(slice, values)?;
-                }
-                _ => {
-                    let (path, name) = (path.display(), &state.name);
-                    return Err(Error::usage(
-                        format!("{path} has no tensor {name} of {}", state.shape),
-                        mend,
-                    ));
-                }
-            }
         }
-        Ok(Self {
-            program: Loaded {
-                gpu: gpu.clone(),
-                memory,
-                places,
-                executable,
-            },
-            view,
-            count,
-            classes: system.classes().to_vec(),
-        })
     }
 
     /// `[C, H, W]` of its first output, where that are images.

@@ -27,7 +27,7 @@ pub use field::{Field, Source};
 pub(crate) use network::find;
 pub use network::{Moves, Network, average_of};
 pub use registry::{open, read_config, sections_of};
-pub use view::{Known, Likelihood, Medium, Translation, View};
+pub use view::{AnySize, Known, Likelihood, Medium, Translation, View};
 
 use crate::adversarial::{Level, Loss};
 use crate::config::Config;

@@ -11,8 +11,8 @@
 use std::sync::Arc;
 
 use super::{
-    Build, Counters, Duel, Field, Given, Judged, Medium, Moves, Network, Observed, Pass, Report,
-    System, Unit, View, registry,
+    AnySize, Build, Counters, Duel, Field, Given, Judged, Medium, Moves, Network, Observed, Pass,
+    Report, System, Unit, View, registry,
 };
 use crate::adversarial::{LossKind, PatchLoss};
 use crate::config::{Config, Keys, Optimizer, Output, Rule, Schema, section, words};
@@ -332,8 +332,17 @@ impl System for Pix2pix {
             shape: self.image,
             range: Output::Tanh,
         };
+        let as_trained = self.model.at_test == AtTest::AsTrained;
+        // With as many levels as the images have there is a pixel left, whose size says
+        // nothing of others.
+        let multiple = self.generator.multiple();
+        let [_, height, width] = self.image;
+        let local = !as_trained && self.model.norm != ImageNorm::Instance;
+        let reach = local.then(|| self.generator.reach());
+        let any_size = AnySize::new(multiple, multiple, reach);
         vec![View {
-            draws: self.model.at_test == AtTest::AsTrained,
+            draws: as_trained,
+            any_size: (multiple < height.min(width)).then_some(any_size),
             ..View::new(TRANSLATE, vec![self.given()], &["images"], medium)
         }]
     }

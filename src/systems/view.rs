@@ -24,6 +24,39 @@ pub struct View {
     /// Whether random numbers are drawn in it. Then each record is computed alone,
     /// so that what it becomes follows from its own seed.
     pub draws: bool,
+    /// Which other sizes its first input may have, where it makes images of images and
+    /// its networks take any.
+    pub any_size: Option<AnySize>,
+}
+
+/// What sizes of images fully convolutional networks take, and what of an image an
+/// output pixel depends on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AnySize {
+    /// Sides of inputs are multiples of this.
+    pub multiple: usize,
+    /// No side is shorter; a multiple.
+    pub least: usize,
+    /// Pixels of the input, around the square of `multiple` pixels that an output pixel
+    /// lies in, that it depends on; none where that is the whole image, as with a
+    /// normalisation by its statistics.
+    pub reach: Option<usize>,
+}
+
+impl AnySize {
+    /// With these values.
+    pub fn new(multiple: usize, least: usize, reach: Option<usize>) -> Self {
+        Self {
+            multiple,
+            least,
+            reach,
+        }
+    }
+
+    /// The nearest size that is allowed and not smaller.
+    pub fn fitting(&self, size: [usize; 2]) -> [usize; 2] {
+        size.map(|side| side.next_multiple_of(self.multiple).max(self.least))
+    }
 }
 
 impl View {
@@ -38,6 +71,7 @@ impl View {
             repeat: 1,
             figured: false,
             draws: false,
+            any_size: None,
         }
     }
 
@@ -57,6 +91,20 @@ impl View {
             }),
             _ => None,
         }
+    }
+
+    /// The same of inputs of another size `[height, width]`, which [`View::any_size`]
+    /// allows; none where it allows no other.
+    pub fn at(&self, size: [usize; 2]) -> Option<Self> {
+        let Translation { from, to, .. } = self.translation()?;
+        self.any_size?;
+        let mut view = self.clone();
+        let [rows, columns] = [1, 2].map(|axis| size[axis - 1] * to[axis] / from[axis]);
+        view.inputs[0].record = vec![from[0], size[0], size[1]];
+        if let Medium::Images { shape, .. } = &mut view.medium {
+            *shape = [to[0], rows, columns];
+        }
+        Some(view)
     }
 
     /// Records of a replay that is to show at least `count`, or as few as can be
@@ -132,4 +180,34 @@ pub enum Known {
     AsBound,
     /// By sampling, with an error of its own.
     AsEstimate,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::Sides;
+
+    #[test]
+    fn a_view_of_another_size_keeps_its_scale() {
+        let input = Field::inputs("small", Sides::Paired([3, 8, 6]), Output::Tanh);
+        let medium = Medium::Images {
+            shape: [1, 32, 24],
+            range: Output::Tanh,
+        };
+        let any_size = AnySize {
+            multiple: 4,
+            least: 8,
+            reach: None,
+        };
+        let fixed = View::new("enlarge", vec![input], &["images"], medium);
+        assert_eq!(fixed.at([10, 20]), None);
+        let view = View {
+            any_size: Some(any_size),
+            ..fixed
+        };
+        let of = view.at([10, 20]).and_then(|view| view.translation());
+        let of = of.expect("it takes any size");
+        assert_eq!((of.from, of.to), ([3, 10, 20], [1, 40, 80]));
+        assert_eq!(any_size.fitting([1, 9]), [8, 12]);
+    }
 }

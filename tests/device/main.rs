@@ -2,6 +2,7 @@
 //! `GPUGAN_ADAPTER` names. Without an adapter these tests fail, with the mend in
 //! the message.
 
+mod applied;
 mod conditional;
 mod contract;
 mod gpu;
@@ -32,6 +33,8 @@ mod near;
 mod preset;
 #[path = "../shared/networks.rs"]
 mod small;
+#[path = "../shared/state_dicts.rs"]
+mod state_dicts;
 
 /// A session of a configuration on grey images.
 fn session(gpu: &Gpu, config: &Config) -> Session {

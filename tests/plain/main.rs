@@ -15,6 +15,7 @@ mod loader;
 mod networks;
 mod plan;
 mod pool;
+mod published;
 mod reading;
 mod recordings;
 mod reference;
@@ -32,5 +33,7 @@ mod near;
 mod preset;
 #[path = "../shared/networks.rs"]
 mod small;
+#[path = "../shared/state_dicts.rs"]
+mod state_dicts;
 #[path = "../shared/usage.rs"]
 mod usage;

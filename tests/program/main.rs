@@ -1,6 +1,7 @@
 //! The built program as it is typed, on the adapter of this machine or on the
 //! one that `GPUGAN_ADAPTER` names.
 
+mod applied;
 mod arguments;
 mod balance;
 mod bench;

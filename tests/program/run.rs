@@ -106,6 +106,11 @@ impl Ended {
         String::from_utf8_lossy(&self.output.stderr).into_owned()
     }
 
+    /// What it wrote to standard output.
+    pub(crate) fn printed(&self) -> String {
+        String::from_utf8_lossy(&self.output.stdout).into_owned()
+    }
+
     /// Its exit code.
     pub(crate) fn code(&self) -> Option<i32> {
         self.output.status.code()

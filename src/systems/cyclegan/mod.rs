@@ -16,15 +16,15 @@ mod settings;
 use std::sync::Arc;
 
 use super::{
-    Build, Counters, Duel, Field, Given, Judged, Medium, Memory, Moves, Network, Observed, Pass,
-    Report, Source, System, Unit, View, registry,
+    AnySize, Build, Counters, Duel, Field, Given, Judged, Medium, Memory, Moves, Network, Observed,
+    Pass, Report, Source, System, Unit, View, registry,
 };
 use crate::adversarial::{PatchLoss, pool};
 use crate::config::{Config, Keys, Latent, Optimizer, Output, Schema, Size, refuse};
 use crate::data::Sides;
 use crate::error::{Error, Result};
 use crate::graph::{Binary, Graph, NodeId, Shape};
-use crate::nets::{Patches, Translator};
+use crate::nets::{ImageNorm, Patches, Translator};
 use crate::nn::{self, Init, Mode, Net};
 use directions::{DIRECTIONS, Direction, REAL_A, REAL_B};
 pub use settings::{Model, Terms};
@@ -49,8 +49,8 @@ static SCHEMA: Schema = Schema {
     elsewhere: |_, _| None,
     refusals: |config| {
         let Size { height, width } = config.data.size;
-        let multiple = Translator::MULTIPLE;
-        let fits = |side: usize| side.is_multiple_of(multiple) && side > multiple;
+        let (multiple, least) = (Translator::MULTIPLE, Translator::LEAST);
+        let fits = |side: usize| side.is_multiple_of(multiple) && side >= least;
         Ok(vec![
             config.own::<Optimizer>(OPTIMIZER_G)?.floor_above("g"),
             config.own::<Optimizer>(OPTIMIZER_D)?.floor_above("d"),
@@ -60,7 +60,7 @@ static SCHEMA: Schema = Schema {
                     "data.size = {} does not fit, as images are halved twice",
                     config.data.size
                 ),
-                format!("use multiples of {multiple} from {}", 2 * multiple),
+                format!("use multiples of {multiple} from {least}"),
             ),
         ])
     },
@@ -361,8 +361,11 @@ impl System for CycleGan {
                 shape: self.shape(of.to),
                 range: Output::Tanh,
             };
+            let local = self.model.norm != ImageNorm::Instance;
+            let reach = local.then(|| self.generator(of).reach());
             View {
                 figured: true,
+                any_size: Some(AnySize::new(Translator::MULTIPLE, Translator::LEAST, reach)),
                 ..View::new(of.view, vec![self.field(of.from)], &["images"], medium)
             }
         };

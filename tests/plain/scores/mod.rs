@@ -3,6 +3,7 @@
 
 mod closed;
 mod golden;
+mod quality;
 
 use gpugan::metrics::Rows;
 use gpugan::random;

@@ -1,0 +1,317 @@
+//! `gpugan apply`: what a trained model makes of images.
+
+mod inputs;
+mod model;
+mod names;
+mod published;
+mod scores;
+
+use std::path::Path;
+
+use self::inputs::{Inputs, Planes, Truth};
+pub use self::model::{Made, Model, Trained};
+use self::names::{Names, names};
+use self::scores::{Scores, enlarged};
+use crate::config::options::ApplyOptions;
+use crate::data::{Report, to_floats, to_pixels};
+use crate::error::{Error, Result};
+use crate::gpu::{Gpu, Selector};
+use crate::media::figures;
+use crate::media::sheet::{Column, Shelves, sheet};
+use crate::run::progress::Progress;
+use crate::run::stop;
+
+/// Images that something is said of, at most.
+const SAID: usize = 10;
+
+/// Applies a model as asked: writes a picture for each image that can be read, and
+/// where asked a sheet of inputs beside outputs, and scores.
+///
+/// # Errors
+/// [`Error::Usage`] for a checkpoint of a system that takes no images, for names that
+/// lead to no image, and where none can be used; errors of the device and of writing.
+pub fn run(options: &ApplyOptions) -> Result<()> {
+    let trained = Trained::open(
+        &options.checkpoint,
+        options.preset.as_ref(),
+        options.direction.as_deref(),
+        options.raw,
+    )?;
+    let inputs = Inputs::open(&options.inputs, &trained, options.count)?;
+    let truth = match &options.truth {
+        Some(path) => Some(Truth::open(path, &trained, &inputs)?),
+        None => None,
+    };
+    let mut run = Run::new(options, inputs, truth, Progress::new(options.quiet))?;
+    let gpu = Gpu::open(&Selector::named(options.adapter.as_deref()))?;
+    run.scores = Scores::new(trained.scale());
+    run.introduce(&trained)?;
+    let mut model = Model::new(&gpu, trained, options.tile);
+    stop::listen();
+    run.progress.start(0, run.inputs.len() as u64);
+    let outcome = run.all(&mut model);
+    run.progress.end();
+    gpu.save_pipeline_cache();
+    outcome?;
+    run.finish(&model)
+}
+
+/// An application while it runs.
+struct Run<'a> {
+    options: &'a ApplyOptions,
+    inputs: Inputs,
+    truth: Option<Truth>,
+    names: Names,
+    scores: Scores,
+    sheet: Shelves,
+    progress: Progress,
+    written: usize,
+    left_out: usize,
+    /// Lines about single images, of which only the first are shown.
+    mentioned: usize,
+    /// Why the first one was left out.
+    first: Option<Report>,
+}
+
+impl<'a> Run<'a> {
+    fn new(
+        options: &'a ApplyOptions,
+        inputs: Inputs,
+        truth: Option<Truth>,
+        progress: Progress,
+    ) -> Result<Self> {
+        let names = names(inputs.names().iter().map(|name| &**name));
+        let is_file = names::is_file(&options.out);
+        if is_file && inputs.len() > 1 {
+            return Err(Error::usage(
+                format!(
+                    "--out {} is one file, and there are {} images",
+                    options.out.display(),
+                    inputs.len()
+                ),
+                "give a folder with --out",
+            ));
+        }
+        let outputs = names.paths.iter().map(|name| match is_file {
+            true => options.out.clone(),
+            false => options.out.join(name),
+        });
+        let truths = truth.iter().flat_map(Truth::paths);
+        names::replace_none(outputs, inputs.paths().chain(truths))?;
+        Ok(Self {
+            options,
+            inputs,
+            truth,
+            names,
+            scores: Scores::new(1),
+            sheet: Shelves::default(),
+            progress,
+            written: 0,
+            left_out: 0,
+            mentioned: 0,
+            first: None,
+        })
+    }
+
+    /// Says what is not to be expected.
+    fn introduce(&mut self, trained: &Trained) -> Result<()> {
+        for report in self.inputs.left_out().to_vec() {
+            self.leave_out(report)?;
+        }
+        if trained.any_size().is_none() && self.inputs.path(0).is_some() {
+            let [_, height, width] = trained.of().from;
+            let fit = trained.config.value("data.fit");
+            let fit = fit
+                .as_ref()
+                .and_then(|fit| fit.as_str())
+                .unwrap_or_default();
+            self.progress.line(&format!(
+                "this model takes {width}x{height} pixels only: others are resized, as in training (data.fit = {fit})"
+            ))?;
+        }
+        match &self.names.renamed[..] {
+            [] => Ok(()),
+            [first, others @ ..] => {
+                let more = match others.len() {
+                    0 => String::new(),
+                    count => format!(", and so on for {count} more"),
+                };
+                let path = self.inputs.path(*first);
+                let path = path.unwrap_or_else(|| self.inputs.names()[*first].clone());
+                let line = format!(
+                    "{} becomes {}, as its name is taken{more}",
+                    path.display(),
+                    self.names.paths[*first].display()
+                );
+                self.progress.line(&line)
+            }
+        }
+    }
+
+    fn all(&mut self, model: &mut Model) -> Result<()> {
+        for index in 0..self.inputs.len() {
+            if stop::asked() {
+                return Ok(());
+            }
+            self.one(model, index)?;
+            let name = self.names.paths[index].display().to_string();
+            self.progress.advance(name);
+        }
+        Ok(())
+    }
+
+    fn one(&mut self, model: &mut Model, index: usize) -> Result<()> {
+        let name = self.inputs.names()[index].clone();
+        let (input, known) = match self.inputs.read(index) {
+            Ok(read) => read,
+            Err(report) => return self.leave_out(report),
+        };
+        let [_, height, width] = input.shape;
+        let floats = to_floats(&input.values);
+        let made = match model.image(&floats, [height, width], self.options.seed) {
+            Ok(made) => made,
+            // Of this image alone.
+            Err(error @ Error::Usage { .. }) => {
+                let path = self.inputs.path(index).unwrap_or_else(|| name.clone());
+                let reason = error.to_string();
+                return self.leave_out(Report { path, reason });
+            }
+            Err(error) => return Err(error),
+        };
+        self.save(index, &made)?;
+        self.written += 1;
+        let truth = match (known, &self.truth) {
+            (Some(known), _) => Some(known),
+            (None, None) => None,
+            (None, Some(truth)) => match truth.of(&name) {
+                Ok(truth) => Some(truth),
+                Err(report) => {
+                    self.mention(&report.to_string())?;
+                    None
+                }
+            },
+        };
+        self.compare(model, &name, [input, pixels(&made)], truth)
+    }
+
+    fn save(&self, index: usize, made: &Made) -> Result<()> {
+        let out = &self.options.out;
+        let path = match names::is_file(out) {
+            true => out.clone(),
+            false => out.join(&self.names.paths[index]),
+        };
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
+        }
+        let [c, h, w] = made.shape;
+        figures::save_png(figures::single(&made.values, [1, c, h, w], 0)?, &path)
+    }
+
+    /// Scores an output and adds it to the sheet.
+    fn compare(
+        &mut self,
+        model: &Model,
+        name: &Path,
+        [input, made]: [Planes; 2],
+        truth: Option<Planes>,
+    ) -> Result<()> {
+        let scale = model.trained().scale();
+        let bicubic = (scale > 1).then(|| enlarged(&input, scale));
+        if let Some(truth) = &truth {
+            let made: Vec<&Planes> = [&made].into_iter().chain(&bicubic).collect();
+            if let Err(reason) = self.scores.add(name, truth, &made) {
+                self.mention(&format!("{}: {reason}", name.display()))?;
+            }
+        }
+        if self.options.compare.is_none() || self.sheet.is_full() {
+            return Ok(());
+        }
+        let images = [Some(input), bicubic, Some(made), truth];
+        let images: Vec<(Vec<f32>, [usize; 3])> = images
+            .into_iter()
+            .flatten()
+            .map(|image| (to_floats(&image.values), image.shape))
+            .collect();
+        let columns: Vec<Column<'_>> = images
+            .iter()
+            .map(|(values, shape)| Column {
+                values,
+                shape: *shape,
+            })
+            .collect();
+        self.sheet.add(sheet(&columns, 1)?);
+        Ok(())
+    }
+
+    fn leave_out(&mut self, report: Report) -> Result<()> {
+        self.left_out += 1;
+        self.mention(&format!("left out: {report}"))?;
+        self.first.get_or_insert(report);
+        Ok(())
+    }
+
+    fn mention(&mut self, line: &str) -> Result<()> {
+        self.mentioned += 1;
+        match self.mentioned <= SAID {
+            true => self.progress.line(line),
+            false => Ok(()),
+        }
+    }
+
+    /// Writes the sheet and the scores, and says what was done.
+    fn finish(mut self, model: &Model) -> Result<()> {
+        let count = self.inputs.len();
+        let stopped = self.written + self.left_out < count;
+        if self.written == 0 && !stopped {
+            let first = self
+                .first
+                .map_or_else(String::new, |first| format!(": {first}"));
+            return Err(Error::usage(
+                format!("none of {} images can be used{first}", self.left_out),
+                "give pictures that can be read",
+            ));
+        }
+        if self.mentioned > SAID {
+            let more = self.mentioned - SAID;
+            self.progress.line(&format!("and so on for {more} more"))?;
+        }
+        if let Some(path) = self.options.compare.as_deref()
+            && self.written > 0
+        {
+            let shown = self.sheet.len();
+            figures::save_png(self.sheet.picture(), path)?;
+            let first = if shown < self.written {
+                format!(", the first {shown}")
+            } else {
+                String::new()
+            };
+            self.progress
+                .line(&format!("beside each other: {}{first}", path.display()))?;
+        }
+        if let Some(line) = self.scores.line() {
+            self.progress.line(&line)?;
+            if !names::is_file(&self.options.out) {
+                self.scores.save(&self.options.out.join(scores::FILE))?;
+            }
+        }
+        let images = if self.written == 1 { "image" } else { "images" };
+        let done = format!(
+            "{} {images} through {} -> {}",
+            self.written,
+            model.trained().path().display(),
+            self.options.out.display()
+        );
+        match stopped {
+            true => self.progress.line(&format!("stopped: {done}, of {count}")),
+            false => self.progress.line(&done),
+        }
+    }
+}
+
+/// What was made as 8-bit pixels.
+fn pixels(made: &Made) -> Planes {
+    Planes {
+        values: to_pixels(&made.values),
+        shape: made.shape,
+    }
+}

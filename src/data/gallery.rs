@@ -1,0 +1,171 @@
+//! Pictures of any sizes, as a trained model is given them: files, folders, archives,
+//! and names that stand for several.
+
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+use super::folder::{self, Folder};
+use super::idx::Split;
+use super::labels::Labels;
+use super::opened::{Opened, find};
+use super::source::Fault;
+use super::store::{Source, Store};
+use super::{Reading, Report, built_in, shown, wildcard};
+use crate::error::{Error, Result};
+
+/// Whether a set of this name comes with the program.
+pub fn is_embedded(name: &str) -> bool {
+    built_in::NAMES.contains(&name)
+}
+
+/// Pictures in the order they were given, with a name each, read one at a time.
+pub struct Gallery {
+    rooms: Vec<Store>,
+    items: Vec<Item>,
+    left_out: Vec<Report>,
+}
+
+struct Item {
+    room: usize,
+    /// Its number there.
+    number: usize,
+    /// Where it is below what was given.
+    name: PathBuf,
+}
+
+impl Gallery {
+    /// The pictures that the inputs name, with so many channels, laid on the background
+    /// of `reading`; `[height, width]` is their size where they are [`Gallery::fitted`].
+    /// An input is a picture, a folder or an archive of them, IDX, CIFAR or NumPy
+    /// files, or a name with `*` and `?`.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where an input does not exist or holds no picture. A file that
+    /// is no picture is left out where there are others.
+    pub fn open(inputs: &[String], shape: [usize; 3], reading: &Reading) -> Result<Self> {
+        let mut gallery = Self {
+            rooms: Vec::new(),
+            items: Vec::new(),
+            left_out: Vec::new(),
+        };
+        for input in inputs {
+            let path = Path::new(input);
+            let found = match path.exists() {
+                true => vec![path.to_path_buf()],
+                false => wildcard::expand(path),
+            };
+            if found.is_empty() {
+                let is_wildcard = wildcard::is_one(path.as_os_str());
+                let verb = if is_wildcard { "fits" } else { "is called" };
+                return Err(Error::usage(
+                    format!("nothing {verb} {}", shown(path)),
+                    "give pictures, folders, archives, names such as \"photos/*.png\", or fashion, digits or emoji",
+                ));
+            }
+            for path in found {
+                gallery.add(&path, shape, reading)?;
+            }
+        }
+        Ok(gallery)
+    }
+
+    fn add(&mut self, path: &Path, shape: [usize; 3], reading: &Reading) -> Result<()> {
+        let is_file = path.is_file();
+        let opened = if is_file && (folder::is_named(path) || folder::begins_like_a_picture(path)) {
+            let file = Folder::of_file(path);
+            Opened::new(path, Arc::new(file), Labels::default())
+        } else {
+            match find(path, Split::Train) {
+                Ok(Some(opened)) => opened,
+                Ok(None) => return Ok(()),
+                // Here, what is given has no flag.
+                Err(Error::Usage { what, .. }) if is_file => {
+                    let reason = what.replace("--data ", "");
+                    self.left_out.push(Report::new(path, reason));
+                    return Ok(());
+                }
+                Err(Error::Usage { what, mend }) => {
+                    return Err(Error::usage(what.replace("--data ", ""), mend));
+                }
+                Err(error) => return Err(error),
+            }
+        };
+        self.left_out.extend(opened.reports);
+        let room = self.rooms.len();
+        // A single file is called by its name, others by what is below the folder.
+        let root = match opened.pictures.root() {
+            Some(root) if is_file && root != path => root.to_path_buf(),
+            _ => path.to_path_buf(),
+        };
+        for number in 0..opened.pictures.len() {
+            let whole = opened.pictures.path(number);
+            let below = whole.strip_prefix(&root).unwrap_or(&whole);
+            // Names in archives may lead elsewhere.
+            let parts = below
+                .components()
+                .filter(|part| matches!(part, Component::Normal(_)));
+            let mut name: PathBuf = parts.collect();
+            if name.as_os_str().is_empty() {
+                name = PathBuf::from(format!("{number:05}"));
+            }
+            self.items.push(Item { room, number, name });
+        }
+        let source = Source::Pictures(opened.pictures);
+        let store = Store::new(source, shape, reading.manner(), Arc::default());
+        self.rooms.push(store.forgetful());
+        Ok(())
+    }
+
+    /// Pictures, those that turn out unreadable included.
+    pub fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// Files that are no pictures.
+    pub fn left_out(&self) -> &[Report] {
+        &self.left_out
+    }
+
+    /// Where a picture is below what was given, with its ending.
+    ///
+    /// # Panics
+    /// If `item` is not below [`Gallery::len`]; so do all that take an item.
+    pub fn name(&self, item: usize) -> &Path {
+        &self.items[item].name
+    }
+
+    /// Where a picture is.
+    pub fn path(&self, item: usize) -> PathBuf {
+        let Item { room, number, .. } = self.items[item];
+        self.rooms[room].path(number)
+    }
+
+    /// A picture's planes at its own size `[height, width]`, which comes with them.
+    ///
+    /// # Errors
+    /// Why it cannot be read.
+    pub fn whole(&self, item: usize) -> Result<(Vec<u8>, [usize; 2]), Report> {
+        let Item { room, number, .. } = self.items[item];
+        let outcome = self.rooms[room].whole(number);
+        outcome.map_err(|fault| self.report(item, &fault))
+    }
+
+    /// A picture's planes at the size that was given, as training fits them.
+    ///
+    /// # Errors
+    /// Why it cannot be read.
+    pub fn fitted(&self, item: usize) -> Result<Vec<u8>, Report> {
+        let Item { room, number, .. } = self.items[item];
+        let outcome = self.rooms[room].pixels(number);
+        outcome.map_err(|fault| self.report(item, &fault))
+    }
+
+    fn report(&self, item: usize, fault: &Fault) -> Report {
+        Report::new(self.path(item), fault.reason())
+    }
+}

@@ -1,0 +1,283 @@
+//! `gpugan apply` on runs of two steps.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use image::{GrayImage, Luma, Rgb, RgbImage};
+
+use crate::run::{Ended, gpugan, run_folders, train};
+
+const CYCLEGAN: [&str; 14] = [
+    "--preset",
+    "cyclegan32",
+    "--set",
+    "model.width=4",
+    "--set",
+    "model.blocks=1",
+    "--set",
+    "model.d_width=4",
+    "--set",
+    "loss.pool=0",
+    "--set",
+    "data.size=16",
+    "--set",
+    "train.health=false",
+];
+const PIX2PIX: [&str; 14] = [
+    "--preset",
+    "pix2pix32",
+    "--set",
+    "model.width=4",
+    "--set",
+    "model.d_width=4",
+    "--set",
+    "model.d_layers=1",
+    "--set",
+    "data.size=16",
+    "--set",
+    "train.health=false",
+    "--batch",
+    "2",
+];
+
+/// The folder of a run of two steps.
+fn trained(outdir: &Path, arguments: &[&str]) -> PathBuf {
+    let begin = ["train", "--outdir", text(outdir), "--steps", "2", "--quiet"];
+    gpugan(&[&begin, arguments].concat()).success();
+    run_folders(outdir).remove(0)
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("a temporary folder has a plain name")
+}
+
+fn apply(run: &Path, arguments: &[&str]) -> Ended {
+    gpugan(&[&["apply", "--checkpoint", text(run)], arguments].concat())
+}
+
+/// Writes a coloured picture of a size.
+fn picture(path: &Path, [width, height]: [u32; 2]) {
+    fs::create_dir_all(path.parent().expect("it is in a folder")).unwrap();
+    let colour = |x: u32, y: u32| Rgb([(x * 9 % 256) as u8, (y * 7 % 256) as u8, 90]);
+    RgbImage::from_fn(width, height, colour).save(path).unwrap();
+}
+
+fn size(path: &Path) -> (u32, u32) {
+    image::image_dimensions(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn assert_refused(ended: &Ended, parts: &[&str]) {
+    let said = ended.said();
+    assert_eq!(ended.code(), Some(2), "{said}");
+    for part in parts {
+        assert!(said.contains(part), "`{part}` is not in: {said}");
+    }
+}
+
+#[test]
+fn pictures_of_any_size_go_either_way() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = trained(folder.path(), &CYCLEGAN);
+    let at = |name: &str| folder.path().join(name);
+    picture(&at("photos/a.png"), [19, 13]);
+    picture(&at("photos/sub/b.jpg"), [24, 16]);
+    picture(&at("more/a.png"), [16, 16]);
+    GrayImage::from_pixel(5, 30, Luma([77]))
+        .save(at("photos/grey.png"))
+        .unwrap();
+    fs::write(at("photos/broken.png"), b"no picture at all").unwrap();
+
+    let (out, sheet) = (at("out"), at("sheet.png"));
+    let (photos, more) = (at("photos"), at("more/*.png"));
+    let ended = apply(
+        &run,
+        &[
+            text(&photos),
+            text(&more),
+            "--out",
+            text(&out),
+            "--compare",
+            text(&sheet),
+            "--direction",
+            "b-to-a",
+        ],
+    );
+    let printed = ended.printed();
+    ended.success();
+    for (name, wanted) in [
+        ("a.png", (19, 13)),
+        ("sub/b.png", (24, 16)),
+        ("a-2.png", (16, 16)),
+        ("grey.png", (5, 30)),
+    ] {
+        assert_eq!(size(&out.join(name)), wanted, "{name}");
+    }
+    assert!(!out.join("broken.png").exists());
+    for said in [
+        "left out: ",
+        "broken.png",
+        "a.png becomes a-2.png, as its name is taken",
+        "4 images through",
+    ] {
+        assert!(printed.contains(said), "`{said}` is not in: {printed}");
+    }
+    assert!(size(&sheet).0 > 128);
+
+    // The other way is another network.
+    let other = at("other.png");
+    let one = at("photos/a.png");
+    apply(&run, &[text(&one), "--out", text(&other), "--quiet"]).success();
+    assert_eq!(size(&other), (19, 13));
+    assert_ne!(
+        fs::read(&other).unwrap(),
+        fs::read(out.join("a.png")).unwrap()
+    );
+
+    // What should come out: the outputs themselves, but one of another size.
+    fs::remove_file(out.join("grey.png")).unwrap();
+    picture(&out.join("grey.png"), [6, 30]);
+    let scored = at("scored");
+    let ended = apply(
+        &run,
+        &[
+            text(&photos),
+            "--direction",
+            "b-to-a",
+            "--truth",
+            text(&out),
+            "--out",
+            text(&scored),
+        ],
+    );
+    let printed = ended.printed();
+    ended.success();
+    assert!(
+        printed.contains("PSNR inf dB, SSIM 1.0000 (all channels, mean of 2 images)"),
+        "{printed}"
+    );
+    assert!(
+        printed.contains("grey.png: is not compared: its output is 5x30"),
+        "{printed}"
+    );
+    let table = fs::read_to_string(scored.join("scores.csv")).unwrap();
+    assert!(
+        table.starts_with("file,psnr,ssim\na.png,inf,1.000000\n"),
+        "{table}"
+    );
+
+    assert_refused(
+        &apply(&run, &[text(&one), "--direction", "a-to-c"]),
+        &["a-to-c", "a-to-b or b-to-a"],
+    );
+    assert_refused(
+        &apply(&run, &[text(&photos), "--out", text(&other)]),
+        &["one file", "give a folder"],
+    );
+    let broken = at("photos/broken.png");
+    assert_refused(
+        &apply(&run, &[text(&broken), "--out", text(&at("none"))]),
+        &["none of 1", "broken.png"],
+    );
+    assert!(!at("none").exists());
+    let before = fs::read(&one).unwrap();
+    assert_refused(
+        &apply(&run, &[text(&photos), "--out", text(&photos)]),
+        &["a.png", "--out"],
+    );
+    assert_eq!(fs::read(&one).unwrap(), before);
+    assert_refused(
+        &apply(&run, &[text(&at("no*.png"))]),
+        &["nothing fits", "no*.png"],
+    );
+    assert_refused(
+        &apply(&run, &[text(&one), "--preset", "cyclegan"]),
+        &["says itself", "--preset"],
+    );
+}
+
+#[test]
+fn a_unet_takes_one_size_and_draws_by_its_seed() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = trained(folder.path(), &PIX2PIX);
+    let at = |name: &str| folder.path().join(name);
+    picture(&at("photos/wide.png"), [40, 20]);
+    let photos = at("photos");
+    let made = |out: &str, seed: &str| {
+        let out = at(out);
+        let ended = apply(&run, &[text(&photos), "--out", text(&out), "--seed", seed]);
+        let printed = ended.printed();
+        ended.success();
+        assert!(printed.contains("takes 16x16 pixels only"), "{printed}");
+        assert_eq!(size(&out.join("wide.png")), (16, 16));
+        fs::read(out.join("wide.png")).unwrap()
+    };
+    let first = made("one", "3");
+    assert_eq!(first, made("two", "3"));
+    assert_ne!(first, made("three", "4"));
+
+    // The embedded pairs say themselves what should come out.
+    let (out, sheet) = (at("emoji"), at("emoji.png"));
+    let ended = apply(
+        &run,
+        &[
+            "emoji",
+            "--count",
+            "3",
+            "--out",
+            text(&out),
+            "--compare",
+            text(&sheet),
+        ],
+    );
+    let printed = ended.printed();
+    ended.success();
+    assert!(
+        printed.contains("mean of 3 images") && printed.contains("PSNR"),
+        "{printed}"
+    );
+    // Three, and their scores.
+    assert_eq!(fs::read_dir(out).unwrap().count(), 4);
+    let shown = size(&sheet);
+    assert!(shown.0 > 3 * 64 && shown.1 >= 64, "{shown:?}");
+}
+
+#[test]
+fn a_reconstruction_is_applied_and_a_generator_of_noise_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = trained(
+        folder.path(),
+        &[
+            "--preset",
+            "vae",
+            "--data",
+            "digits",
+            "--batch",
+            "8",
+            "--set",
+            "data.size=8",
+            "--set",
+            "model.hidden=16",
+            "--set",
+            "model.latent=4",
+        ],
+    );
+    let out = folder.path().join("out");
+    apply(
+        &run,
+        &["digits", "--count", "5", "--out", text(&out), "--quiet"],
+    )
+    .success();
+    let mut names: Vec<_> = fs::read_dir(&out)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    let wanted: Vec<String> = (0..5).map(|index| format!("{index:05}.png")).collect();
+    assert_eq!(names, wanted);
+    assert_eq!(size(&out.join("00000.png")), (8, 8));
+
+    let generators = tempfile::tempdir().unwrap();
+    train(generators.path(), &["--steps", "1"]).success();
+    let run = run_folders(generators.path()).remove(0);
+    assert_refused(&apply(&run, &["digits"]), &["(gan)", "gpugan sample"]);
+}
