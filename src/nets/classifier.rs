@@ -54,6 +54,16 @@ impl Classifier {
         }
     }
 
+    /// Whether its sizes are some that a file may ask for.
+    pub fn is_possible(&self) -> bool {
+        let [c, h, w] = self.image;
+        let sizes = [self.width, self.features];
+        (1..=4).contains(&c)
+            && [h, w].iter().all(|side| (1..=1024).contains(side))
+            && sizes.iter().all(|size| (1..=4096).contains(size))
+            && (2..=1 << 16).contains(&self.classes)
+    }
+
     /// How often it halves images.
     pub fn halvings(&self) -> usize {
         let [_, height, width] = self.image;

@@ -56,6 +56,14 @@ pub struct SrResnet {
 }
 
 impl SrResnet {
+    /// Pixels of a small image around the one that an output pixel lies in, that it
+    /// depends on, where batch normalisation has running statistics: 4 of the first
+    /// layer, 2 of a block, 1 after them, less than 2 of all doublings and 2 at most of
+    /// the last layer.
+    pub fn reach(&self) -> usize {
+        9 + 2 * self.blocks
+    }
+
     /// Builds it on images `[N, C, H, W]`; gives `[N, C, H scale, W scale]`, which no
     /// function bounds.
     ///

@@ -43,6 +43,15 @@ impl Vgg {
     /// Channels of the images.
     pub const CHANNELS: usize = MEAN.len();
 
+    /// Whether its layers are some that a file may ask for.
+    pub fn is_possible(&self) -> bool {
+        let fits = |layer: &Layer| match layer {
+            Layer::Conv(out) => (1..=4096).contains(out),
+            Layer::Relu | Layer::Pool => true,
+        };
+        self.layers.len() <= 1000 && self.layers.iter().all(fits)
+    }
+
     /// The network of these convolutions, `(place, output channels)` in the order of
     /// their places, up to the layer at place `last`, the last ReLU where not given.
     /// `None` where other layers must lie between them, or `last` beyond them.

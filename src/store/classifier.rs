@@ -90,12 +90,7 @@ impl About {
             width,
             features,
         } = about.network;
-        let sizes = (1..=4).contains(&c)
-            && [h, w].iter().all(|side| (1..=1024).contains(side))
-            && [width, features]
-                .iter()
-                .all(|size| (1..=4096).contains(size));
-        if !sizes || classes < 2 || classes != about.classes.len() {
+        if !about.network.is_possible() || classes != about.classes.len() {
             return Err(wrong(format!(
                 "a network of {classes} classes, {width} channels and {features} features for images of {c}x{h}x{w} is out of range"
             )));

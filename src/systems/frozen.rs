@@ -24,6 +24,15 @@ pub(super) enum Kind {
     Vgg(Vgg),
 }
 
+impl Kind {
+    fn is_possible(&self) -> bool {
+        match self {
+            Self::Classifier(of) => of.is_possible(),
+            Self::Vgg(of) => of.is_possible(),
+        }
+    }
+}
+
 /// A frozen network, described but not built.
 #[derive(Clone, Debug)]
 pub(super) struct Frozen {
@@ -46,12 +55,15 @@ impl Frozen {
                 let classes = given.classes.len().max(2);
                 Kind::Classifier(Classifier::new(given.image, classes))
             }
-            (None, kept) => serde_json::from_str(kept).map_err(|error| {
-                Error::usage(
-                    format!("what the checkpoint keeps of its features cannot be read: {error}"),
-                    "give a checkpoint that this version wrote",
-                )
-            })?,
+            (None, kept) => {
+                let found: Option<Kind> = serde_json::from_str(kept).ok();
+                found.filter(Kind::is_possible).ok_or_else(|| {
+                    Error::usage(
+                        "the checkpoint does not say what its features are of, or no network can be so",
+                        "give a checkpoint that this version wrote",
+                    )
+                })?
+            }
         };
         Ok(Self {
             kind,

@@ -161,6 +161,20 @@ fn features_are_read_once_and_kept() {
     };
     assert_eq!(shapes(&networks), shapes(&again.networks().unwrap()));
     assert_eq!(again.kept(), kept);
+    // One that says what no network can be does not pass.
+    for kept in [
+        "nonsense".to_owned(),
+        kept.replace("\"width\":4", "\"width\":400000"),
+    ] {
+        let said = refused(
+            &config,
+            &Given {
+                kept: &kept,
+                ..given
+            },
+        );
+        assert!(said.contains("what its features are of"), "{said}");
+    }
     // A new run does.
     let error = systems::open(&config, &fresh(GREY, SMALL, 1)).err();
     assert!(error.unwrap().to_string().contains("features.safetensors"));

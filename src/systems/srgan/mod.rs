@@ -21,8 +21,8 @@ mod features;
 use std::sync::Arc;
 
 use super::{
-    Build, Counters, Duel, Field, Given, Judged, Medium, Memory, Moves, Network, Observed, Pass,
-    Report, Stage, System, Unit, View, registry,
+    AnySize, Build, Counters, Duel, Field, Given, Judged, Medium, Memory, Moves, Network, Observed,
+    Pass, Report, Stage, System, Unit, View, registry,
 };
 use crate::adversarial::{LossKind, PatchLoss};
 use crate::config::{Config, Keys, LONGEST, Optimizer, Output, Rule, Schema, refuse, section};
@@ -387,12 +387,10 @@ impl System for Srgan {
             shape: self.image,
             range: Output::Linear,
         };
-        vec![View::new(
-            "enlarge",
-            vec![self.given()],
-            &["images"],
-            medium,
-        )]
+        vec![View {
+            any_size: Some(AnySize::new(1, 1, Some(self.generator.reach()))),
+            ..View::new("enlarge", vec![self.given()], &["images"], medium)
+        }]
     }
 
     fn look(&self, _: &str, build: &mut Build<'_>) -> Result<()> {
