@@ -89,7 +89,7 @@ pub enum Source {
     },
     /// Random numbers, drawn on the host.
     Latent(Latent),
-    /// One number that follows from what the run has done ([`System::scalar`]).
+    /// One number that follows from what the run has done ([`super::System::scalar`]).
     Scalar,
     /// Zeros at the first replay of a view.
     Zero,
