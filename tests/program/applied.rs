@@ -23,7 +23,7 @@ const CYCLEGAN: [&str; 14] = [
     "--set",
     "train.health=false",
 ];
-const PIX2PIX: [&str; 14] = [
+const PIX2PIX: [&str; 16] = [
     "--preset",
     "pix2pix32",
     "--set",
@@ -36,6 +36,9 @@ const PIX2PIX: [&str; 14] = [
     "data.size=16",
     "--set",
     "train.health=false",
+    // With dropout, so that a seed makes a difference.
+    "--set",
+    "model.at_test=as-trained",
     "--batch",
     "2",
 ];
