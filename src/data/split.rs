@@ -121,6 +121,13 @@ impl Dataset {
         (pixels, labels)
     }
 
+    /// Items in equal steps from the first, `count` or more: so that some are left where
+    /// others cannot be read.
+    pub(crate) fn steps(&self, count: usize) -> impl Iterator<Item = usize> + use<> {
+        let step = (self.len() / count.max(1)).max(1);
+        (0..self.len()).step_by(step)
+    }
+
     /// At most `count` items, evenly spread over the set.
     pub fn spread(&self, count: usize) -> impl Iterator<Item = usize> + use<> {
         let (len, count) = (self.len(), count.min(self.len()));

@@ -133,10 +133,8 @@ impl Streams {
         let set =
             set.ok_or_else(|| Error::shape("data", format!("there is no stream {stream}")))?;
         let mut shown = Records::default();
-        let every = (set.len() / count.max(1)).max(1);
-        let pairs = (0..set.len())
-            .step_by(every)
-            .filter_map(|item| set.decode_pair(item).ok());
+        let items = set.steps(count);
+        let pairs = items.filter_map(|item| set.decode_pair(item).ok());
         for (input, image) in pairs.take(count) {
             shown.inputs.extend(to_floats(&input));
             shown.images.extend(to_floats(&image));

@@ -17,7 +17,8 @@
 //! bias only beside instance normalisation).
 
 use super::parts::{ImageNorm, image_edge};
-use crate::error::Result;
+use crate::config::Size;
+use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId};
 use crate::nn::{Net, Square, leaky_relu};
 
@@ -70,6 +71,24 @@ impl Patches {
         // Each of the last two convolutions takes a pixel.
         let left = halved.map(|side| side.saturating_sub(2));
         (!left.contains(&0)).then_some(left)
+    }
+
+    /// Logits of an image of this size.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for one that is too small.
+    pub(crate) fn count(&self, size: Size) -> Result<usize> {
+        let logits = self.logits([size.height, size.width]);
+        let logits = logits.ok_or_else(|| {
+            Error::usage(
+                format!(
+                    "model.d_layers = {} leaves nothing of images of {size}",
+                    self.layers
+                ),
+                "use a lower model.d_layers",
+            )
+        })?;
+        Ok(logits.iter().product())
     }
 
     /// Pixels across that a logit sees.

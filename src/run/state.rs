@@ -20,7 +20,7 @@ const SIDES: &str = "sides";
 const STAGE: &str = "stage";
 const STEP: &str = "step";
 /// Metadata entry: [`identity`] of the data.
-pub(crate) const DATA: &str = "data";
+const DATA: &str = "data";
 /// Metadata entry: the adapter and driver that the run was on.
 pub(crate) const ADAPTER: &str = "adapter";
 

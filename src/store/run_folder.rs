@@ -267,6 +267,15 @@ pub fn replace(
     Ok(())
 }
 
+/// Writes `to` anew with what is in `from`, as [`replace`] does.
+///
+/// # Errors
+/// [`Error::Io`] where one cannot be read or the other not be written.
+pub fn replace_by_copy(to: &Path, from: &Path) -> Result<()> {
+    let bytes = fs::read(from).map_err(Error::io("read", from))?;
+    replace(to, |out| out.write_all(&bytes))
+}
+
 /// Makes a rename survive a power cut. The new file is complete and in place
 /// whatever happens here, and some network file systems cannot sync folders,
 /// so a failure is not an error.

@@ -94,12 +94,8 @@ impl System for Classifier {
         let [c, h, w] = self.net.image;
         let images = graph.constant(0.0, [2, c, h, w]);
         self.net.build(&mut graph, &mut net, images)?;
-        Ok(vec![Network {
-            name: C,
-            tensors: net.parameters().cloned().collect(),
-            moves: Some(Moves::new("optimizer.c", &self.optimizer)),
-            average: 0.0,
-        }])
+        let moves = Moves::new("optimizer.c", &self.optimizer);
+        Ok(vec![Network::trained(C, &net, moves)])
     }
 
     fn fields(&self) -> Vec<Field> {

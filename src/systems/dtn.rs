@@ -335,12 +335,6 @@ fn of_real(graph: &mut Graph, logits: NodeId) -> Result<NodeId> {
 impl System for Dtn {
     fn networks(&self) -> Result<Vec<Network>> {
         let mut graph = Graph::new();
-        let network = |name, section, optimizer: &Optimizer, net: &Net| Network {
-            name,
-            tensors: net.parameters().cloned().collect(),
-            moves: Some(Moves::new(section, optimizer)),
-            average: 0.0,
-        };
         // Two, as batch normalisation takes more than one value.
         let features = graph.constant(0.0, [2, self.classifier.features]);
         let mut of_g = Net::new(G, Mode::TRAIN);
@@ -353,8 +347,8 @@ impl System for Dtn {
             self.seen(graph, net, images)
         })?;
         Ok(vec![
-            network(G, OPTIMIZER_G, &self.g, &of_g),
-            network(D, OPTIMIZER_D, &self.d, &of_d),
+            Network::trained(G, &of_g, Moves::new(OPTIMIZER_G, &self.g)),
+            Network::trained(D, &of_d, Moves::new(OPTIMIZER_D, &self.d)),
             frozen,
         ])
     }

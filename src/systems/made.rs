@@ -208,12 +208,7 @@ impl System for Made {
         let mut net = Net::new(self.name, Mode::TRAIN);
         let images = graph.constant(0.0, [1, self.pixels()]);
         self.logits(&mut graph, &mut net, images)?;
-        Ok(vec![Network {
-            name: self.name,
-            tensors: net.parameters().cloned().collect(),
-            moves: Some(self.moves.clone()),
-            average: 0.0,
-        }])
+        Ok(vec![Network::trained(self.name, &net, self.moves.clone())])
     }
 
     fn fields(&self) -> Vec<Field> {

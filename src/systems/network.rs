@@ -2,7 +2,7 @@
 
 use crate::config::Optimizer;
 use crate::error::{Error, Result};
-use crate::nn::Parameter;
+use crate::nn::{Net, Parameter};
 
 /// A network of a system.
 #[derive(Clone, Debug)]
@@ -41,6 +41,16 @@ impl Moves {
 }
 
 impl Network {
+    /// One with the tensors of a network that was built, without an average.
+    pub(crate) fn trained(name: &'static str, net: &Net, moves: Moves) -> Self {
+        Self {
+            name,
+            tensors: net.parameters().cloned().collect(),
+            moves: Some(moves),
+            average: 0.0,
+        }
+    }
+
     /// The prefix of the averaged tensors' names.
     pub fn average_name(&self) -> String {
         average_of(self.name)

@@ -166,15 +166,6 @@ impl Pix2pix {
             layers: model.d_layers,
             norm: model.norm,
         };
-        let patches = discriminator.logits([height, width]).ok_or_else(|| {
-            Error::usage(
-                format!(
-                    "model.d_layers = {} leaves nothing of images of {}",
-                    model.d_layers, config.data.size
-                ),
-                "use a lower model.d_layers",
-            )
-        })?;
         Ok(Self {
             batch: config.batch,
             input,
@@ -185,7 +176,7 @@ impl Pix2pix {
             d: config.own("optimizer.d")?,
             generator,
             discriminator,
-            patches: patches.iter().product(),
+            patches: discriminator.count(config.data.size)?,
         })
     }
 
@@ -273,15 +264,9 @@ impl System for Pix2pix {
             false => image,
         };
         self.discriminator.build(&mut graph, of_d, seen)?;
-        let network = |name, net: &Net, section, optimizer| Network {
-            name,
-            tensors: net.parameters().cloned().collect(),
-            moves: Some(Moves::new(section, optimizer)),
-            average: 0.0,
-        };
         Ok(vec![
-            network(G, of_g, "optimizer.g", &self.g),
-            network(D, of_d, "optimizer.d", &self.d),
+            Network::trained(G, of_g, Moves::new("optimizer.g", &self.g)),
+            Network::trained(D, of_d, Moves::new("optimizer.d", &self.d)),
         ])
     }
 

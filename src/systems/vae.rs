@@ -212,12 +212,8 @@ impl System for Vae {
         let images = graph.constant(0.0, [1, self.pixels()]);
         let posterior = self.encode(&mut graph, &mut net, images)?;
         self.decode(&mut graph, &mut net, posterior.mean)?;
-        Ok(vec![Network {
-            name: VAE,
-            tensors: net.parameters().cloned().collect(),
-            moves: Some(Moves::new("optimizer.vae", &self.optimizer)),
-            average: 0.0,
-        }])
+        let moves = Moves::new("optimizer.vae", &self.optimizer);
+        Ok(vec![Network::trained(VAE, &net, moves)])
     }
 
     fn fields(&self) -> Vec<Field> {

@@ -67,11 +67,9 @@ pub fn run(options: TrainOptions) -> Result<()> {
     for line in data.found().iter().chain(&data.left_out(SAID)) {
         progress.line(line)?;
     }
-    let (stage, kept) = match &resumed {
-        Some(resumed) => resumed.stage()?,
-        None => (0, None),
-    };
-    let (mut planned, mut blueprint) = plan(&gpu, config, &data, stage, kept.as_deref())?;
+    let stage = resumed.as_ref().map_or(0, Resumed::stage);
+    let kept = resumed.as_ref().and_then(Resumed::kept);
+    let (mut planned, mut blueprint) = plan(&gpu, config, &data, stage, kept)?;
     show_plan(&mut progress, &options, &blueprint)?;
     let mut end = planned.stage().end;
     for later in stage + 1.. {
@@ -252,7 +250,7 @@ impl Prepared {
             if let Some(scores) = &mut self.scores {
                 scores.go_on(&folder, step)?;
                 let (session, progress) = (&mut self.session, &mut self.progress);
-                scores.make_up(&folder, (step, resumed.stage()?.0), session, progress)?;
+                scores.make_up(&folder, (step, resumed.stage()), session, progress)?;
             }
             if let Some((path, file)) = &resumed.newest {
                 positions = state::restore(&mut self.session, file, path)?;

@@ -7,7 +7,7 @@ use crate::config::{Config, Difference};
 use crate::data::Streams;
 use crate::error::{Error, Result};
 use crate::gpu::AdapterFacts;
-use crate::run::state;
+use crate::run::state::{self, About};
 use crate::run::stats;
 use crate::store::checkpoint::{self, Checkpoint};
 use crate::store::lock::Lock;
@@ -19,6 +19,8 @@ pub(super) struct Resumed {
     /// None of a dry run, which writes nothing.
     lock: Option<Lock>,
     pub(super) newest: Option<(PathBuf, Checkpoint)>,
+    /// What the newest was made for.
+    about: Option<About>,
     step: u64,
     /// For the log: what is otherwise than when the checkpoint was saved, and
     /// checkpoints that were passed over.
@@ -39,11 +41,12 @@ impl Resumed {
         let mut skipped = Vec::new();
         let newest = checkpoint::newest_readable(path, |e| skipped.push(e.to_string()));
         let mut notes: Vec<String> = skipped.iter().map(|e| format!("warning: {e}")).collect();
-        let mut step = 0;
+        let (mut step, mut made_for) = (0, None);
         match &newest {
             Some((file, checkpoint)) => {
                 step = state::progress(checkpoint, file)?.0.step;
-                let (saved, _) = state::description(checkpoint, file)?;
+                let (saved, about) = state::description(checkpoint, file)?;
+                made_for = Some(about);
                 notes.extend(compare(file, &saved, config)?);
                 if step >= config.steps {
                     return Err(Error::usage(
@@ -71,6 +74,7 @@ impl Resumed {
         Ok(Self {
             lock,
             newest,
+            about: made_for,
             step,
             notes,
         })
@@ -81,12 +85,11 @@ impl Resumed {
     /// # Errors
     /// [`Error::Usage`] naming both.
     pub(super) fn check_data(&self, data: &Streams, source: &str) -> Result<()> {
-        let Some((path, file)) = &self.newest else {
+        let (Some((path, _)), Some(about)) = (&self.newest, &self.about) else {
             return Ok(());
         };
-        let (_, about) = state::description(file, path)?;
         let images = data.images();
-        let same = match file.metadata.get(state::DATA) {
+        let same = match &about.data {
             Some(saved) => {
                 *saved == state::identity(data)
                     && about.sides == data.sides()
@@ -120,17 +123,14 @@ impl Resumed {
         }
     }
 
-    /// The stage that it goes on in, and what the checkpoint keeps; none where weights
-    /// are drawn anew.
-    ///
-    /// # Errors
-    /// [`Error::Usage`] where the checkpoint does not say.
-    pub(super) fn stage(&self) -> Result<(usize, Option<String>)> {
-        let Some((path, file)) = &self.newest else {
-            return Ok((0, None));
-        };
-        let (_, about) = state::description(file, path)?;
-        Ok((about.stage, Some(about.kept)))
+    /// The stage that it goes on in.
+    pub(super) fn stage(&self) -> usize {
+        self.about.as_ref().map_or(0, |about| about.stage)
+    }
+
+    /// What the checkpoint keeps; none where weights are drawn anew.
+    pub(super) fn kept(&self) -> Option<&str> {
+        self.about.as_ref().map(|about| about.kept.as_str())
     }
 
     /// The step that it goes on from; 0 of one that starts over.

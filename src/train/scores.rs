@@ -19,7 +19,7 @@ use crate::run::session::Session;
 use crate::run::shown::Asked;
 use crate::run::state;
 use crate::store::checkpoint::Checkpoint;
-use crate::store::run_folder::{RunFolder, replace};
+use crate::store::run_folder::{RunFolder, replace, replace_by_copy};
 
 /// Images that are scored at a snapshot, of the seeds from 0 on.
 const SAMPLES: usize = 2000;
@@ -220,8 +220,7 @@ impl Scores {
             text += &format!("  {} {value}", score.name);
         }
         if self.is_best(&line.scores) {
-            let bytes = fs::read(checkpoint).map_err(Error::io("read", checkpoint))?;
-            replace(&folder.best(), |out| std::io::Write::write_all(out, &bytes))?;
+            replace_by_copy(&folder.best(), checkpoint)?;
             text += "  (the best so far)";
         }
         // Last, so that a kill before it leaves a checkpoint without a score, which

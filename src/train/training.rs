@@ -1,6 +1,5 @@
 //! The loop of a run: steps, ticks, snapshots.
 
-use std::io::Write;
 use std::sync::mpsc::Receiver;
 use std::time::Instant;
 
@@ -9,7 +8,7 @@ use super::trace::Trace;
 use super::watch::{self, Course};
 use crate::config::{Config, OnCollapse};
 use crate::data::{Dataset, INPUT, Loaders, Records, Streams, to_floats};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::media::figures;
 use crate::media::sheet::{self, Column};
 use crate::run::blueprint::Blueprint;
@@ -246,8 +245,7 @@ impl Run {
     fn keep_stage(&self) -> Result<()> {
         let from = self.folder.checkpoint(self.session.counters.step);
         let to = self.folder.stage(self.about.stage + 1);
-        let bytes = std::fs::read(&from).map_err(Error::io("read", &from))?;
-        run_folder::replace(&to, |out| out.write_all(&bytes))
+        run_folder::replace_by_copy(&to, &from)
     }
 
     /// Goes on with the networks and passes of the next stage.
@@ -436,9 +434,8 @@ fn file_name(path: &std::path::Path) -> String {
 /// The first `count` images that can be read, evenly spread over the set, as
 /// bytes.
 pub(super) fn readable(dataset: &Dataset, count: usize) -> impl Iterator<Item = Vec<u8>> {
-    let step = (dataset.len() / count).max(1);
-    (0..dataset.len())
-        .step_by(step)
+    let items = dataset.steps(count);
+    items
         .filter_map(|item| dataset.decode(item).ok())
         .take(count)
 }

@@ -110,15 +110,6 @@ impl CycleGan {
             layers: model.d_layers,
             norm: model.norm,
         };
-        let patches = discriminator.logits([b[1], b[2]]).ok_or_else(|| {
-            Error::usage(
-                format!(
-                    "model.d_layers = {} leaves nothing of images of {}",
-                    model.d_layers, config.data.size
-                ),
-                "use a lower model.d_layers",
-            )
-        })?;
         Ok(Self {
             batch: config.batch,
             a,
@@ -128,7 +119,7 @@ impl CycleGan {
             g: config.own(OPTIMIZER_G)?,
             d: config.own(OPTIMIZER_D)?,
             discriminator,
-            patches: patches.iter().product(),
+            patches: discriminator.count(config.data.size)?,
         })
     }
 
@@ -264,14 +255,6 @@ impl CycleGan {
 impl System for CycleGan {
     fn networks(&self) -> Result<Vec<Network>> {
         let mut networks = Vec::new();
-        let mut add = |name, section, optimizer: &Optimizer, net: &Net| {
-            networks.push(Network {
-                name,
-                tensors: net.parameters().cloned().collect(),
-                moves: Some(Moves::new(section, optimizer)),
-                average: 0.0,
-            });
-        };
         let mut graph = Graph::new();
         let mut images = |shape: [usize; 3]| {
             let [c, h, w] = shape;
@@ -281,12 +264,14 @@ impl System for CycleGan {
         for (of, [from, _]) in DIRECTIONS.iter().zip(sides) {
             let mut net = Net::new(of.generator, Mode::TRAIN);
             self.generator(of).build(&mut graph, &mut net, from)?;
-            add(of.generator, OPTIMIZER_G, &self.g, &net);
+            let moves = Moves::new(OPTIMIZER_G, &self.g);
+            networks.push(Network::trained(of.generator, &net, moves));
         }
         for (of, [_, to]) in DIRECTIONS.iter().zip(sides) {
             let mut net = Net::new(of.discriminator, Mode::TRAIN);
             self.discriminator.build(&mut graph, &mut net, to)?;
-            add(of.discriminator, OPTIMIZER_D, &self.d, &net);
+            let moves = Moves::new(OPTIMIZER_D, &self.d);
+            networks.push(Network::trained(of.discriminator, &net, moves));
         }
         Ok(networks)
     }

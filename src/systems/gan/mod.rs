@@ -25,7 +25,7 @@ use crate::config::{Config, Schema, Size};
 use crate::error::Result;
 use crate::graph::Shape;
 use crate::nets::Pair;
-use crate::nn::{Init, Mode, Net, Parameter};
+use crate::nn::{Init, Mode, Net};
 pub use conditional::conditional;
 pub use settings::{Model, Play, Settings, Update};
 
@@ -132,23 +132,16 @@ impl System for Gan {
             play, loss, g, d, ..
         } = &self.settings;
         let [of_g, of_d] = self.pair.networks([G, D])?;
-        let tensors = |net: &Net| -> Vec<Parameter> { net.parameters().cloned().collect() };
+        let of_d_moves = Moves {
+            clip: loss.clip(),
+            ..Moves::new("optimizer.d", d)
+        };
         Ok(vec![
             Network {
-                name: G,
-                tensors: tensors(&of_g),
-                moves: Some(Moves::new("optimizer.g", g)),
                 average: play.ema_decay,
+                ..Network::trained(G, &of_g, Moves::new("optimizer.g", g))
             },
-            Network {
-                name: D,
-                tensors: tensors(&of_d),
-                moves: Some(Moves {
-                    clip: loss.clip(),
-                    ..Moves::new("optimizer.d", d)
-                }),
-                average: 0.0,
-            },
+            Network::trained(D, &of_d, of_d_moves),
         ])
     }
 

@@ -157,12 +157,8 @@ impl System for Rbm {
     fn networks(&self) -> Result<Vec<Network>> {
         let mut net = Net::new(R, Mode::TRAIN);
         self.machine(&mut Graph::new(), &mut net)?;
-        Ok(vec![Network {
-            name: R,
-            tensors: net.parameters().cloned().collect(),
-            moves: Some(Moves::new("optimizer.r", &self.optimizer)),
-            average: 0.0,
-        }])
+        let moves = Moves::new("optimizer.r", &self.optimizer);
+        Ok(vec![Network::trained(R, &net, moves)])
     }
 
     fn fields(&self) -> Vec<Field> {

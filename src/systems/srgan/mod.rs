@@ -288,19 +288,16 @@ impl System for Srgan {
         // Two, as some normalisation takes more than one value.
         let [input, image] =
             [self.input, self.image].map(|[c, h, w]| graph.constant(0.0, [2, c, h, w]));
-        let network = |name, net: &Net, section, optimizer: &Optimizer| Network {
-            name,
-            tensors: net.parameters().cloned().collect(),
-            moves: Some(Moves::new(section, optimizer)),
-            average: 0.0,
-        };
         let mut of_g = Net::new(G, Mode::TRAIN);
         self.generator.build(&mut graph, &mut of_g, input)?;
-        let mut networks = vec![network(G, &of_g, self.g.0, &self.g.1)];
+        let (section, optimizer) = &self.g;
+        let moves = Moves::new(section, optimizer);
+        let mut networks = vec![Network::trained(G, &of_g, moves)];
         if self.plays() {
             let mut of_d = Net::new(D, Mode::TRAIN);
             self.discriminator.build(&mut graph, &mut of_d, image)?;
-            networks.push(network(D, &of_d, OPTIMIZER_D, &self.d));
+            let moves = Moves::new(OPTIMIZER_D, &self.d);
+            networks.push(Network::trained(D, &of_d, moves));
         }
         if let Some(features) = &self.features {
             networks.push(features.network(F, self.image)?);
