@@ -16,7 +16,6 @@ mod random_programs;
 mod rbm;
 mod representation;
 mod theory;
-mod translation;
 
 use gpugan::config::Config;
 use gpugan::data::{IMAGE, Same};

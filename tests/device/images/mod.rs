@@ -1,23 +1,36 @@
-//! Systems that make images of images, trained on real ones and judged on others.
+//! Systems that make images of images, trained on real ones and judged on others: each
+//! has thresholds for a training of minutes, and some have lower ones for a training of
+//! seconds, which one that learns nothing does not reach.
 
 mod enlarge;
+mod paired;
 mod transfer;
+mod unpaired;
 
 use std::path::Path;
 use std::sync::Arc;
 
 use gpugan::classify::{About, Classifier, Next, Recipe, train};
 use gpugan::config::Config;
-use gpugan::data::{Dataset, Loaders, Streams};
+use gpugan::data::{Dataset, Feed, Loaders, Streams};
 use gpugan::gpu::Gpu;
 use gpugan::nets;
 use gpugan::run::blueprint::Blueprint;
 use gpugan::run::session::Session;
+use gpugan::run::shown::Asked;
 use gpugan::run::state;
+use gpugan::store::checkpoint::Checkpoint;
 use gpugan::systems::{self, Fresh, Given};
 
 /// A training on these data from its first stage to its last step.
 fn trained(gpu: &Gpu, config: &Config, data: &Streams) -> Session {
+    let mirror = config.data.mirror;
+    let mut feed = Loaders::new(data, config.batch, config.seed, &[], mirror).unwrap();
+    shown(gpu, config, data, &mut feed)
+}
+
+/// A training on what a feed makes of these data.
+fn shown(gpu: &Gpu, config: &Config, data: &Streams, feed: &mut dyn Feed) -> Session {
     let images = data.images();
     let open = |stage| {
         let given = Given {
@@ -33,7 +46,6 @@ fn trained(gpu: &Gpu, config: &Config, data: &Streams) -> Session {
         let blueprint = Blueprint::new(config, &*system, &gpu.facts.kernel_facts()).unwrap();
         Session::new(gpu, config, system, blueprint).unwrap()
     };
-    let mut feed = Loaders::new(data, config.batch, config.seed, &[], config.data.mirror).unwrap();
     let (mut stage, mut session) = (0, open(0));
     while session.counters.step < config.steps {
         if session.system().stage().end == Some(session.counters.step) {
@@ -42,15 +54,24 @@ fn trained(gpu: &Gpu, config: &Config, data: &Streams) -> Session {
             state::carry_over(&session, &mut next).unwrap();
             session = next;
         }
-        session.step(&mut feed).unwrap();
+        session.step(feed).unwrap();
         session.arrived().unwrap();
     }
     session.finish().unwrap();
     session
 }
 
-/// A classifier of labelled images, kept in a file.
-fn classifier(gpu: &Gpu, data: &Arc<Dataset>, epochs: f64, seed: u64, path: &Path) -> Classifier {
+/// What a view makes of images.
+fn applied(session: &mut Session, view: &str, images: &[f32], count: usize) -> Vec<f32> {
+    let views = session.figures();
+    let view = views.iter().find(|known| known.name == view).unwrap();
+    let input = view.translation().unwrap().input;
+    let asked = Asked::given(input, images.to_vec(), count);
+    session.show_through(view, &asked).unwrap()
+}
+
+/// A classifier of labelled images, as a file.
+fn taught(gpu: &Gpu, data: &Arc<Dataset>, epochs: f64, seed: u64) -> Checkpoint {
     let recipe = Recipe {
         seed,
         ..Recipe::of_epochs(epochs, data.len(), 64)
@@ -68,8 +89,25 @@ fn classifier(gpu: &Gpu, data: &Arc<Dataset>, epochs: f64, seed: u64, path: &Pat
         network,
     };
     file.metadata = about.metadata().into();
-    file.save(path).unwrap();
+    file
+}
+
+/// A classifier of labelled images, kept in a file.
+fn classifier(gpu: &Gpu, data: &Arc<Dataset>, epochs: f64, seed: u64, path: &Path) -> Classifier {
+    taught(gpu, data, epochs, seed).save(path).unwrap();
     Classifier::load(gpu, path).unwrap()
+}
+
+/// A classifier of labelled images that judges others.
+fn judge(gpu: &Gpu, data: &Arc<Dataset>, epochs: f64) -> Classifier {
+    let file = taught(gpu, data, epochs, 0);
+    Classifier::new(gpu, &file, "classifier".as_ref()).unwrap()
+}
+
+/// Mean absolute difference, of values in [-1, 1].
+fn l1(a: &[f32], b: &[f32]) -> f64 {
+    assert_eq!(a.len(), b.len());
+    mean(a.iter().zip(b).map(|(a, b)| f64::from((a - b).abs())))
 }
 
 fn mean(values: impl IntoIterator<Item = f64>) -> f64 {

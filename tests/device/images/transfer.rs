@@ -12,7 +12,7 @@ use gpugan::run::shown::Asked;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use super::{classifier, mean, trained};
+use super::{classifier, l1, mean, trained};
 use crate::adapter::open;
 use crate::preset::changed;
 
@@ -142,11 +142,10 @@ fn score(
         dot(a, b) / (dot(a, a) * dot(b, b)).sqrt().max(1e-12)
     });
     let (target, redrawn) = look(&mut session, "redraw", &sides.held_target);
-    let apart = target.iter().zip(&redrawn);
     Score {
         kept: judge.accuracy(&drawn, &labels).unwrap(),
         cosine: mean(cosines),
-        identity: mean(apart.map(|(x, y)| f64::from((x - y).abs()))),
+        identity: l1(&target, &redrawn),
     }
 }
 

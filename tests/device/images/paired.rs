@@ -3,12 +3,43 @@
 
 use std::sync::Arc;
 
-use gpugan::data::{Input, Reading, Streams};
+use gpugan::Error;
+use gpugan::data::{Columns, Feed, IMAGE, Input, Loaders, Reading, Streams};
 use gpugan::gpu::Gpu;
 
-use super::{Pairing, applied, classifier, edge_energy, l1, trained};
+use super::{applied, judge, l1, shown};
 use crate::adapter::open;
 use crate::preset::changed;
+
+/// What a training is shown.
+#[derive(Clone, Copy, PartialEq)]
+enum Pairing {
+    True,
+    /// The inputs of other images of the batch.
+    Shuffled,
+}
+
+struct Paired(Loaders, Pairing);
+
+impl Feed for Paired {
+    fn next_columns(&mut self, stream: usize) -> Result<Columns, Error> {
+        let mut columns = self.0.next_columns(stream)?;
+        for (name, values) in &mut columns {
+            if *name == IMAGE && self.1 == Pairing::Shuffled {
+                let half = values.len() / 2;
+                values.rotate_right(half);
+            }
+        }
+        Ok(columns)
+    }
+}
+
+/// Mean squared difference of neighbouring pixels of images `[N, C, side, side]`.
+fn edge_energy(images: &[f32], side: usize) -> f64 {
+    let rows = images.chunks_exact(side);
+    let along = rows.flat_map(|row| row.windows(2).map(|pair| f64::from(pair[1] - pair[0])));
+    along.map(|x| x * x).sum::<f64>() / images.len() as f64
+}
 
 /// What was found of a training, on pairs that it has not seen.
 #[derive(Debug)]
@@ -47,7 +78,8 @@ fn found(gpu: &Gpu, setting: &Setting<'_>, more: &[&str], pairing: Pairing) -> F
     let (train, test) = (Arc::new(train), Arc::new(test));
     let config = changed("pix2pix32", &[changes, more].concat());
     let data = Streams::one(Arc::clone(&train));
-    let mut session = trained(gpu, &config, &data, pairing);
+    let loaders = Loaders::new(&data, config.batch, config.seed, &[], false).unwrap();
+    let mut session = shown(gpu, &config, &data, &mut Paired(loaders, pairing));
     let records = Streams::one(Arc::clone(&test)).records(0, tested).unwrap();
     let (inputs, truth) = (&records.inputs, &records.images);
     let made = applied(&mut session, "translate", inputs, records.count);
@@ -58,7 +90,7 @@ fn found(gpu: &Gpu, setting: &Setting<'_>, more: &[&str], pairing: Pairing) -> F
     for (index, x) in truth.iter().enumerate() {
         mean[index % pixels] += x / records.count as f32;
     }
-    let mut judge = classifier(gpu, &train, epochs);
+    let mut judge = judge(gpu, &train, epochs);
     let step = test.len() / records.count;
     let labels: Vec<u32> = (0..records.count)
         .map(|i| test.label(i * step).unwrap())

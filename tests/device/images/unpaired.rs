@@ -3,10 +3,10 @@
 
 use std::sync::Arc;
 
-use gpugan::data::{Dataset, Streams, to_floats};
+use gpugan::data::{Dataset, Loaders, Streams, to_floats};
 use gpugan::gpu::Gpu;
 
-use super::{Pairing, applied, classifier, l1, trained};
+use super::{applied, judge, l1, shown};
 use crate::adapter::open;
 use crate::preset::changed;
 
@@ -70,7 +70,8 @@ fn found(gpu: &Gpu, setting: &Setting<'_>, more: &[&str]) -> Found {
     let Sides { a, b, test } = sides(side);
     let config = changed("cyclegan32", &[changes, more].concat());
     let data = Streams::unpaired(a, Arc::clone(&b));
-    let mut session = trained(gpu, &config, &data, Pairing::True);
+    let mut loaders = Loaders::new(&data, config.batch, config.seed, &[], false).unwrap();
+    let mut session = shown(gpu, &config, &data, &mut loaders);
     let (pixels, labels) = test.pixels(test.spread(tested));
     let images = to_floats(&pixels);
     let count = labels.len();
@@ -79,7 +80,7 @@ fn found(gpu: &Gpu, setting: &Setting<'_>, more: &[&str]) -> Found {
     let back = applied(&mut session, "b-to-a", &made, count);
     let made_a = applied(&mut session, "b-to-a", &negatives, count);
     let back_b = applied(&mut session, "a-to-b", &made_a, count);
-    let mut judge = classifier(gpu, &b, epochs);
+    let mut judge = judge(gpu, &b, epochs);
     let mut told = |images: &[f32]| judge.accuracy(images, &labels).unwrap();
     let reports = session.latest_reports().unwrap();
     let of = |name: &str| {
