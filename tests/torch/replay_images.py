@@ -10,16 +10,14 @@ nothing but rounding, and Adam makes steps of it. No output depends on it, and i
 left out of the comparison (`free` in the golden files).
 """
 
-import argparse
 import math
-import sys
 
 import torch
 from torch import nn
 from torch.nn import functional
 
+import golden
 import networks
-import regenerate
 import replay
 
 # So that no weight goes by the sign of a gradient of which nearly nothing is left.
@@ -205,42 +203,32 @@ class CycleGan:
 SYSTEMS = {"pix2pix": Pix2pix, "cyclegan": CycleGan}
 
 
-class Replay:
-    """The networks of a trace in PyTorch, with the interface of replay.Replay."""
+class Replay(golden.Played):
+    """The networks of a trace in PyTorch."""
+
+    elements, disturbance, length = 16, DISTURBANCE, STEPS
 
     def __init__(self, trace, dtype):
-        self.trace, self.dtype = trace, dtype
+        super().__init__(trace, dtype)
         self.draws = replay.Draws(trace.seed)
         self.system = SYSTEMS[trace.config["system"]](trace.config, trace.updates[0], self.draws)
-        self.optimizers = {}
-        for name, net in self.system.nets.items():
-            # Strict: the names, layouts and number of tensors are PyTorch's.
-            net.load_state_dict(trace.state("before", name), strict=True)
-            net.to(dtype).train()
-            section = trace.config["optimizer"][name[0].lower()]
-            self.optimizers[name] = replay.optimizer(net, section)
-        self.steps = []
-
-    @torch.no_grad()
-    def disturb(self, size, seed):
-        """Multiplies every weight by 1 + N(0, size^2), as rounding might."""
-        noise = torch.Generator().manual_seed(seed)
-        for net in self.system.nets.values():
-            for p in net.parameters():
-                p.mul_(1 + size * torch.randn(p.shape, generator=noise, dtype=p.dtype))
+        self.networks, self.reports = self.system.nets, self.system.reports
+        self.load()
+        self.optimizers = {
+            name: replay.optimizer(net.train(), trace.config["optimizer"][name[0].lower()])
+            for name, net in self.networks.items()
+        }
 
     def take(self, loss, networks):
         for optimizer in self.optimizers.values():
             optimizer.zero_grad()
         loss.backward()
         for name, update in networks.items():
-            for group in self.optimizers[name].param_groups:
-                group["lr"] = update["update"][0].item()
-            self.optimizers[name].step()
+            self.update(self.optimizers[name], update)
 
     def run(self):
-        """Takes all updates; returns the reports of each step."""
-        of_step = len(self.system.nets)
+        """Takes all updates."""
+        of_step = len(self.networks)
         updates = [
             {k: v.to(self.dtype) if torch.is_tensor(v) else v for k, v in update.items()}
             for update in self.trace.updates
@@ -249,22 +237,14 @@ class Replay:
             self.draws.restart(self.trace.draws[first])
             reports = self.system.step(updates[first : first + of_step], self.take)
             self.steps.append([report.item() for report in reports])
-        return self.steps
 
-    def state(self):
-        """What is left of the networks and the memory, by name."""
-        tensors = {
-            f"{network}.{name}": tensor.detach()
-            for network, net in self.system.nets.items()
-            for name, tensor in net.state_dict().items()
-            if not name.endswith("num_batches_tracked")
-        }
-        return tensors | self.system.memory()
+    def memory(self):
+        return self.system.memory()
 
     def free(self):
-        """Names of biases that a normalisation takes away."""
+        """Biases that a normalisation takes away."""
         free = []
-        for network, net in self.system.nets.items():
+        for network, net in self.networks.items():
             for name, module in net.named_modules():
                 if not isinstance(module, nn.Sequential):
                     continue
@@ -275,106 +255,5 @@ class Replay:
         return sorted(free)
 
 
-def reports(trace):
-    """Those of each step."""
-    names = sorted(name for name in trace.tensors if name.startswith("step"))
-    return [trace.tensors[name].tolist() for name in names]
-
-
-def after(trace):
-    names = (name.removeprefix("after.") for name in trace.tensors if name.startswith("after."))
-    names = (name for name in names if not name.startswith("moment"))
-    return {name: trace.tensors[f"after.{name}"] for name in names}
-
-
-def compare(played, steps, state, rounding=replay.ROUNDING, say=print):
-    """The worst errors (losses, weights) of a run against its replay."""
-    names, losses, weights = played.system.reports, [], []
-    for number, (ours, theirs) in enumerate(zip(steps, played.steps, strict=True)):
-        errors = [abs(a - b) / abs(b) for a, b in zip(ours, theirs, strict=True)]
-        say(f"step {number:3d} " + "  ".join(f"{n} {e:.1e}" for n, e in zip(names, errors)))
-        losses += errors
-    theirs, free = played.state(), played.free()
-    assert state.keys() == theirs.keys(), state.keys() ^ theirs.keys()
-    for name, tensor in theirs.items():
-        if name in free:
-            continue
-        largest = tensor.abs().max().item() or 1.0
-        difference = (state[name].to(tensor.dtype) - tensor).abs().max().item()
-        error = 0.0 if difference <= rounding else difference / largest
-        say(f"{name:40s} error {error:.1e}  largest {largest:.3g}")
-        weights.append(error)
-    # NaN above all numbers, so that it is no success.
-    return [max(errors, key=lambda x: (math.isnan(x), x)) for errors in (losses, weights)]
-
-
-def check(name, trace, say=print):
-    """The replay of a trace; ends where they disagree."""
-    played = Replay(trace, torch.float64)
-    played.run()
-    loss, weight = compare(played, reports(trace), after(trace), say=say)
-    print(f"{name}: PyTorch {torch.__version__}: worst loss {loss:.1e}, worst weight {weight:.1e}")
-    if not (loss <= replay.TOLERANCE and weight <= replay.TOLERANCE):
-        sys.exit(f"error: {name} disagrees with PyTorch by more than {replay.TOLERANCE:g}")
-    return played
-
-
-def is_steady(played):
-    """Whether a replay leads to the same result from disturbed weights."""
-    for seed in range(3):
-        other = Replay(played.trace, torch.float64)
-        other.disturb(DISTURBANCE, seed)
-        other.run()
-        errors = compare(played, other.steps, other.state(), 0, lambda line: None)
-        if not max(errors) <= regenerate.TOLERANCE:
-            return False
-    return True
-
-
-def fixture(arguments, played):
-    short = regenerate.short
-    return {
-        "arguments": arguments,
-        "pytorch": torch.__version__.split("+")[0],
-        "metrics": [[short(x) for x in step] for step in played.steps],
-        "free": played.free(),
-        "tensors": {
-            name: {
-                "shape": list(tensor.shape),
-                "largest": short(tensor.abs().max().item()),
-                "elements": [short(x) for x in regenerate.evenly_spaced(tensor, 16)],
-            }
-            for name, tensor in sorted(played.state().items())
-        },
-    }
-
-
-def make_fixture(gpugan, name):
-    for seed in range(regenerate.SEEDS):
-        arguments = [*CASES[name].split(), "--seed", str(seed)]
-        trace = regenerate.traced(gpugan, arguments, STEPS)
-        played = Replay(trace, torch.float64)
-        played.run()
-        if is_steady(played):
-            check(f"{name}, seed {seed}", trace, say=lambda line: None)
-            text = regenerate.written(fixture(arguments, played)) + "\n"
-            (regenerate.HERE / "fixtures" / f"{name}.json").write_text(text)
-            return
-    sys.exit(f"error: {name} is not steady with any of {regenerate.SEEDS} seeds")
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("trace", nargs="?")
-    parser.add_argument("--fixtures", nargs="*", metavar="NAME", default=[])
-    arguments = parser.parse_args()
-    if arguments.trace:
-        check(arguments.trace, replay.Trace(arguments.trace))
-        return
-    gpugan = regenerate.program()
-    for name in arguments.fixtures or list(CASES):
-        make_fixture(gpugan, name)
-
-
 if __name__ == "__main__":
-    main()
+    golden.main(Replay, __doc__, CASES)
