@@ -17,8 +17,17 @@ use plotters::{
 
 pub(crate) use panel::{Panel, Series, charts, y_range};
 
-/// Colours of lines: of the losses they are loss D, loss G, D(x), D(G(z)).
-pub const COLOURS: [[u8; 3]; 4] = [[31, 104, 176], [222, 98, 22], [24, 138, 96], [176, 42, 108]];
+/// Colours of lines: of the losses of a GAN they are loss D, loss G, D(x), D(G(z)).
+pub const COLOURS: [[u8; 3]; 8] = [
+    [31, 104, 176],
+    [222, 98, 22],
+    [24, 138, 96],
+    [176, 42, 108],
+    [108, 190, 232],
+    [232, 180, 40],
+    [128, 96, 72],
+    [124, 88, 196],
+];
 
 /// The plot is drawn this many times larger and averaged down, as the bitmap
 /// backend smooths no thick lines.

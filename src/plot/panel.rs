@@ -110,9 +110,10 @@ fn draw(canvas: &mut [u8], size: (u32, u32), steps: &[f64], panels: &[Panel]) ->
 }
 
 fn draw_panel(area: &Area<'_>, steps: &[f64], panel: &Panel) -> Drawn {
+    let rows = legend_rows(area, &panel.series)?;
     let bottom = if panel.x_label.is_empty() { 12 } else { 52 };
     let mut chart = ChartBuilder::on(area)
-        .margin_top(px(40))
+        .margin_top(px(40 + LEGEND_ROW * (rows.len() as u32 - 1)))
         .margin_right(px(24))
         .margin_bottom(px(bottom) - px(30))
         .margin_left(px(26))
@@ -162,7 +163,10 @@ fn draw_panel(area: &Area<'_>, steps: &[f64], panel: &Panel) -> Drawn {
         ],
         outline,
     ))?;
-    draw_legend(area, left, top - px(18), &panel.series)?;
+    for (above, row) in rows.iter().rev().enumerate() {
+        let middle = top - px(18 + LEGEND_ROW * above as u32);
+        draw_legend(area, left, middle, row)?;
+    }
     let centred = font(14).pos(Pos::new(HPos::Center, VPos::Center));
     area.draw_text(
         panel.y_label,
@@ -176,8 +180,34 @@ fn draw_panel(area: &Area<'_>, steps: &[f64], panel: &Panel) -> Drawn {
     Ok(())
 }
 
+/// Pixels from one row of a legend to the next.
+const LEGEND_ROW: u32 = 20;
+
+/// Pixels that a curve takes in a legend.
+fn legend_width(area: &Area<'_>, text: &str) -> Drawn<i32> {
+    Ok(px(29) + area.estimate_text_size(text, &font(14))?.0 as i32 + px(26))
+}
+
+/// The curves of a legend in rows that are no wider than the chart, one at least.
+fn legend_rows<'a>(area: &Area<'_>, series: &'a [Series]) -> Drawn<Vec<Vec<&'a Series>>> {
+    let room = area.dim_in_pixel().0 as i32 - px(26 + 52 + 24);
+    let (mut rows, mut taken) = (vec![Vec::new()], 0);
+    for series in series {
+        let width = legend_width(area, &series.legend())?;
+        if taken > 0 && taken + width - px(26) > room {
+            rows.push(Vec::new());
+            taken = 0;
+        }
+        taken += width;
+        if let Some(row) = rows.last_mut() {
+            row.push(series);
+        }
+    }
+    Ok(rows)
+}
+
 /// A row above the chart: a swatch of each curve, its name and last value.
-fn draw_legend(area: &Area<'_>, left: i32, middle: i32, series: &[Series]) -> Drawn {
+fn draw_legend(area: &Area<'_>, left: i32, middle: i32, series: &[&Series]) -> Drawn {
     let style = font(14).pos(Pos::new(HPos::Left, VPos::Center));
     let mut x = left;
     for series in series {
@@ -187,7 +217,7 @@ fn draw_legend(area: &Area<'_>, left: i32, middle: i32, series: &[Series]) -> Dr
             series.colour.filled(),
         ))?;
         area.draw_text(&text, &style, (x + px(29), middle + px(3)))?;
-        x += px(29) + area.estimate_text_size(&text, &style)?.0 as i32 + px(26);
+        x += legend_width(area, &text)?;
     }
     Ok(())
 }

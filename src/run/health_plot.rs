@@ -37,7 +37,7 @@ pub fn health(ticks: &[Tick]) -> Result<RgbImage> {
         of("accuracy on real", 2, &|m| m.accuracy_real),
         of("on generated", 3, &|m| m.accuracy_fake),
     ];
-    let ratios = vec![
+    let mut ratios = vec![
         of("diversity", 0, &|m| m.diversity_ratio),
         of("nearest sample", 1, &|m| m.twin_ratio),
         of("nearest training image", 2, &|m| m.memory_ratio),
@@ -56,6 +56,8 @@ pub fn health(ticks: &[Tick]) -> Result<RgbImage> {
         })
         .collect();
     let is_there = |series: &[Series]| series.iter().flat_map(Series::finite).next().is_some();
+    // A batch of one has no distances within it.
+    ratios.retain(|series| is_there(std::slice::from_ref(series)));
     let logits = of("gradient of a logit", 3, &|m| log(m.gradient_logits));
     if is_there(std::slice::from_ref(&logits)) {
         gradients.push(logits);

@@ -222,7 +222,7 @@ fn set(tick: &mut Tick, name: &str, value: f64) {
 fn inked(plot: &RgbImage) -> [usize; 4] {
     let mut count = [0; 4];
     for (_, y, pixel) in plot.enumerate_pixels() {
-        for (curve, colour) in COLOURS.iter().enumerate() {
+        for (curve, colour) in COLOURS.iter().take(count.len()).enumerate() {
             let panel = if curve < 2 { 40..374 } else { 425..650 };
             count[curve] += usize::from(panel.contains(&y) && pixel.0 == *colour);
         }
@@ -239,6 +239,33 @@ fn plot(name: &str, ticks: &[Tick]) -> RgbImage {
         plot.save(format!("{folder}/{name}.png")).unwrap();
     }
     plot
+}
+
+#[test]
+fn a_legend_of_many_curves_takes_more_rows() {
+    let reports = system(&changed("cyclegan32", &[]), 1).reports();
+    assert_eq!(reports.len(), COLOURS.len());
+    let ticks: Vec<Tick> = (1..5)
+        .map(|step| Tick {
+            step,
+            kimg: 0.0,
+            sec_per_step: 1.0,
+            memory_bytes: 0,
+            health: None,
+            reports: reports
+                .iter()
+                .enumerate()
+                .map(|(place, report)| (report.name.to_owned(), place as f64))
+                .collect(),
+        })
+        .collect();
+    let plot = loss_plot::losses(&ticks, &reports).unwrap();
+    // Swatches lie above the chart, which two rows move down.
+    for colour in COLOURS {
+        let above = |(x, y): &(u32, u32)| plot.get_pixel(*x, *y).0 == colour;
+        let swatch = (0..SIZE.0).flat_map(|x| (0..55).map(move |y| (x, y)));
+        assert!(swatch.filter(above).count() > 20, "{colour:?}");
+    }
 }
 
 #[test]
