@@ -3,7 +3,7 @@
 //! inputs, `tests/plain/fuzzed.rs` on those of `corpus`.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use gpugan::config::assignment;
 use gpugan::data::Dataset;
@@ -64,11 +64,46 @@ pub(crate) fn picture(bytes: &[u8]) {
     images("picture.png", bytes);
 }
 
-/// A file of images, alone in its folder, with its first image.
+/// A ZIP or tar archive of pictures.
+pub(crate) fn archive(bytes: &[u8]) {
+    let (_folder, path) = file("set.zip", bytes);
+    first_image(&path);
+}
+
+/// NumPy arrays, one or an archive of them.
+pub(crate) fn numpy(bytes: &[u8]) {
+    let (_folder, path) = file("arrays.npz", bytes);
+    first_image(&path);
+}
+
+/// Records of CIFAR.
+pub(crate) fn cifar(bytes: &[u8]) {
+    images("data_batch_1.bin", bytes);
+}
+
+/// A list of labels of two pictures, as CSV and as NVlabs' JSON.
+pub(crate) fn labels(bytes: &[u8]) {
+    for name in ["labels.csv", "dataset.json"] {
+        let (folder, _) = file(name, bytes);
+        for picture in ["a.pgm", "b.pgm"] {
+            fs::write(folder.path().join(picture), b"P5 1 1 255 \x80").expect("writes");
+        }
+        first_image(folder.path());
+    }
+}
+
+/// A file of images, alone in its folder.
 fn images(name: &str, bytes: &[u8]) {
     let (folder, _) = file(name, bytes);
-    let data = folder.path().to_str().expect("a plain name");
+    first_image(folder.path());
+}
+
+/// A set with its first image and label.
+fn first_image(path: &Path) {
+    let data = path.to_str().expect("a plain name");
     if let Ok(set) = Dataset::open(data, 8, 8, None) {
+        let label = set.label(0).map(|label| label as usize);
+        assert!(label.is_none_or(|label| label < set.class_names().len()));
         let pixels = set.decode(0).unwrap_or_default();
         assert!(pixels.is_empty() || pixels.len() == set.shape().iter().product::<usize>());
     }

@@ -12,6 +12,9 @@ section! {
         source: String = "fashion".into(), Rule::Text;
         /// Height and width, in pixels, of the images that the model takes and makes; others are resized.
         size: Size = Size::square(28), Rule::Sides(4, 1024);
+        /// Height and width to which pictures are read where images are parts of them: training takes each time a part of `data.size` at a random place, everything else the middle (pix2pix has 286 for parts of 256). Where not set, images are whole.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        load_size: Option<Size> = None, Rule::Sides(4, 1024);
         /// Channels of the images: 1 grey, 2 grey and alpha, 3 RGB, 4 RGBA; where not set, 3 if any picture has colours, else 1.
         #[serde(skip_serializing_if = "Option::is_none")]
         channels: Option<usize> = None, Rule::Whole(1, 4);
@@ -50,6 +53,7 @@ impl Data {
     pub fn reading(&self) -> Result<Reading> {
         let Size { height, width } = self.size;
         Reading::new(height, width)
+            .load_size(self.load_size.map(|Size { height, width }| [height, width]))
             .channels(self.channels)
             .fit(self.fit)
             .layout(self.layout)

@@ -275,8 +275,13 @@ impl Config {
             ),
             "use data.channels = 1, which reads all images as grey, or data.stack = 1",
         );
+        let parts = refuse(
+            stack > 1 && self.data.load_size.is_some(),
+            "data.load_size reads single pictures, and data.stack makes an image of several",
+            "leave data.load_size out, or use data.stack = 1",
+        );
         let own = (self.schema.refusals)(self)?;
-        refusal::first([health, stacked].into_iter().chain(own))
+        refusal::first([health, stacked, parts].into_iter().chain(own))
     }
 
     fn render(&self, commented: bool) -> String {

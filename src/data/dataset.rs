@@ -83,7 +83,8 @@ impl Dataset {
 
     /// `[channels, height, width]` of every image.
     pub fn shape(&self) -> [usize; 3] {
-        self.store.shape
+        let [height, width] = self.reading.size();
+        [self.store.shape[0], height, width]
     }
 
     /// A short name: the built-in set's, the file's or the folder's.
@@ -97,7 +98,10 @@ impl Dataset {
         match &self.inputs {
             Inputs::None => None,
             Inputs::Computed(input) => Some(input.shape(self.shape())),
-            Inputs::Stored(store) => Some(store.shape),
+            Inputs::Stored(store) => {
+                let [_, height, width] = self.shape();
+                Some([store.shape[0], height, width])
+            }
         }
     }
 
@@ -127,7 +131,29 @@ impl Dataset {
         self.items.as_ref().map_or(item, |items| items[item])
     }
 
-    /// The pixels of an item, channel by channel (`C`, `H`, `W`), 0 to 255.
+    /// How many rows, and columns, larger the stored images are than those of the set,
+    /// which are parts of them.
+    pub(super) fn slack(&self) -> [usize; 2] {
+        let [[_, rows, columns], [_, height, width]] = [self.store.shape, self.shape()];
+        [rows - height, columns - width]
+    }
+
+    /// The part of a stored image whose first pixel lies at this row and column.
+    fn part_of(&self, pixels: Vec<u8>, [top, left]: [usize; 2]) -> Vec<u8> {
+        if self.slack() == [0, 0] {
+            return pixels;
+        }
+        let [[_, rows, columns], [_, height, width]] = [self.store.shape, self.shape()];
+        let planes = pixels.chunks_exact(rows * columns);
+        let lines = planes.flat_map(|plane| plane.chunks_exact(columns).skip(top).take(height));
+        lines
+            .flat_map(|line| &line[left..][..width])
+            .copied()
+            .collect()
+    }
+
+    /// The pixels of an item, channel by channel (`C`, `H`, `W`), 0 to 255; the middle
+    /// where images are parts of what is read.
     ///
     /// A read that the file system failed is tried again for 1.3 seconds.
     ///
@@ -160,7 +186,7 @@ impl Dataset {
     /// # Panics
     /// If `item` is not below [`Self::len`].
     pub fn decode_pair(&self, item: usize) -> Result<(Vec<u8>, Vec<u8>)> {
-        self.pair_of(item).map_err(|fault| {
+        self.pair_of(item, self.middle()).map_err(|fault| {
             Error::usage(
                 format!(
                     "cannot read the pair of {}: {}",
@@ -172,17 +198,24 @@ impl Dataset {
         })
     }
 
-    pub(super) fn pair_of(&self, item: usize) -> Result<(Vec<u8>, Vec<u8>), Fault> {
+    /// As [`Self::decode_pair`], of the part that begins at `corner`, a row and a column
+    /// of at most [`Self::slack`].
+    pub(super) fn pair_of(
+        &self,
+        item: usize,
+        corner: [usize; 2],
+    ) -> Result<(Vec<u8>, Vec<u8>), Fault> {
+        let index = self.index(item);
+        let image = || Ok::<_, Fault>(self.part_of(self.store.pixels(index)?, corner));
         match &self.inputs {
-            Inputs::None => Ok((Vec::new(), self.pixels_of(item)?)),
+            Inputs::None => Ok((Vec::new(), image()?)),
             Inputs::Computed(input) => {
-                let pixels = self.pixels_of(item)?;
+                let pixels = image()?;
                 Ok((input.of(&pixels, self.shape()), pixels))
             }
             Inputs::Stored(store) => {
-                let index = self.index(item);
                 match store.pixels(index) {
-                    Ok(input) => Ok((input, self.pixels_of(item)?)),
+                    Ok(input) => Ok((self.part_of(input, corner), image()?)),
                     Err(fault) => {
                         // A pair is left out as a whole.
                         if let Fault::Bad(reason) = &fault {
@@ -196,7 +229,12 @@ impl Dataset {
     }
 
     pub(super) fn pixels_of(&self, item: usize) -> Result<Vec<u8>, Fault> {
-        self.store.pixels(self.index(item))
+        let pixels = self.store.pixels(self.index(item))?;
+        Ok(self.part_of(pixels, self.middle()))
+    }
+
+    fn middle(&self) -> [usize; 2] {
+        self.slack().map(|slack| slack / 2)
     }
 
     /// Whether the set can still be trained on; a [`super::Loader`] asks after
@@ -232,7 +270,14 @@ impl Dataset {
             Source::Pictures(_) | Source::Stack(_) => set.store.len(),
         };
         let manner = set.reading.manner();
-        set.found.lines(count, set.shape(), manner)
+        let mut lines = set.found.lines(count, set.store.shape, manner);
+        if set.slack() != [0, 0] {
+            let [_, height, width] = set.shape();
+            lines.push(format!(
+                "parts of {width}x{height}, at random places in training"
+            ));
+        }
+        lines
     }
 
     /// What was left out up to now, for people: a count by type of file, the

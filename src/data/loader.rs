@@ -62,7 +62,8 @@ pub struct Loader {
 impl Loader {
     /// Starts to draw batches of `batch` items from `position` on, with as many
     /// threads as the machine has cores, 8 at most. With `mirror`, half of the
-    /// images drawn, by chance, are flipped left to right.
+    /// images drawn, by chance, are flipped left to right. Where images are parts of
+    /// what is read ([`super::Reading::load_size`]), each drawing takes another part.
     ///
     /// # Errors
     /// [`Error::Usage`] if `batch` is 0.
@@ -99,7 +100,7 @@ impl Loader {
         }
         let stop = Arc::new(AtomicBool::new(false));
         let producer = Producer {
-            order: Order::new(seed, dataset.len()),
+            order: Order::new(seed, dataset.len(), dataset.slack()),
             dataset,
             batch,
             position,
@@ -265,7 +266,7 @@ impl Producer {
 
     fn decode_one(&self, draw: &Draw) -> Option<Pair> {
         // The dataset has reported the error.
-        let (input, image) = self.dataset.pair_of(draw.item).ok()?;
+        let (input, image) = self.dataset.pair_of(draw.item, draw.corner).ok()?;
         let floats = |mut pixels: Vec<u8>, [_, _, width]: [usize; 3]| -> Vec<f32> {
             if self.mirror && draw.flip {
                 pixels.chunks_exact_mut(width).for_each(<[u8]>::reverse);
@@ -285,6 +286,8 @@ type Pair = (Vec<f32>, Vec<f32>);
 struct Draw {
     item: usize,
     flip: bool,
+    /// Where the image begins in what was read of it.
+    corner: [usize; 2],
 }
 
 /// The order of all draws.
@@ -295,16 +298,21 @@ struct Order {
     epoch: Option<u64>,
     items: Vec<u32>,
     flips: Vec<bool>,
+    /// What a corner is at most; without, corners are not drawn.
+    slack: [usize; 2],
+    corners: Vec<[usize; 2]>,
 }
 
 impl Order {
-    fn new(seed: u64, len: usize) -> Self {
+    fn new(seed: u64, len: usize, slack: [usize; 2]) -> Self {
         Self {
             seed,
             len: len as u64,
             epoch: None,
             items: Vec::new(),
             flips: Vec::new(),
+            slack,
+            corners: Vec::new(),
         }
     }
 
@@ -317,6 +325,7 @@ impl Order {
         Draw {
             item: self.items[place] as usize,
             flip: self.flips[place],
+            corner: self.corners.get(place).copied().unwrap_or_default(),
         }
     }
 
@@ -326,16 +335,22 @@ impl Order {
         let key = Xoshiro256PlusPlus::seed_from_u64(self.seed).next_u64();
         let mut random = Xoshiro256PlusPlus::seed_from_u64(key.wrapping_add(epoch));
         self.items = (0..self.len as u32).collect();
+        // One of 0 to `last`: the high word of a product with 2^64 as denominator, which is
+        // even enough, as the bias is below last / 2^64.
+        let one_of = |random: &mut Xoshiro256PlusPlus, last: usize| {
+            ((u128::from(random.next_u64()) * (last as u128 + 1)) >> 64) as usize
+        };
         for last in (1..self.items.len()).rev() {
-            // The high word of a product with 2^64 as denominator: even enough,
-            // as the bias is below len / 2^64.
-            let choices = last as u128 + 1;
-            let chosen = (u128::from(random.next_u64()) * choices) >> 64;
-            self.items.swap(last, chosen as usize);
+            self.items.swap(last, one_of(&mut random, last));
         }
         self.flips = (0..self.len)
             .map(|_| random.next_u64() >> 63 == 1)
             .collect();
+        if self.slack != [0, 0] {
+            self.corners = (0..self.len)
+                .map(|_| self.slack.map(|most| one_of(&mut random, most)))
+                .collect();
+        }
         self.epoch = Some(epoch);
     }
 }

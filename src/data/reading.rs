@@ -30,6 +30,8 @@ use crate::error::{Error, Result};
 #[derive(Clone, Debug)]
 pub struct Reading {
     size: [usize; 2],
+    /// Rows and columns to which pictures are read, where images are parts of them.
+    load_size: Option<[usize; 2]>,
     channels: Option<usize>,
     manner: Manner,
     layout: Layout,
@@ -50,6 +52,7 @@ impl Reading {
     pub fn new(height: usize, width: usize) -> Self {
         Self {
             size: [height, width],
+            load_size: None,
             channels: None,
             manner: Manner::default(),
             layout: Layout::Images,
@@ -63,6 +66,14 @@ impl Reading {
     #[must_use]
     pub fn channels(mut self, channels: Option<usize>) -> Self {
         self.channels = channels;
+        self
+    }
+
+    /// Reads pictures as `[height, width]` pixels, of which images are parts: a
+    /// [`super::Loader`] draws where each part lies, everything else takes the middle.
+    #[must_use]
+    pub fn load_size(mut self, size: Option<[usize; 2]>) -> Self {
+        self.load_size = size;
         self
     }
 
@@ -170,7 +181,7 @@ impl Reading {
 
     /// The test images of `data`: of a folder of IDX or CIFAR files those named
     /// `t10k` or `test`, of a `.npz` archive `x_test`. `None` where there are
-    /// none.
+    /// none. They are read whole, not in parts.
     ///
     /// # Errors
     /// As of [`Reading::open`].
@@ -181,7 +192,8 @@ impl Reading {
             return Ok(None);
         }
         let opened = find(path, Split::Test)?;
-        opened.map(|opened| self.dataset(opened)).transpose()
+        let reading = self.clone().load_size(None);
+        opened.map(|opened| reading.dataset(opened)).transpose()
     }
 
     fn check(&self) -> Result<()> {
@@ -190,6 +202,16 @@ impl Reading {
             return Err(Error::usage(
                 format!("images of {height}x{width} pixels are impossible"),
                 "ask for a height and a width from 1 to 65536",
+            ));
+        }
+        if let Some([rows, columns]) = self.load_size
+            && (rows < height || columns < width || rows.max(columns) > 1 << 16)
+        {
+            return Err(Error::usage(
+                format!(
+                    "data.load_size = {rows}x{columns} has no part of data.size = {height}x{width}"
+                ),
+                "use a load size of at least the image size, or leave it out",
             ));
         }
         match self.channels {
@@ -243,7 +265,7 @@ impl Reading {
         for report in &opened.reports {
             journal.note(report.clone());
         }
-        let [height, width] = self.size;
+        let [height, width] = self.load_size.unwrap_or(self.size);
         let channels = channels.unwrap_or_else(|| found.channels());
         let source = Source::Pictures(Arc::clone(pictures));
         let shape = [channels, height, width];
@@ -314,6 +336,16 @@ impl Reading {
             Direction::AToB => [a, b],
             Direction::BToA => [b, a],
         })
+    }
+
+    /// `[height, width]` of the images.
+    pub(super) fn size(&self) -> [usize; 2] {
+        self.size
+    }
+
+    /// `[height, width]` of what images are parts of, where they are.
+    pub(super) fn parts_of(&self) -> Option<[usize; 2]> {
+        self.load_size
     }
 
     /// Whether the pictures are this to each other.

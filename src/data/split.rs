@@ -172,6 +172,9 @@ impl Dataset {
         if manner != Manner::default() {
             crc.update(format!("{manner:?}").as_bytes());
         }
+        if let Some(size) = self.reading.parts_of() {
+            crc.update(format!("{size:?}").as_bytes());
+        }
         if let Source::Stack(stack) = &self.store.source {
             crc.update(&inner(&stack.of).to_le_bytes());
         }

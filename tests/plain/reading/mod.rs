@@ -4,6 +4,7 @@ mod bad;
 mod fit;
 mod large;
 mod pairs;
+mod parts;
 mod small;
 mod sources;
 
