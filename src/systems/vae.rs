@@ -8,10 +8,12 @@ use super::{
     Build, Counters, Field, Known, Likelihood, Medium, Moves, Network, Observed, Pass, Report,
     Source, System, Unit, View, registry,
 };
-use crate::config::{Keys, Latent, Optimizer, Output, Rule, Schema, WIDEST, section, words};
+use crate::config::{
+    Keys, Latent, Optimizer, Output, Rule, Schema, WIDEST, refuse, section, words,
+};
 use crate::error::{Error, Result};
 use crate::graph::{Binary, Graph, NodeId, Unary};
-use crate::nn::{Inits, Mode, Net, bernoulli, flatten, leaky_relu};
+use crate::nn::{Init, Inits, Mode, Net, bernoulli, flatten, gaussian, leaky_relu};
 
 /// As a preset names it.
 pub(super) const ENTRY: registry::Entry = registry::Entry {
@@ -31,8 +33,16 @@ static SCHEMA: Schema = Schema {
     sections: |_| vec![Model::at("model"), Optimizer::at("optimizer.vae")],
     elsewhere: |_, _| None,
     refusals: |config| {
+        let model = config.own::<Model>("model")?;
         let optimizer = config.own::<Optimizer>("optimizer.vae")?;
-        Ok(vec![optimizer.floor_above("vae")])
+        Ok(vec![
+            optimizer.floor_above("vae"),
+            refuse(
+                model.pixels == Pixels::Gaussian && model.binary == Binarised::Threshold,
+                "model.binary = threshold makes pixels of two values, and model.pixels = gaussian has them in between",
+                "use model.pixels = bernoulli, or model.binary = none",
+            ),
+        ])
     },
 };
 
@@ -51,14 +61,26 @@ const LIKELIHOOD: &str = "likelihood";
 section! {
     /// The network.
     Model {
-        /// Units of the encoder's hidden layer, and of the decoder's (ReLU).
-        hidden: usize = 400, Rule::Whole(1, WIDEST);
+        /// Units of the encoder's hidden layer, and of the decoder's (ReLU); with 0 both are linear.
+        hidden: usize = 400, Rule::Whole(0, WIDEST);
         /// Length of the latent vector.
         latent: usize = 20, Rule::Whole(1, WIDEST);
+        /// Distribution of each pixel for a latent vector: `bernoulli`, a probability of being white; `gaussian`, a mean and one variance of all pixels, which is learned.
+        pixels: Pixels = Pixels::Bernoulli, Rule::Choice(&["bernoulli", "gaussian"]);
         /// What becomes of the pixels, which are from 0 to 1: `none` leaves them, `threshold` makes those above one half 1 and the others 0.
         binary: Binarised = Binarised::None, Rule::Choice(&["none", "threshold"]);
         /// Latent vectors that the bound of an image's likelihood is computed from; the more, the nearer it is (Burda et al. 2016, 1509.00519, theorem 1).
         bound_samples: usize = 50, Rule::Whole(1, WIDEST);
+    }
+}
+
+words! {
+    /// Distribution of pixels that a latent vector gives.
+    Pixels {
+        /// White or black, or their probability.
+        Bernoulli,
+        /// Normal, all with the same variance.
+        Gaussian,
     }
 }
 
@@ -116,30 +138,58 @@ impl Vae {
     }
 
     fn encode(&self, graph: &mut Graph, net: &mut Net, x: NodeId) -> Result<Posterior> {
-        let Model { hidden, latent, .. } = self.model;
-        let h = linear(graph, net, "fc1", x, hidden)?;
-        let h = leaky_relu(graph, h, 0.0);
+        let latent = self.model.latent;
+        let h = self.hidden(graph, net, "fc1", x)?;
         Ok(Posterior {
             mean: linear(graph, net, "fc21", h, latent)?,
             log_variance: linear(graph, net, "fc22", h, latent)?,
         })
     }
 
-    /// Logits `[N, D]` of the pixels of `z [N, latent]`.
+    /// A hidden layer, if there is one.
+    fn hidden(&self, graph: &mut Graph, net: &mut Net, layer: &str, x: NodeId) -> Result<NodeId> {
+        if self.model.hidden == 0 {
+            return Ok(x);
+        }
+        let h = linear(graph, net, layer, x, self.model.hidden)?;
+        Ok(leaky_relu(graph, h, 0.0))
+    }
+
+    /// What `z [N, latent]` says of the pixels, `[N, D]`: their logits, or means.
     fn decode(&self, graph: &mut Graph, net: &mut Net, z: NodeId) -> Result<NodeId> {
-        let h = linear(graph, net, "fc3", z, self.model.hidden)?;
-        let h = leaky_relu(graph, h, 0.0);
+        let h = self.hidden(graph, net, "fc3", z)?;
         linear(graph, net, "fc4", h, self.pixels())
     }
 
-    /// The pixels' probabilities `[N, C, H, W]` of `z [N, latent]`.
+    /// `log p(x | z)`, `[N, 1]`, of pixels `x [N, D]` and what z was decoded to.
+    fn log_given(
+        &self,
+        graph: &mut Graph,
+        net: &mut Net,
+        x: NodeId,
+        decoded: NodeId,
+    ) -> Result<NodeId> {
+        match self.model.pixels {
+            Pixels::Bernoulli => bernoulli(graph, x, decoded),
+            Pixels::Gaussian => {
+                let log_variance =
+                    net.parameter(graph, "log_variance", [1, 1], Init::Constant(0.0))?;
+                gaussian(graph, x, decoded, log_variance)
+            }
+        }
+    }
+
+    /// The pixels' probabilities, or means, `[N, C, H, W]` of `z [N, latent]`.
     fn show(&self, build: &mut Build<'_>, z: NodeId) -> Result<NodeId> {
         let (graph, net) = build.net(VAE)?;
-        let logits = self.decode(graph, net, z)?;
-        let probabilities = graph.unary(Unary::Sigmoid, logits);
+        let decoded = self.decode(graph, net, z)?;
+        let means = match self.model.pixels {
+            Pixels::Bernoulli => graph.unary(Unary::Sigmoid, decoded),
+            Pixels::Gaussian => decoded,
+        };
         let [c, h, w] = self.image;
         let count = graph.shape(z)[0];
-        graph.reshape(probabilities, [count, c, h, w])
+        graph.reshape(means, [count, c, h, w])
     }
 
     /// Two bounds of `log p(x)`, `[N, 1]` each, from `samples` draws of `z`: the
@@ -157,11 +207,11 @@ impl Vae {
         let log_variance = graph.reshape(log_variance, [batch, 1, latent])?;
         let z = draw(graph, Posterior { mean, log_variance }, eps)?;
         let flat = graph.reshape(z, [batch * samples, latent])?;
-        let logits = self.decode(graph, net, flat)?;
+        let decoded = self.decode(graph, net, flat)?;
         let x = graph.reshape(x, [batch, 1, pixels])?;
         let x = graph.broadcast(x, [batch, samples, pixels])?;
         let x = graph.reshape(x, [batch * samples, pixels])?;
-        let given_z = bernoulli(graph, x, logits)?;
+        let given_z = self.log_given(graph, net, x, decoded)?;
         let given_z = graph.reshape(given_z, [batch, samples])?;
         // log p(z) - log q(z | x); their constants are the same.
         let (z, eps) = (graph.square(z), graph.square(eps));
@@ -211,7 +261,8 @@ impl System for Vae {
         let mut net = Net::new(VAE, Mode::TRAIN);
         let images = graph.constant(0.0, [1, self.pixels()]);
         let posterior = self.encode(&mut graph, &mut net, images)?;
-        self.decode(&mut graph, &mut net, posterior.mean)?;
+        let decoded = self.decode(&mut graph, &mut net, posterior.mean)?;
+        self.log_given(&mut graph, &mut net, images, decoded)?;
         let moves = Moves::new("optimizer.vae", &self.optimizer);
         Ok(vec![Network::trained(VAE, &net, moves)])
     }
@@ -246,8 +297,8 @@ impl System for Vae {
         let (graph, net) = build.net(VAE)?;
         let posterior = self.encode(graph, net, x)?;
         let z = draw(graph, posterior, eps)?;
-        let logits = self.decode(graph, net, z)?;
-        let log_likelihood = bernoulli(graph, x, logits)?;
+        let decoded = self.decode(graph, net, z)?;
+        let log_likelihood = self.log_given(graph, net, x, decoded)?;
         let log_likelihood = graph.sum_all(log_likelihood)?;
         let reconstruction = graph.neg(log_likelihood);
         let kl = divergence(graph, posterior)?;

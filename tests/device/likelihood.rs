@@ -192,3 +192,68 @@ fn a_variational_autoencoder_learns_to_reconstruct_a_batch() {
         );
     }
 }
+
+/// Eight pixels whose covariance has known eigenvalues: each image is a sum of the eight
+/// vectors of Hadamard's matrix, every one with every sign, so that its parts are
+/// uncorrelated. Values are in [-1, 1], which the model sees as [0, 1].
+fn of_known_covariance(deviations: [f64; 8]) -> Vec<Vec<f32>> {
+    let sign = |bits: usize| 1.0 - 2.0 * f64::from(bits.count_ones() & 1);
+    let image = |signs: usize| {
+        let pixel = |p: usize| -> f64 {
+            let parts = deviations.iter().enumerate();
+            parts
+                .map(|(k, deviation)| sign(signs >> k & 1) * sign(k & p) * deviation)
+                .sum()
+        };
+        (0..8).map(|p| (2.0 * pixel(p)) as f32).collect()
+    };
+    (0..256).map(image).collect()
+}
+
+/// The greatest mean log-likelihood of probabilistic PCA with so many directions (Tipping
+/// and Bishop 1999, equations 4 and 8), for the eigenvalues of the data's covariance from
+/// the largest on.
+fn principal_components(eigenvalues: &[f64], directions: usize) -> f64 {
+    let (kept, left) = eigenvalues.split_at(directions);
+    let variance = mean(left);
+    let logs = kept.iter().map(|value| value.ln()).sum::<f64>();
+    let count = eigenvalues.len() as f64;
+    -0.5 * (count * std::f64::consts::TAU.ln() + logs + left.len() as f64 * variance.ln() + count)
+}
+
+/// T12c: a linear decoder with normal pixels is probabilistic PCA, whose posterior a
+/// linear encoder can be (Lucas et al. 2019, 1911.02469).
+#[test]
+fn a_linear_gaussian_autoencoder_reaches_principal_components() {
+    let deviations = [0.15, 0.1, 0.06, 0.02, 0.02, 0.02, 0.02, 0.02];
+    let images = of_known_covariance(deviations);
+    // A vector of Hadamard's matrix has the square 8.
+    let eigenvalues = deviations.map(|deviation| 8.0 * deviation * deviation);
+    let reached = |latent: usize| {
+        let latent = format!("model.latent={latent}");
+        let changes = [
+            &*latent,
+            "batch=256",
+            "steps=1500",
+            "model.hidden=0",
+            "model.pixels=gaussian",
+            "optimizer.vae.lr=1e-2",
+            "optimizer.vae.lr_steps=1500",
+        ];
+        let config = changed("vae", &changes);
+        let mut session = session(&config, [2, 4], 256);
+        let mut feed = Same(vec![(IMAGE, images.concat())]);
+        for _ in 0..config.steps {
+            session.step(&mut feed).unwrap();
+        }
+        mean(&log_likelihoods(&mut session, &images))
+    };
+    let best = [2, 3].map(|directions| principal_components(&eigenvalues, directions));
+    let found = [2, 3].map(reached);
+    println!("reached {found:.3?} nats, probabilistic PCA {best:.3?}");
+    for (found, best) in found.into_iter().zip(best) {
+        // More than the best is the noise of the importance weights.
+        assert!((best - found).abs() < 0.05, "{found}, not {best}");
+    }
+    assert!(best[1] > best[0] + 0.5);
+}
