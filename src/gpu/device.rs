@@ -268,6 +268,18 @@ impl Gpu {
     }
 }
 
+#[cfg(test)]
+impl Gpu {
+    /// Loses the device, as a driver that is reset does.
+    pub(crate) fn lose(&self) {
+        self.device.destroy();
+        // A driver's loss is told at once, this one after what was submitted.
+        self.device
+            .poll(wgpu::PollType::wait_indefinitely())
+            .unwrap();
+    }
+}
+
 fn lost(what: String) -> Failure {
     Failure {
         what,
@@ -355,11 +367,7 @@ mod tests {
         let mut readback = Readback::new(&gpu, 4).unwrap();
         let mut executable = Executable::new(&gpu, &memory, &Recording::default()).unwrap();
         readback.request(&memory, SLICE, 0).unwrap();
-        gpu.device.destroy();
-        // A driver's loss is told at once, this one after what was submitted.
-        gpu.device
-            .poll(wgpu::PollType::wait_indefinitely())
-            .unwrap();
+        gpu.lose();
         let first = memory.read(SLICE).unwrap_err().to_string();
         assert!(first.contains("lost"), "{first}");
         assert!(first.contains(&gpu.facts.name), "{first}");

@@ -349,3 +349,73 @@ fn read_json<T: serde::de::DeserializeOwned>(
     serde_json::from_str(text(checkpoint, name, path)?)
         .map_err(|e| foreign(path, format!("its {name} cannot be read: {e}")))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Override;
+    use crate::data::{IMAGE, Same};
+    use crate::gpu::{Gpu, Selector};
+    use crate::run::blueprint::Blueprint;
+    use crate::systems::presets;
+
+    const IMAGE_SHAPE: [usize; 3] = [1, 4, 4];
+
+    fn config() -> Config {
+        let keys = ["batch", "model.hidden", "model.latent"];
+        let changes = keys.map(|key| Override::new(key, 4));
+        presets::load("vae").unwrap().with(changes).unwrap()
+    }
+
+    fn session(gpu: &Gpu) -> Session {
+        let system = systems::open(&config(), &Given::images(IMAGE_SHAPE)).unwrap();
+        let blueprint = Blueprint::new(&config(), &*system, &gpu.facts.kernel_facts()).unwrap();
+        Session::new(gpu, &config(), system, blueprint).unwrap()
+    }
+
+    fn open() -> Gpu {
+        Gpu::open(&Selector::default()).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    fn saved(session: &Session) -> Result<Checkpoint> {
+        let about = About {
+            channels: 1,
+            classes: Vec::new(),
+            sides: Sides::Images,
+            data: None,
+            stage: 0,
+            kept: String::new(),
+        };
+        save(session, &config(), &about, &[Position::default()])
+    }
+
+    fn steps(session: &mut Session, count: usize) -> Result<()> {
+        let images = (0..4 * 16).map(|i| (i as f32 * 0.3).sin()).collect();
+        let mut feed = Same(vec![(IMAGE, images)]);
+        for _ in 0..count {
+            session.step(&mut feed)?;
+        }
+        session.finish().map(drop)
+    }
+
+    #[test]
+    fn a_lost_device_ends_a_session_that_goes_on_from_its_checkpoint() {
+        let mut whole = session(&open());
+        steps(&mut whole, 5).unwrap();
+        let lost = open();
+        let mut broken = session(&lost);
+        steps(&mut broken, 3).unwrap();
+        let checkpoint = saved(&broken).unwrap();
+        lost.lose();
+        let error = steps(&mut broken, 1).unwrap_err();
+        assert_eq!(error.exit_code(), 1);
+        assert!(error.to_string().contains("was lost"), "{error}");
+        // Nothing that could be taken for a checkpoint is made any more.
+        assert_eq!(saved(&broken).unwrap_err().to_string(), error.to_string());
+        let mut resumed = session(&open());
+        restore(&mut resumed, &checkpoint, "checkpoint".as_ref()).unwrap();
+        steps(&mut resumed, 2).unwrap();
+        let [whole, resumed] = [&whole, &resumed].map(|session| saved(session).unwrap().tensors);
+        assert!(whole == resumed && !whole.is_empty());
+    }
+}
