@@ -4,7 +4,7 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::gpu::{Executable, Gpu, Memory};
 use crate::graph::Shape;
-use crate::ops::{Contraction, Tuned, Variant};
+use crate::ops::{Contraction, Epilogue, Launch, Launches, Tuned, Variant};
 use crate::random;
 use crate::recording::{Access, Binding, Command, Dispatch, Recording, Slice, StepValues, Storage};
 use crate::run::blueprint::Blueprint;
@@ -111,6 +111,8 @@ fn agree(results: &[f32], truth: &[f32]) -> bool {
 struct Trial {
     memory: Memory,
     executable: Executable,
+    /// Dispatches of one of the [`LAUNCHES`].
+    dispatches: usize,
     output: Slice,
     places: Vec<usize>,
 }
@@ -129,46 +131,58 @@ impl Trial {
             .zip(packed.strides())
             .map(|(shape, strides)| places(shape, &strides))
             .collect();
-        let lens: Vec<usize> = places
+        let mut lens: Vec<usize> = places
             .iter()
             .map(|places| places.iter().max().map_or(1, |last| last + 1))
             .collect();
+        let launched = launched(
+            packed.launches(variant),
+            &gpu.facts.kernel_facts(),
+            &mut lens,
+        );
         let memory = Memory::new(gpu, &lens, &[])?;
-        let binding = |arena: usize| Binding {
-            slice: Slice {
-                storage: Storage::Arena(arena),
-                offset: 0,
-                len: lens[arena],
-            },
-            access: if arena == 0 {
-                Access::Write
-            } else {
-                Access::Read
-            },
+        let slice = |arena: usize| Slice {
+            storage: Storage::Arena(arena),
+            offset: 0,
+            len: lens[arena],
         };
         for (arena, values) in (1..).zip(operands) {
             let mut laid = vec![0.0; lens[arena]];
             for (&place, &value) in places[arena].iter().zip(values) {
                 laid[place] = value;
             }
-            memory.write(binding(arena).slice, &laid)?;
+            memory.write(slice(arena), &laid)?;
         }
         // What is not written must not look right.
-        memory.write(binding(0).slice, &vec![f32::NAN; lens[0]])?;
-        let launch = packed.launch(variant);
-        let dispatch = Dispatch {
-            kernel: launch.kernel,
-            bindings: (0..3).map(binding).collect(),
-            workgroups: launch.workgroups,
-            label: format!("{variant:?}"),
-        };
+        memory.write(slice(0), &vec![f32::NAN; lens[0]])?;
+        let commands: Vec<Command> = launched
+            .into_iter()
+            .map(|(launch, arenas)| {
+                let binding = |(index, &arena)| Binding {
+                    slice: slice(arena),
+                    access: if index == 0 {
+                        Access::Write
+                    } else {
+                        Access::Read
+                    },
+                };
+                Command::Dispatch(Dispatch {
+                    kernel: launch.kernel,
+                    bindings: arenas.iter().enumerate().map(binding).collect(),
+                    workgroups: launch.workgroups,
+                    label: format!("{variant:?}"),
+                })
+            })
+            .collect();
+        let dispatches = commands.len();
         let recording = Recording {
-            commands: vec![Command::Dispatch(dispatch); LAUNCHES],
+            commands: std::iter::repeat_n(commands, LAUNCHES).flatten().collect(),
             temporaries: Vec::new(),
         };
         Ok(Self {
             executable: Executable::new(gpu, &memory, &recording)?,
-            output: binding(0).slice,
+            dispatches,
+            output: slice(0),
             places: places.into_iter().next().unwrap_or_default(),
             memory,
         })
@@ -183,7 +197,9 @@ impl Trial {
             if run > 0 && least > HOPELESS * best {
                 break;
             }
-            for (_, nanoseconds) in self.executable.profile(gpu, &StepValues::default())? {
+            let times = self.executable.profile(gpu, &StepValues::default())?;
+            for launch in times.chunks(self.dispatches) {
+                let nanoseconds: u64 = launch.iter().map(|&(_, time)| time).sum();
                 least = least.min(1e-9 * nanoseconds as f64);
             }
         }
@@ -195,6 +211,32 @@ impl Trial {
         let memory = self.memory.read(self.output)?;
         Ok(self.places.iter().map(|&place| memory[place]).collect())
     }
+}
+
+/// Launches of a contraction in order, each with the arenas it binds, whose lengths
+/// are added behind those of the output and the operands.
+fn launched(
+    launches: Launches,
+    facts: &crate::ops::Facts,
+    lens: &mut Vec<usize>,
+) -> Vec<(Launch, Vec<usize>)> {
+    let mut launched = Vec::new();
+    let mut read = vec![1, 2];
+    for (operand, launch) in read.iter_mut().zip(launches.operands) {
+        if let Some((launch, len)) = launch {
+            lens.push(len);
+            launched.push((launch, vec![lens.len() - 1, *operand]));
+            *operand = lens.len() - 1;
+        }
+    }
+    if let Some(product) = launches.between {
+        let launch = product.launch(product.choose(facts), &Epilogue::none());
+        lens.push(product.batch * product.y[0]);
+        launched.push((launch, [&[lens.len() - 1], &read[..]].concat()));
+        read = vec![lens.len() - 1];
+    }
+    launched.push((launches.last, [&[0], &read[..]].concat()));
+    launched
 }
 
 /// Places of a tensor's elements in memory, in row-major order of its axes.

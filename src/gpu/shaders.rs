@@ -37,4 +37,6 @@ pub const SHADERS: &[(&str, &str)] = shaders![
     "reduce.wgsl",
     "resize.wgsl",
     "window.wgsl",
+    "winograd_pixels.wgsl",
+    "winograd_planes.wgsl",
 ];

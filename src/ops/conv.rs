@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::tile::{self, Operand, Product};
-use super::{Contraction, Epilogue, Facts, Launch, Variant, spread, word};
+use super::winograd::{self, Winograd};
+use super::{Contraction, Epilogue, Facts, Launch, Launches, Rung, Variant, spread, word};
 use crate::graph::ConvGeometry;
 
 /// Which of the three tensors of a convolution is computed from the others.
@@ -66,7 +67,7 @@ fn vector_channels(channels: usize, [n, c, h, w]: [usize; 4]) -> Option<bool> {
 }
 
 /// Channels-last, unless it is already or would not help.
-fn channels_last(channels: usize, strides: [usize; 4]) -> Option<[usize; 4]> {
+pub(super) fn channels_last(channels: usize, strides: [usize; 4]) -> Option<[usize; 4]> {
     (vector_channels(channels, strides) == Some(false)).then_some(CHANNELS_LAST)
 }
 
@@ -134,7 +135,25 @@ impl Conv {
         if self.geometry.groups > 1 {
             return vec![Variant::Plain];
         }
-        self.product().candidates(facts)
+        let mut variants = self.product().candidates(facts);
+        variants.extend(
+            winograd::OUTPUTS
+                .into_iter()
+                .filter(|&outputs| Winograd::of(self, outputs).is_some())
+                .map(|outputs| Variant::Winograd { outputs }),
+        );
+        variants
+    }
+
+    /// Where Winograd's filtering is asked for, or measured to pay: on software
+    /// drivers, whose memory is as fast as their arithmetic.
+    fn by_winograd(&self, facts: &Facts) -> Option<Variant> {
+        let outputs = match facts.rung {
+            Rung::Winograd(outputs) => Winograd::of(self, outputs).map(|_| outputs),
+            Rung::Best if facts.software => Winograd::cheapest(self, self.product().work()),
+            Rung::Best | Rung::Plain | Rung::Tiled(_) => None,
+        };
+        outputs.map(|outputs| Variant::Winograd { outputs })
     }
 
     /// The variant to use.
@@ -144,14 +163,17 @@ impl Conv {
         }
         facts
             .winner(|| Contraction::Conv(*self))
+            .or_else(|| self.by_winograd(facts))
             .unwrap_or_else(|| self.product().choose(facts))
     }
 
     /// What `variant` demands of the memory orders. Any strides give right
     /// results; the output of a weight gradient is as fast in any order.
     pub fn orders(&self, variant: Variant) -> Orders {
-        if variant == Variant::Plain {
-            return Orders::default();
+        match variant {
+            Variant::Plain => return Orders::default(),
+            Variant::Winograd { .. } => return Winograd::orders(self),
+            Variant::Thread { .. } | Variant::Subgroup { .. } | Variant::Workgroup { .. } => {}
         }
         let (x, y) = (
             channels_last(self.channels, self.x),
@@ -202,12 +224,24 @@ impl Conv {
         }
     }
 
-    /// The kernel; its bindings are the output, the primitive's inputs in
-    /// their order, and the epilogue's extras.
-    pub fn launch(&self, variant: Variant, epilogue: &Epilogue) -> Launch {
+    /// The kernels of a variant, one of [`Conv::candidates`].
+    pub fn launches(&self, variant: Variant, epilogue: &Epilogue) -> Launches {
+        let by_winograd = match variant {
+            Variant::Winograd { outputs } => Winograd::of(self, outputs),
+            _ => None,
+        };
+        by_winograd.map_or_else(
+            || Launches::one(self.launch(variant, epilogue)),
+            |winograd| winograd.launches(epilogue),
+        )
+    }
+
+    /// The kernel of a variant that is one; its bindings are the output, the
+    /// primitive's inputs in their order, and the epilogue's extras.
+    fn launch(&self, variant: Variant, epilogue: &Epilogue) -> Launch {
         match variant {
-            Variant::Plain => self.plain(epilogue),
-            _ => {
+            Variant::Plain | Variant::Winograd { .. } => self.plain(epilogue),
+            Variant::Thread { .. } | Variant::Subgroup { .. } | Variant::Workgroup { .. } => {
                 let (cut, workgroups) = self.product().cut(variant);
                 let mut constants = self.geometry_constants();
                 constants.extend(cut);

@@ -6,7 +6,7 @@ use super::conv::{Conv, Kind, Orders};
 use super::matmul::MatMul;
 use crate::graph::MAX_ELEMENTS;
 
-use super::{Epilogue, Facts, Launch, Rung, spread, tile, word};
+use super::{Epilogue, Facts, Launch, Launches, Rung, spread, tile, word};
 
 /// Most channels of the image: with more, a tile's columns are filled anyway
 /// and the products cost more memory than they save loads.
@@ -53,7 +53,7 @@ impl Fold {
 
     /// The product of `[N OH OW, filters]` and `[filters, channels KH KW]`, with
     /// operands in [`Fold::orders`].
-    pub fn product(&self) -> MatMul {
+    fn product(&self) -> MatMul {
         let Self(conv) = self;
         let g = &conv.geometry;
         let columns = conv.channels * g.kernel[0] * g.kernel[1];
@@ -64,13 +64,21 @@ impl Fold {
             k: conv.filters,
             a: [0, conv.filters, 1],
             b: [0, columns, 1],
-            y: [0, columns, 1],
+            y: [conv.batch * g.output[0] * g.output[1] * columns, columns, 1],
         }
     }
 
-    /// The gathering kernel; its bindings are the image, the products and the
-    /// epilogue's extras.
-    pub fn launch(&self, epilogue: &Epilogue) -> Launch {
+    /// The product and the gathering kernel.
+    pub fn launches(&self, epilogue: &Epilogue) -> Launches {
+        Launches {
+            operands: [None, None],
+            between: Some(self.product()),
+            last: self.gather(epilogue),
+        }
+    }
+
+    /// Bindings are the image, the products and the epilogue's extras.
+    fn gather(&self, epilogue: &Epilogue) -> Launch {
         let Self(conv) = self;
         let g = &conv.geometry;
         let mut constants = vec![

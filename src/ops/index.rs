@@ -41,7 +41,9 @@ impl Indexed {
         let order = Order::new(self);
         let outputs: usize = self.shape.iter().product();
         let pays = match facts.rung {
-            Rung::Best => order.loads(outputs) < outputs.saturating_mul(self.size),
+            Rung::Best | Rung::Winograd(_) => {
+                order.loads(outputs) < outputs.saturating_mul(self.size)
+            }
             Rung::Plain => false,
             Rung::Tiled(_) => true,
         };

@@ -67,12 +67,14 @@ impl MatMul {
     pub fn orders(&self, variant: Variant) -> Orders {
         let packed = |[_, row, column]: [usize; 3]| (row != 1 && column != 1).then_some([0, 1, 2]);
         match variant {
-            Variant::Plain => Orders::default(),
-            _ => Orders {
-                a: packed(self.a),
-                b: packed(self.b),
-                y: None,
-            },
+            Variant::Plain | Variant::Winograd { .. } => Orders::default(),
+            Variant::Thread { .. } | Variant::Subgroup { .. } | Variant::Workgroup { .. } => {
+                Orders {
+                    a: packed(self.a),
+                    b: packed(self.b),
+                    y: None,
+                }
+            }
         }
     }
 
@@ -89,7 +91,7 @@ impl MatMul {
             .flat_map(|(names, strides)| names.into_iter().zip(strides.map(word)))
             .collect();
         match variant {
-            Variant::Plain => {
+            Variant::Plain | Variant::Winograd { .. } => {
                 constants.extend([
                     ("BATCH", word(self.batch)),
                     ("M", word(self.m)),
@@ -107,7 +109,7 @@ impl MatMul {
                     3,
                 )
             }
-            _ => {
+            Variant::Thread { .. } | Variant::Subgroup { .. } | Variant::Workgroup { .. } => {
                 let (cut, workgroups) = self.product().cut(variant);
                 constants.extend(cut);
                 let a = tile::Operand::of(self.a[1], self.a[2], self.m, self.k, &[self.a[0]]);

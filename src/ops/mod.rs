@@ -18,6 +18,7 @@ pub mod tuned;
 #[cfg(test)]
 mod validate;
 pub mod window;
+mod winograd;
 
 pub use epilogue::{Epilogue, MAX_EXTRAS};
 pub use load::Load;
@@ -33,6 +34,30 @@ pub struct Launch {
     pub kernel: Kernel,
     /// Workgroups along x, y, z.
     pub workgroups: [u32; 3],
+}
+
+/// The launches of a contraction.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Launches {
+    /// What turns an operand, in the primitive's order, into what is multiplied in its
+    /// place, with the length of that. Bindings: what comes of it, the operand. The
+    /// same launch makes the same of the same operand for other contractions, too.
+    pub operands: [Option<(Launch, usize)>; 2],
+    /// A product of the operands, contiguous, which `last` reads in their place.
+    pub between: Option<matmul::MatMul>,
+    /// Writes the result. Bindings: the output, what it reads of operands, the
+    /// epilogue's extras.
+    pub last: Launch,
+}
+
+impl Launches {
+    fn one(last: Launch) -> Self {
+        Self {
+            operands: [None, None],
+            between: None,
+            last,
+        }
+    }
 }
 
 /// What the choice of a variant may depend on.
@@ -85,6 +110,8 @@ pub enum Rung {
     /// The n-th of the tiled kernels that the sizes allow, counted round; the
     /// plain one where they allow none.
     Tiled(usize),
+    /// F(m, r) for this m where there is a filtering, else as [`Rung::Best`].
+    Winograd(u32),
 }
 
 /// Most workgroups along one dimension of a dispatch, by WebGPU's defaults.

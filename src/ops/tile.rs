@@ -41,6 +41,12 @@ pub enum Variant {
         /// 32 or 64
         side: u32,
     },
+    /// Winograd's filtering: transforms around a batch of matrix products with a
+    /// variant of their own. A fraction of the multiplications for some more memory.
+    Winograd {
+        /// m of F(m, r): 2 or 4
+        outputs: u32,
+    },
 }
 
 impl Variant {
@@ -51,13 +57,14 @@ impl Variant {
             Self::Thread { .. } => "thread",
             Self::Subgroup { .. } => "subgroup",
             Self::Workgroup { .. } => "workgroup",
+            Self::Winograd { .. } => "winograd",
         }
     }
 
     /// Results down and across one tile; 1 where there are no tiles.
     fn tile(self) -> [u32; 2] {
         match self {
-            Self::Plain => [1, 1],
+            Self::Plain | Self::Winograd { .. } => [1, 1],
             Self::Thread { rows, columns, .. } => [rows, columns],
             Self::Subgroup { lanes, columns } => [4 * lanes, columns],
             Self::Workgroup { side } => [side, side],
@@ -96,8 +103,8 @@ const FEW_TILES: usize = 4;
 const SLICE_DEPTH: usize = 16;
 
 impl Product {
-    /// Multiplications and additions.
-    fn work(&self) -> usize {
+    /// Multiplications, with as many additions.
+    pub(super) fn work(&self) -> usize {
         self.parts * self.rows * self.columns * self.depth * self.met
     }
 
@@ -168,8 +175,8 @@ impl Product {
         match facts.rung {
             Rung::Plain => return Variant::Plain,
             Rung::Tiled(n) => return tiled[n % tiled.len()],
-            Rung::Best if self.work() < WORTH_TILING => return Variant::Plain,
-            Rung::Best => {}
+            Rung::Best | Rung::Winograd(_) if self.work() < WORTH_TILING => return Variant::Plain,
+            Rung::Best | Rung::Winograd(_) => {}
         }
         let cooperative = if facts.software {
             self.by_subgroup(facts).find(|&variant| {
@@ -200,7 +207,7 @@ impl Product {
     pub(super) fn cut(&self, variant: Variant) -> (Vec<(&'static str, u32)>, [u32; 3]) {
         let [rows, columns] = variant.tile();
         let (workgroup, tiles_a_workgroup, mut constants) = match variant {
-            Variant::Plain => (WORKGROUP, WORKGROUP, Vec::new()),
+            Variant::Plain | Variant::Winograd { .. } => (WORKGROUP, WORKGROUP, Vec::new()),
             Variant::Thread { slices, .. } => {
                 let quads = self.depth.div_ceil(4).div_ceil(slices as usize);
                 let constants = vec![

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::conv::{Conv, Kind};
 use super::matmul::MatMul;
-use super::{Epilogue, Facts, Launch, Variant};
+use super::{Epilogue, Facts, Launches, Variant};
 use crate::graph::Shape;
 
 /// A matrix product or convolution with its sizes and strides.
@@ -111,11 +111,11 @@ impl Contraction {
         }
     }
 
-    /// The kernel of a variant with its workgroups.
-    pub fn launch(&self, variant: Variant) -> Launch {
+    /// The kernels of a variant with their workgroups.
+    pub fn launches(&self, variant: Variant) -> Launches {
         match self {
-            Self::MatMul(product) => product.launch(variant, &Epilogue::none()),
-            Self::Conv(conv) => conv.launch(variant, &Epilogue::none()),
+            Self::MatMul(product) => Launches::one(product.launch(variant, &Epilogue::none())),
+            Self::Conv(conv) => conv.launches(variant, &Epilogue::none()),
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::ops::fold::Fold;
 use crate::ops::map::Map;
 use crate::ops::matmul::MatMul;
 use crate::ops::reduce::{self, Reduce};
-use crate::ops::{Contraction, Epilogue, Load, Variant};
+use crate::ops::{Contraction, Epilogue, Launches, Load, Variant};
 
 impl Lowering<'_> {
     /// Emits what computes `id` and remembers where it lies.
@@ -239,22 +239,39 @@ impl Lowering<'_> {
             Kind::Transpose => [0, 2, 1],
             Kind::WeightGrad => [1, 0, 2],
         };
-        let mut inputs = vec![views[first].value, views[second].value];
-        let launch = match Fold::suits(&conv, self.facts) {
-            None => conv.launch(variant, epilogue),
-            Some(fold) => {
-                let product = fold.product();
-                let products = self.value(product.m * product.n);
-                let variant = self.choose(Contraction::MatMul(product));
-                let launch = product.launch(variant, &Epilogue::none());
-                self.step(launch, products, &inputs, format!("{label} (products)"));
-                inputs = vec![products];
-                fold.launch(epilogue)
-            }
+        let launches = match Fold::suits(&conv, self.facts) {
+            None => conv.launches(variant, epilogue),
+            Some(fold) => fold.launches(epilogue),
         };
-        inputs.extend(extras.iter().map(|extra| extra.value));
-        self.step(launch, views[output].value, &inputs, label);
+        let operands = [views[first].value, views[second].value];
+        self.launches(launches, views[output].value, operands, extras, label);
         Ok(views.swap_remove(output))
+    }
+
+    /// What a contraction launches, in order.
+    fn launches(
+        &mut self,
+        launches: Launches,
+        output: ValueId,
+        mut operands: [ValueId; 2],
+        extras: &[View],
+        label: &str,
+    ) {
+        for (operand, launch) in operands.iter_mut().zip(launches.operands) {
+            if let Some((launch, len)) = launch {
+                *operand = self.made_of(*operand, launch, len);
+            }
+        }
+        let mut inputs = operands.to_vec();
+        if let Some(product) = launches.between {
+            let products = self.value(product.batch * product.y[0]);
+            let variant = self.choose(Contraction::MatMul(product));
+            let launch = product.launch(variant, &Epilogue::none());
+            self.step(launch, products, &inputs, format!("{label} (products)"));
+            inputs = vec![products];
+        }
+        inputs.extend(extras.iter().map(|extra| extra.value));
+        self.step(launches.last, output, &inputs, label);
     }
 
     fn matmul(

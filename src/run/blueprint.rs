@@ -1,7 +1,10 @@
 //! A run as data: everything that is known of it before there is a device.
 
+use std::collections::HashMap;
+
 use crate::config::{Config, OptimizerKind};
 use crate::error::{Error, Result};
+use crate::gpu::expand;
 use crate::graph::{Group, Places, Program, Shape};
 use crate::ops::{Contraction, Facts};
 use crate::optim;
@@ -208,6 +211,37 @@ impl Blueprint {
     pub fn recording(&self, name: &str) -> Option<&Recording> {
         let found = self.recordings.iter().find(|known| known.name == name);
         found.map(|known| &known.recording)
+    }
+}
+
+impl Blueprint {
+    /// A fingerprint of the kernels that train, in eight hex digits. Two programs, or two
+    /// choices of variants, with other kernels round differently.
+    ///
+    /// # Errors
+    /// None for the kernels of a plan.
+    pub fn arithmetic(&self) -> Result<String> {
+        let mut crc = flate2::Crc::new();
+        let trains = |recorded: &&Recorded| matches!(recorded.part, Part::Pass | Part::Update);
+        let dispatches = self.recordings.iter().filter(trains);
+        let dispatches = dispatches.flat_map(|recorded| recorded.recording.dispatches());
+        let mut known = HashMap::new();
+        for dispatch in dispatches {
+            let sum = match known.get(&dispatch.kernel) {
+                Some(sum) => *sum,
+                None => {
+                    let mut crc = flate2::Crc::new();
+                    for line in expand(&dispatch.kernel)?.lines() {
+                        let code = line.split("//").next().unwrap_or_default();
+                        crc.update(code.trim().as_bytes());
+                    }
+                    known.insert(&dispatch.kernel, crc.sum());
+                    crc.sum()
+                }
+            };
+            crc.update(&sum.to_le_bytes());
+        }
+        Ok(format!("{:08x}", crc.sum()))
     }
 }
 

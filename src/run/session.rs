@@ -124,6 +124,14 @@ impl Session {
         &self.reports
     }
 
+    /// [`Blueprint::arithmetic`] of what it runs.
+    ///
+    /// # Errors
+    /// As there.
+    pub(super) fn arithmetic(&self) -> Result<String> {
+        self.blueprint.arithmetic()
+    }
+
     /// Its networks, with their optimisers as they are now.
     pub fn networks(&self) -> &[Network] {
         &self.blueprint.networks

@@ -23,6 +23,8 @@ const STEP: &str = "step";
 const DATA: &str = "data";
 /// Metadata entry: the adapter and driver that the run was on.
 pub(crate) const ADAPTER: &str = "adapter";
+/// Metadata entry: the fingerprint of the kernels that trained it.
+pub(crate) const ARITHMETIC: &str = "arithmetic";
 
 /// More than a run counts of anything; sums of two fit in 64 bits.
 const MOST: u64 = 1 << 60;
@@ -52,6 +54,7 @@ pub fn save(
         ("format", "gpugan 1".to_owned()),
         (STEP, session.counters.step.to_string()),
         (ADAPTER, session.gpu().facts.identity()),
+        (ARITHMETIC, session.arithmetic()?),
         (CONFIG, config.to_toml()),
         (CHANNELS, about.channels.to_string()),
         (CLASSES, serde_json::json!(about.classes).to_string()),

@@ -69,7 +69,11 @@ pub fn run(options: TrainOptions) -> Result<()> {
     }
     let stage = resumed.as_ref().map_or(0, Resumed::stage);
     let kept = resumed.as_ref().and_then(Resumed::kept);
-    let (mut planned, mut blueprint) = plan(&gpu, config, &data, stage, kept)?;
+    let kept = kept.map(str::to_owned);
+    let (mut planned, mut blueprint) = plan(&gpu, config, &data, stage, kept.as_deref())?;
+    if let Some(resumed) = &mut resumed {
+        resumed.compare_arithmetic(&blueprint.arithmetic()?);
+    }
     show_plan(&mut progress, &options, &blueprint)?;
     let mut end = planned.stage().end;
     for later in stage + 1.. {

@@ -123,6 +123,23 @@ impl Resumed {
         }
     }
 
+    /// Says where the checkpoint was trained by other kernels, of an earlier program or
+    /// before `--tune`.
+    pub(super) fn compare_arithmetic(&mut self, here: &str) {
+        let Some((path, file)) = &self.newest else {
+            return;
+        };
+        let saved = file.metadata.get(state::ARITHMETIC);
+        if saved.is_none_or(|saved| saved != here) {
+            let saved = saved.map_or("an earlier program's", String::as_str);
+            self.notes.push(format!(
+                "{} was trained by other kernels ({saved}, here {here}), which may round \
+                 differently: from here on the run need not be bit for bit what it would have been",
+                path.display()
+            ));
+        }
+    }
+
     /// The stage that it goes on in.
     pub(super) fn stage(&self) -> usize {
         self.about.as_ref().map_or(0, |about| about.stage)

@@ -346,7 +346,7 @@ fn conv_jobs(facts: &Facts, turn: usize, kind: Kind, case: Case) -> Vec<Job> {
             };
             jobs.push(Job {
                 label: format!("{variant:?} {conv:?}"),
-                launch: conv.launch(variant, &epilogue),
+                launch: conv.launches(variant, &epilogue).last,
                 inputs,
                 want,
                 strides: strides[0].to_vec(),

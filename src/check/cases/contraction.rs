@@ -281,6 +281,25 @@ pub(super) fn convolutions() -> Vec<Case> {
         .pads([0, 3], [0, 3])
         .conv("of one row"),
         new(8, [4, 4], [16, 16], 3).pad(1).conv("of many pixels"),
+        new(2, [4, 8], [9, 7], 3)
+            .pad(1)
+            .conv("k3 of a part of a tile"),
+        new(1, [8, 4], [5, 10], 3)
+            .pads([2, 0], [0, 1])
+            .conv("k3 with uneven pads"),
+        new(2, [8, 4], [11, 14], 4)
+            .stride([2, 2])
+            .pad(1)
+            .conv("k4 s2 with rest"),
+        new(1, [4, 8], [12, 9], 4)
+            .stride([2, 2])
+            .pads([2, 0], [1, 2])
+            .conv("k4 s2 with uneven pads"),
+        new(1, [4, 8], [5, 4], 4)
+            .stride([2, 2])
+            .pads([0, 2], [1, 0])
+            .output_padding([1, 1])
+            .conv_transpose("k4 s2 with uneven pads"),
         new(2, [4, 8], [4, 4], 4)
             .stride([2, 2])
             .pad(1)

@@ -54,6 +54,20 @@ const TILES: [(&str, &[usize]); 44] = [
     ("conv k3s1p1 64->64 at 16x16", &[0, 6, 9, 12]),
 ];
 
+/// Cases of each kernel that Winograd's filtering is for, which run on both of its
+/// sizes besides.
+const FILTERED: [&str; 9] = [
+    "conv k3 of a part of a tile",
+    "conv k3 with uneven pads",
+    "conv of many pixels",
+    "conv k4 s2 p1",
+    "conv k4 s2 with rest",
+    "conv k4 s2 with uneven pads",
+    "conv transpose k4 s2 with uneven pads",
+    "conv k3s1p1 64->64 at 16x16",
+    "conv k4s2p1 64->128 at 16x16",
+];
+
 /// The case on the plain variant, too.
 pub(super) fn on_plain(case: Case) -> Case {
     case.also_on(Rung::Plain)
@@ -63,9 +77,15 @@ pub(super) fn on_plain(case: Case) -> Case {
 pub(super) fn on_tiles(case: Case) -> Case {
     let tiles = TILES.iter().find(|(name, _)| *name == case.name);
     let tiles = tiles.map_or(&[][..], |(_, tiles)| tiles);
+    let filtered: &[u32] = match FILTERED.contains(&&*case.name) {
+        true => &[2, 4],
+        false => &[],
+    };
     tiles
         .iter()
-        .fold(case, |case, &tile| case.also_on(Rung::Tiled(tile)))
+        .map(|&tile| Rung::Tiled(tile))
+        .chain(filtered.iter().map(|&outputs| Rung::Winograd(outputs)))
+        .fold(case, Case::also_on)
 }
 
 #[cfg(test)]

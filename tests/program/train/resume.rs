@@ -143,6 +143,28 @@ fn a_checkpoint_of_another_adapter_is_said_to_be_one() {
 }
 
 #[test]
+fn a_checkpoint_trained_by_other_kernels_is_said_to_be_one() {
+    let other = crafted(|file| {
+        let arithmetic = file.metadata.get_mut("arithmetic").expect("is known");
+        *arithmetic = "other".into();
+    });
+    let earlier = crafted(|file| {
+        file.metadata.remove("arithmetic").expect("is known");
+    });
+    for (copied, whose) in [(other, "other, here"), (earlier, "an earlier program's")] {
+        copied.resume().success();
+        let log = copied.log();
+        assert!(
+            log.contains("other kernels") && log.contains(whose),
+            "{log}"
+        );
+    }
+    let same = Copied::new();
+    same.resume().success();
+    assert!(!same.log().contains("other kernels"), "{}", same.log());
+}
+
+#[test]
 fn what_no_run_can_have_done_is_refused() {
     type Change = fn(&mut Checkpoint);
     fn set(file: &mut Checkpoint, name: &str, text: impl Into<String>) {
