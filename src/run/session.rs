@@ -35,6 +35,7 @@ pub struct Session {
     executables: Vec<Executable>,
     readback: Readback,
     reports: Vec<Report>,
+    arithmetic: String,
     /// What the run has done.
     pub counters: Counters,
 }
@@ -76,6 +77,7 @@ impl Session {
             batch: config.batch,
             reports: system.reports(),
             system,
+            arithmetic: blueprint.arithmetic()?,
             blueprint,
             executables,
             readback,
@@ -125,11 +127,8 @@ impl Session {
     }
 
     /// [`Blueprint::arithmetic`] of what it runs.
-    ///
-    /// # Errors
-    /// As there.
-    pub(super) fn arithmetic(&self) -> Result<String> {
-        self.blueprint.arithmetic()
+    pub(super) fn arithmetic(&self) -> &str {
+        &self.arithmetic
     }
 
     /// Its networks, with their optimisers as they are now.

@@ -54,7 +54,7 @@ pub fn save(
         ("format", "gpugan 1".to_owned()),
         (STEP, session.counters.step.to_string()),
         (ADAPTER, session.gpu().facts.identity()),
-        (ARITHMETIC, session.arithmetic()?),
+        (ARITHMETIC, session.arithmetic().to_owned()),
         (CONFIG, config.to_toml()),
         (CHANNELS, about.channels.to_string()),
         (CLASSES, serde_json::json!(about.classes).to_string()),
