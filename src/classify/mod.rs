@@ -57,7 +57,7 @@ pub fn run(options: &ClassifyOptions) -> Result<()> {
         mirror: options.mirror,
         ..Recipe::of_epochs(options.epochs, train_set.len(), options.batch)
     };
-    stop::listen();
+    stop::finishing(&progress, "this step");
     progress.line(&format!("adapter: {}", gpu.facts))?;
     progress.line(&format!("data: {}", train_set.describe()))?;
     progress.line(&format!("test: {} images, {tested_on}", test_set.len()))?;
@@ -85,9 +85,7 @@ pub fn run(options: &ClassifyOptions) -> Result<()> {
                 100.0 * accuracy,
                 start.elapsed().as_secs_f64()
             );
-            if !progress.has_bar() {
-                progress.line(&line)?;
-            }
+            progress.line(&line)?;
             log.push(line);
             means = Means::default();
         }

@@ -10,6 +10,7 @@ pub mod latent;
 pub mod loss_plot;
 pub mod memory;
 pub mod monitor;
+pub(crate) mod pace;
 pub(crate) mod progress;
 pub mod session;
 pub mod shown;

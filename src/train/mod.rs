@@ -47,6 +47,7 @@ pub fn run(options: TrainOptions) -> Result<()> {
     let config = &options.config;
     let mut resumed = match &options.folder {
         options::RunFolder::Resume(path) => Some(Resumed::open(path, config, options.dry_run)?),
+    stop::listen(&progress);
         options::RunFolder::New(_) => None,
     };
     let data = open_data(config)?;
@@ -92,7 +93,7 @@ pub fn run(options: TrainOptions) -> Result<()> {
     let newest = resumed.as_ref().and_then(|resumed| resumed.newest.as_ref());
     let newest = newest.map(|(_, file)| file);
     let scores = scores::asked(&gpu, data.images(), &options, newest)?;
-    let session = Session::new(&gpu, config, planned, blueprint)?;
+    let session = progress.compiling(&gpu, || Session::new(&gpu, config, planned, blueprint))?;
     let mut prepared = Prepared {
         options,
         data,
@@ -236,7 +237,7 @@ impl Prepared {
             None => Some(Lock::take(&folder)?),
         };
         run_folder::remove_stale(folder.path())?;
-        self.progress.log_to(Log::open(folder.log())?);
+        self.progress.log_to(Log::open(folder.log())?)?;
         // It goes on.
         match std::fs::remove_file(folder.ended()) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => {

@@ -62,7 +62,6 @@ impl Run {
     /// # Errors
     /// Whatever stops the run; the last checkpoint stays intact.
     pub(super) fn train(&mut self) -> Result<()> {
-        stop::listen();
         let steps = self.config.steps;
         let first = self.session.counters.step;
         if first == 0 {
@@ -70,6 +69,7 @@ impl Run {
             self.save_fakes()?;
         }
         self.trace.before(&self.session)?;
+        stop::finishing(&self.progress, "this step");
         self.progress.start(first, steps);
         if first == 0 && self.config.train.on_collapse == OnCollapse::Rollback {
             self.save_checkpoint()?;
@@ -94,11 +94,9 @@ impl Run {
             for (step, reports) in self.session.arrived()? {
                 self.tick.add(step, reports);
             }
-            let seconds = step_began.seconds();
-            let speed = step_began.images(&self.session, self.config.batch) / seconds;
+            let images = step_began.images(&self.session, self.config.batch);
             let reports = self.session.reports();
-            self.progress
-                .step(reports, speed, seconds, &self.tick.latest);
+            self.progress.step(reports, images, &self.tick.latest);
             let stopped = stop::asked();
             let end = last || stopped;
             if measured || end || self.tick.broken.is_some() {
@@ -262,11 +260,12 @@ impl Run {
 
     /// A session of a stage, with weights that are drawn anew or for those of a
     /// checkpoint, which keeps this.
-    pub(super) fn session_of(&self, stage: usize, kept: Option<&str>) -> Result<Session> {
+    pub(super) fn session_of(&mut self, stage: usize, kept: Option<&str>) -> Result<Session> {
         let (config, gpu) = (&self.config, self.session.gpu());
         let system = super::system(config, &self.data, stage, kept)?;
         let blueprint = Blueprint::new(config, &*system, &gpu.facts.kernel_facts())?;
-        Session::new(gpu, config, system, blueprint)
+        self.progress
+            .compiling(gpu, || Session::new(gpu, config, system, blueprint))
     }
 
     /// Takes a session of a stage for the one of before.

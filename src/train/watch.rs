@@ -194,7 +194,6 @@ impl Run {
             tries + 1,
             rates.join(", ")
         ))?;
-        self.progress.end();
         self.progress.start(step, self.config.steps);
         Ok(Course::RolledBack)
     }
