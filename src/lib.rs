@@ -27,6 +27,7 @@ pub mod random;
 pub mod recording;
 pub mod reference;
 pub mod run;
+pub mod runs;
 pub mod sample;
 pub mod store;
 pub mod systems;

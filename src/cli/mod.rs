@@ -10,6 +10,7 @@ pub mod compare;
 pub mod data;
 pub mod eval;
 pub mod presets;
+pub mod runs;
 pub mod sample;
 pub mod toy;
 pub mod train;
@@ -32,6 +33,8 @@ pub enum Verb {
     Train(Box<train::TrainArgs>),
     /// Make images with a trained generator
     Sample(sample::SampleArgs),
+    /// List the runs of a folder: data, step, losses, health, running or not
+    Runs(runs::RunsArgs),
     /// Put images through a trained model that makes images of images
     Apply(Box<apply::ApplyArgs>),
     /// Score the samples of a trained generator
@@ -62,6 +65,7 @@ pub fn run(cli: Cli) -> Result<()> {
     match cli.verb {
         Verb::Train(args) => crate::train::run(args.options()?),
         Verb::Sample(args) => crate::sample::run(&args.options()?),
+        Verb::Runs(args) => runs::run(&args),
         Verb::Apply(args) => crate::apply::run(&args.options()?),
         Verb::Eval(args) => crate::eval::run(&args.options()?),
         Verb::Classify(args) => crate::classify::run(&args.options()?),

@@ -7,6 +7,7 @@ use crate::config::options::{RunFolder, TrainOptions};
 use crate::config::{Config, Override, assignment};
 use crate::error::{Error, Result};
 use crate::metrics::Kind;
+use crate::store::run_folder;
 use crate::systems::{gan, presets};
 
 /// Arguments of `gpugan train`. Flags that stand for a key are read as TOML,
@@ -62,8 +63,9 @@ pub struct TrainArgs {
     /// with other learning rates [default: the preset's]
     #[arg(long, value_name = "WHAT")]
     on_collapse: Option<String>,
-    /// Start from the tensors in a safetensors file, by name
-    #[arg(long, value_name = "FILE")]
+    /// Start from the tensors that fit by name and shape: of a run, whose newest checkpoint is
+    /// taken, or of a safetensors file
+    #[arg(long, value_name = "PATH")]
     init: Option<PathBuf>,
     /// Scores of each snapshot (see `gpugan eval`), the first of which decides what best.safetensors
     /// is
@@ -219,16 +221,7 @@ fn newest_run(outdir: &Path) -> Result<PathBuf> {
             "name its folder after --resume, or leave --resume out to start one",
         )
     };
-    let number = |path: &Path| -> Option<u64> {
-        let name = path.file_name()?.to_str()?;
-        name.split_once('-')?.0.parse().ok()
-    };
-    std::fs::read_dir(outdir)
-        .map_err(|_| none())?
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.join("config.toml").is_file())
-        .filter_map(|path| Some((number(&path)?, path)))
-        .max()
-        .map(|(_, path)| path)
-        .ok_or_else(none)
+    let runs = run_folder::RunFolder::all(outdir).map_err(|_| none())?;
+    let newest = runs.into_iter().next_back();
+    newest.map(|run| run.path().to_owned()).ok_or_else(none)
 }
