@@ -84,6 +84,9 @@ pub struct TrainArgs {
     /// Print the recordings of the steps
     #[arg(long)]
     dump_plan: bool,
+    /// Print how many kernels each recording of a step dispatches
+    #[arg(long, conflicts_with = "quiet")]
+    verbose: bool,
     /// Print the configuration and the memory plan, then stop
     #[arg(long)]
     dry_run: bool,
@@ -147,6 +150,7 @@ impl TrainArgs {
             trace: self.trace,
             dry_run: self.dry_run,
             dump_plan: self.dump_plan,
+            verbose: self.verbose,
             quiet: self.quiet,
         })
     }

@@ -118,6 +118,7 @@ pub(super) fn of(options: &CompareOptions, config: Config) -> Result<Outcome> {
             trace: 0,
             dry_run: false,
             dump_plan: false,
+            verbose: false,
             quiet: options.quiet,
         };
         trained = train::run(asked);

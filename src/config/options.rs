@@ -14,8 +14,8 @@ pub struct TrainOptions {
     pub folder: RunFolder,
     /// Which adapter, as `--adapter` names it; the best where not given.
     pub adapter: Option<String>,
-    /// A safetensors file whose tensors replace the initial weights of the
-    /// same names.
+    /// A safetensors file, or a run folder, whose newest checkpoint is taken: its tensors
+    /// replace the initial weights of the same names and shapes.
     pub init: Option<PathBuf>,
     /// What is measured at each snapshot; the first decides which is the best.
     pub metrics: Vec<Kind>,
@@ -28,6 +28,8 @@ pub struct TrainOptions {
     pub dry_run: bool,
     /// Print the recordings of the steps.
     pub dump_plan: bool,
+    /// Say how many kernels a step dispatches, too.
+    pub verbose: bool,
     /// Print nothing but errors.
     pub quiet: bool,
 }

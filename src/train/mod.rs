@@ -27,12 +27,15 @@ use crate::run::progress::Progress;
 use crate::run::session::Session;
 use crate::run::state::{self, About};
 use crate::run::stats::{self, TickSums, Writer};
+use crate::run::stop;
+use crate::sample;
 use crate::store::checkpoint::Checkpoint;
 use crate::store::lock::Lock;
 use crate::store::run_folder::{self, Log, RunFolder};
 use crate::systems::{self, Fresh, Given, System, View};
 
-/// Files that cannot be read and are named on the screen, at most.
+/// Files that cannot be read, and tensors that do not fit, that are named on the screen, at
+/// most.
 const SAID: usize = 10;
 
 /// Images that the mean image is taken over.
@@ -44,10 +47,10 @@ const MEAN_OVER: usize = 2000;
 /// Whatever stops the run; the last checkpoint stays intact.
 pub fn run(options: TrainOptions) -> Result<()> {
     let mut progress = Progress::new(options.quiet);
+    stop::listen(&progress);
     let config = &options.config;
     let mut resumed = match &options.folder {
         options::RunFolder::Resume(path) => Some(Resumed::open(path, config, options.dry_run)?),
-    stop::listen(&progress);
         options::RunFolder::New(_) => None,
     };
     let data = open_data(config)?;
@@ -55,7 +58,7 @@ pub fn run(options: TrainOptions) -> Result<()> {
         resumed.check_data(&data, &config.data.source)?;
     }
     let init = match &options.init {
-        Some(path) => Some((path.clone(), Checkpoint::load(path)?)),
+        Some(path) => Some(sample::load(path)?),
         None => None,
     };
 
@@ -83,6 +86,9 @@ pub fn run(options: TrainOptions) -> Result<()> {
         end = system.stage().end;
     }
     if options.dry_run {
+        if !options.quiet {
+            crate::console::print(&format!("\n{}\n", config.to_toml()))?;
+        }
         return progress.line("dry run: everything fits, nothing was written");
     }
     if kept.is_none() {
@@ -174,6 +180,9 @@ fn plan(
 
 fn show_plan(progress: &mut Progress, options: &TrainOptions, blueprint: &Blueprint) -> Result<()> {
     progress.line(&describe(&options.config, blueprint))?;
+    if options.verbose {
+        progress.line(&dispatches(blueprint))?;
+    }
     progress.line(&blueprint.memory.to_string())?;
     if options.dump_plan {
         for known in &blueprint.recordings {
@@ -214,9 +223,21 @@ impl Prepared {
         let Some((path, file)) = init else {
             return Ok(());
         };
-        let written = state::initialise(&self.session, &file, &path)?;
+        let taken = state::initialise(&self.session, &file, &path)?;
+        let from = path.display();
         self.progress
-            .line(&format!("{written} tensors from {}", path.display()))
+            .line(&format!("init: {} tensors from {from}", taken.count))?;
+        for left in taken.left.iter().take(SAID) {
+            self.progress.line(&format!("init: {left}"))?;
+        }
+        if let Some(more) = taken.left.get(SAID..).filter(|more| !more.is_empty()) {
+            let line = format!("init: {} more do not fit; log.txt names them", more.len());
+            self.progress.line(&line)?;
+            for left in more {
+                self.progress.note(&format!("init: {left}"))?;
+            }
+        }
+        Ok(())
     }
 
     /// The run's folder as it is before the next step, where the streams go on, and
@@ -355,16 +376,20 @@ fn describe(config: &Config, blueprint: &Blueprint) -> String {
     let networks: Vec<String> = networks
         .map(|network| format!("{} {}", network.name, network.count()))
         .collect();
-    let dispatches: Vec<String> = blueprint
-        .recordings
-        .iter()
-        .map(|known| format!("{} {}", known.name, known.recording.dispatches().count()))
-        .collect();
     format!(
-        "model: {} {} parameters, batch {}; dispatches: {}",
+        "model: {} {} parameters, batch {}",
         config.preset,
         networks.join(" "),
         config.batch,
-        dispatches.join(", ")
     )
+}
+
+/// How many kernels the recordings of a run dispatch.
+fn dispatches(blueprint: &Blueprint) -> String {
+    let recordings = blueprint.recordings.iter();
+    let counts = recordings.map(|known| {
+        let count = known.recording.dispatches().count();
+        format!("{} {count}", known.name)
+    });
+    format!("dispatches: {}", counts.collect::<Vec<_>>().join(", "))
 }
