@@ -44,13 +44,16 @@ pub enum RunFolder {
 }
 
 /// What `gpugan sample` is asked to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct SampleOptions {
     /// A checkpoint file, or a run folder, whose newest checkpoint is taken.
     pub checkpoint: PathBuf,
-    /// One latent vector each, in this order; at least one, two for a walk. Where not
-    /// given those from 0 on, enough for a grid.
-    pub seeds: Option<Vec<u64>>,
+    /// The latent vectors.
+    pub start: Start,
+    /// Seeds whose mean latent vector is added to each of them.
+    pub add: Vec<u64>,
+    /// Seeds whose mean latent vector is subtracted.
+    pub subtract: Vec<u64>,
     /// Classes by name or number, of each of which all seeds are shown; all where there
     /// are none, of a model that makes images of classes.
     pub classes: Vec<String>,
@@ -58,29 +61,63 @@ pub struct SampleOptions {
     pub out: PathBuf,
     /// What to write there.
     pub form: SampleForm,
+    /// How many times images are enlarged; where not given as it suits a grid, and not at
+    /// all for images of their own.
+    pub scale: Option<u32>,
     /// Which adapter, as `--adapter` names it; the best where not given.
     pub adapter: Option<String>,
     /// Sample the weights themselves, not their moving average.
     pub raw: bool,
 }
 
-/// What `gpugan sample` writes.
+/// Where latent vectors begin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// One of each seed, in this order; at least one, two for a walk. Where not given
+    /// those from 0 on, enough for a grid.
+    Seeds(Option<Vec<u64>>),
+    /// The mean of those of these seeds.
+    Mean(Vec<u64>),
+    /// Those of a safetensors file, its tensor `z` of `[count, length]`.
+    File(PathBuf),
+}
+
+/// Formats of animations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Animation {
+    /// 256 colours a frame.
+    Gif,
+    /// All colours.
+    Apng,
+    /// By the program ffmpeg.
+    Mp4,
+}
+
+/// What `gpugan sample` writes.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum SampleForm {
     /// One PNG of all images.
     Grid {
         /// Images in a row; at least 1. Where not given a row for each of several
         /// classes, else the square root of their number.
         columns: Option<usize>,
+        /// Whether a single image has the frame of a grid.
+        frame: bool,
     },
     /// A folder of one PNG for each seed, as `seed0007.png`, or `class3-seed0007.png`.
     Folder,
-    /// A GIF that goes through the seeds' latent vectors and back to the first, all
+    /// An animation that goes through the latent vectors and back to the first, all
     /// classes side by side.
     Walk {
-        /// Frames from one seed to the next; at least 1.
+        /// Frames from one vector to the next; at least 1.
         frames: usize,
+        /// Frames a second.
+        fps: f64,
+        /// Of the file.
+        format: Animation,
     },
+    /// A safetensors file of the latent vectors themselves.
+    Latents,
 }
 
 /// What `gpugan apply` is asked to do.

@@ -19,12 +19,12 @@ use rand::rngs::StdRng;
 pub use distribution::{Distribution, NAMES};
 
 use crate::adversarial::Augment;
-use crate::config::options::ToyOptions;
+use crate::config::options::{Animation, ToyOptions};
 use crate::config::{Config, Output, Override};
 use crate::data::{Columns, Feed, IMAGE};
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, Selector};
-use crate::media::figures;
+use crate::media::{animation, figures};
 use crate::plot::{self, shrink};
 use crate::run::blueprint::Blueprint;
 use crate::run::progress::Progress;
@@ -210,7 +210,8 @@ impl Run {
         // The last moment stays for a while.
         let last = pictures.last().cloned();
         pictures.extend(last.into_iter().cycle().take(PAUSE));
-        figures::save_gif(&pictures, &folder.path().join("toy.gif"), FRAME_RATE)
+        let path = folder.path().join("toy.gif");
+        animation::save(&pictures, &path, Animation::Gif, FRAME_RATE)
     }
 
     /// Records and draws the moment.

@@ -314,6 +314,19 @@ fn samples_are_made_in_every_form() {
         "--frames",
         "4",
     ]);
+    // One seed is the image itself, and its latent vector leads to it again.
+    sample(&["--seeds", "70", "--out", &path(&out("one.png"))]);
+    let one = image::open(out("one.png")).unwrap();
+    assert_eq!(one, single);
+    let z = path(&out("z.safetensors"));
+    sample(&["--seeds", "5,70", "--out", &z]);
+    let more = ["--scale", "2", "--out", &path(&out("again"))];
+    sample(&[&["--z", &z][..], &more].concat());
+    let again = image::open(out("again").join("latent0001.png")).unwrap();
+    assert_eq!((again.width(), again.height()), (16, 16));
+    let shrunk = again.resize_exact(8, 8, image::imageops::FilterType::Nearest);
+    assert_eq!(shrunk, single);
+
     let gif = std::fs::read(out("walk.gif")).unwrap();
     assert_eq!(&gif[..4], b"GIF8");
 }
