@@ -7,6 +7,7 @@ pub mod bench;
 pub mod check;
 pub mod classify;
 pub mod compare;
+pub mod completions;
 pub mod data;
 pub mod eval;
 pub mod presets;
@@ -19,7 +20,12 @@ use crate::error::Result;
 
 /// Train and sample generative adversarial networks on any GPU.
 #[derive(Debug, clap::Parser)]
-#[command(version, max_term_width = 100, arg_required_else_help = true)]
+#[command(
+    name = "gpugan",
+    version,
+    max_term_width = 100,
+    arg_required_else_help = true
+)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -55,6 +61,8 @@ pub enum Verb {
     Bench(Box<bench::BenchArgs>),
     /// List the presets, or print one with every key explained
     Presets(presets::PresetsArgs),
+    /// Print completions for a shell, or write manual pages
+    Completions(completions::CompletionsArgs),
 }
 
 /// Does what the command line asks.
@@ -76,6 +84,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Verb::Check(args) => crate::check::run(&args.options()),
         Verb::Bench(args) => crate::bench::run(&args.options()?),
         Verb::Presets(args) => presets::run(&args),
+        Verb::Completions(args) => completions::run(&args),
     }
 }
 
@@ -87,6 +96,7 @@ pub struct AdapterArg {
     #[arg(
         long,
         value_name = "NAME",
+        help_heading = "Machine",
         env = "GPUGAN_ADAPTER",
         hide_env_values = true
     )]

@@ -30,6 +30,7 @@ use crate::run::stats::{self, TickSums, Writer};
 use crate::run::stop;
 use crate::sample;
 use crate::store::checkpoint::Checkpoint;
+use crate::store::events::Events;
 use crate::store::lock::Lock;
 use crate::store::run_folder::{self, Log, RunFolder};
 use crate::systems::{self, Fresh, Given, System, View};
@@ -339,6 +340,10 @@ impl Prepared {
             known: Verdicts::default(),
             // Opened first: a new run has no statistics to read yet.
             stats: Writer::append(folder.stats())?,
+            events: match config.train.events {
+                true => Some(Events::create(folder.path(), session.counters.step)?),
+                false => None,
+            },
             ticks: stats::read(&folder.stats())?,
             config,
             scores,

@@ -8,7 +8,7 @@ use super::trace::Trace;
 use super::watch::{self, Course};
 use crate::config::{Config, OnCollapse};
 use crate::data::{Dataset, INPUT, Loaders, Records, Streams, to_floats};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::media::figures;
 use crate::media::sheet::{self, Column};
 use crate::run::blueprint::Blueprint;
@@ -23,6 +23,7 @@ use crate::run::state::{self, About};
 use crate::run::stats::{Tick, TickSums, Writer};
 use crate::run::stop;
 use crate::store::checkpoint;
+use crate::store::events::Events;
 use crate::store::run_folder::{self, RunFolder};
 use crate::systems::{Translation, Unit, View};
 
@@ -51,6 +52,8 @@ pub(super) struct Run {
     pub(super) tick: TickSums,
     pub(super) ticks: Vec<Tick>,
     pub(super) stats: Writer,
+    /// What TensorBoard shows of the run.
+    pub(super) events: Option<Events>,
     pub(super) rules: Rules,
     /// Verdicts that the user was told of.
     pub(super) known: Verdicts,
@@ -215,6 +218,9 @@ impl Run {
         });
         let findings = watch::judge(&self.rules, self.session.system(), &self.ticks, &mut tick);
         self.stats.write(&tick)?;
+        if let Some(events) = &mut self.events {
+            events.scalars(tick.step, &tick)?;
+        }
         self.progress
             .tick(&tick, &reports, self.config.steps, speed)?;
         self.ticks.push(tick);
@@ -325,11 +331,19 @@ impl Run {
                     figures::grid(&images, [asked.seeds.len(), c, h, w], GRID_COLUMNS)?
                 }
             };
-            let path = match index {
-                0 => self.folder.fakes(step),
-                _ => self.folder.fakes_through(step, view.name),
+            let (path, name) = match index {
+                0 => (self.folder.fakes(step), "fakes".to_owned()),
+                _ => (
+                    self.folder.fakes_through(step, view.name),
+                    format!("fakes/{}", view.name),
+                ),
             };
+            let size = picture.dimensions();
             figures::save_png(picture, &path)?;
+            if let Some(events) = &mut self.events {
+                let png = std::fs::read(&path).map_err(Error::io("read", &path))?;
+                events.image(step, &name, size, &png)?;
+            }
         }
         Ok(())
     }

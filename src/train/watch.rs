@@ -177,6 +177,9 @@ impl Run {
             std::io::Write::write_all(out, self.config.to_toml().as_bytes())
         })?;
         stats::truncate_after(&self.folder.stats(), step)?;
+        if let Some(events) = &mut self.events {
+            events.restart(step)?;
+        }
         // The file was replaced.
         self.stats = Writer::append(self.folder.stats())?;
         self.ticks.retain(|tick| tick.step <= step);
