@@ -10,10 +10,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
+pub use crate::run::Next;
 pub use crate::store::classifier::About;
 pub use classifier::{Classifier, Seen, kept_at};
 pub use svm::LinearSvm;
-pub use training::{Next, Recipe, Update, train};
+pub use training::{Recipe, Update, train};
 
 use crate::config::options::ClassifyOptions;
 use crate::data::{Dataset, to_floats};

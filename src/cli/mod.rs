@@ -17,6 +17,7 @@ pub mod toy;
 pub mod train;
 
 use crate::error::Result;
+use crate::run::Next;
 
 /// Train and sample generative adversarial networks on any GPU.
 #[derive(Debug, clap::Parser)]
@@ -71,7 +72,7 @@ pub enum Verb {
 /// Whatever stops it; [`crate::Error::exit_code`] is the exit code of the program.
 pub fn run(cli: Cli) -> Result<()> {
     match cli.verb {
-        Verb::Train(args) => crate::train::run(args.options()?),
+        Verb::Train(args) => crate::train::run(args.options()?, |_| Next::GoOn).map(drop),
         Verb::Sample(args) => crate::sample::run(&args.options()?),
         Verb::Runs(args) => runs::run(&args),
         Verb::Apply(args) => crate::apply::run(&args.options()?),

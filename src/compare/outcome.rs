@@ -12,6 +12,7 @@ use crate::eval::{self, Observer};
 use crate::gpu::Gpu;
 use crate::media::figures;
 use crate::metrics::Score;
+use crate::run::Next;
 use crate::run::health::{VERDICTS, Verdict};
 use crate::run::shown::Asked;
 use crate::run::{stats, stop};
@@ -106,22 +107,15 @@ pub(super) fn of(options: &CompareOptions, config: Config) -> Result<Outcome> {
     // One that was ended for its health is taken as it is.
     if !done && reason.is_none() {
         let asked = TrainOptions {
-            config,
             folder: match &found {
                 Some(folder) => options::RunFolder::Resume(folder.clone()),
                 None => options::RunFolder::New(options.outdir.clone()),
             },
             adapter: options.adapter.clone(),
-            init: None,
-            metrics: Vec::new(),
-            features: None,
-            trace: 0,
-            dry_run: false,
-            dump_plan: false,
-            verbose: false,
             quiet: options.quiet,
+            ..TrainOptions::new(config)
         };
-        trained = train::run(asked);
+        trained = train::run(asked, |_| Next::GoOn).map(drop);
     }
     let folder = match found {
         Some(folder) => Some(RunFolder::open(folder)?),

@@ -34,6 +34,26 @@ pub struct TrainOptions {
     pub quiet: bool,
 }
 
+impl TrainOptions {
+    /// A new run below `runs`, on the best adapter, without scores; it prints what
+    /// `gpugan train` prints.
+    pub fn new(config: Config) -> Self {
+        Self {
+            config,
+            folder: RunFolder::New("runs".into()),
+            adapter: None,
+            init: None,
+            metrics: Vec::new(),
+            features: None,
+            trace: 0,
+            dry_run: false,
+            dump_plan: false,
+            verbose: false,
+            quiet: false,
+        }
+    }
+}
+
 /// Where a run goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RunFolder {
@@ -68,6 +88,27 @@ pub struct SampleOptions {
     pub adapter: Option<String>,
     /// Sample the weights themselves, not their moving average.
     pub raw: bool,
+}
+
+impl SampleOptions {
+    /// A grid of the averaged generator's first images, on the best adapter.
+    pub fn new(checkpoint: impl Into<PathBuf>, out: impl Into<PathBuf>) -> Self {
+        Self {
+            checkpoint: checkpoint.into(),
+            start: Start::Seeds(None),
+            add: Vec::new(),
+            subtract: Vec::new(),
+            classes: Vec::new(),
+            out: out.into(),
+            form: SampleForm::Grid {
+                columns: None,
+                frame: false,
+            },
+            scale: None,
+            adapter: None,
+            raw: false,
+        }
+    }
 }
 
 /// Where latent vectors begin.

@@ -20,13 +20,14 @@ use crate::config::options::{self, TrainOptions};
 use crate::data::{Dataset, Loaders, Position, Streams, normalized};
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, Selector};
+use crate::run::Next;
 use crate::run::blueprint::Blueprint;
 use crate::run::capacity;
 use crate::run::health::{Rules, Verdicts};
 use crate::run::progress::Progress;
 use crate::run::session::Session;
 use crate::run::state::{self, About};
-use crate::run::stats::{self, TickSums, Writer};
+use crate::run::stats::{self, Tick, TickSums, Writer};
 use crate::run::stop;
 use crate::sample;
 use crate::store::checkpoint::Checkpoint;
@@ -42,11 +43,25 @@ const SAID: usize = 10;
 /// Images that the mean image is taken over.
 const MEAN_OVER: usize = 2000;
 
-/// Trains as asked. Bad input ends before anything is written.
+/// What a run has come to.
+#[derive(Clone, Debug)]
+pub struct Summary {
+    /// Its folder; none of a dry run.
+    pub folder: Option<RunFolder>,
+    /// Steps that it has taken, those of before a resume included.
+    pub step: u64,
+    /// The last tick.
+    pub last: Option<Tick>,
+    /// The newest checkpoint.
+    pub checkpoint: Option<PathBuf>,
+}
+
+/// Trains as asked; `watch` hears of every tick and may end the run as Ctrl-C does, with a
+/// checkpoint. Bad input ends before anything is written.
 ///
 /// # Errors
 /// Whatever stops the run; the last checkpoint stays intact.
-pub fn run(options: TrainOptions) -> Result<()> {
+pub fn run(options: TrainOptions, mut watch: impl FnMut(&Tick) -> Next) -> Result<Summary> {
     let mut progress = Progress::new(options.quiet);
     stop::listen(&progress);
     let config = &options.config;
@@ -90,7 +105,13 @@ pub fn run(options: TrainOptions) -> Result<()> {
         if !options.quiet {
             crate::console::print(&format!("\n{}\n", config.to_toml()))?;
         }
-        return progress.line("dry run: everything fits, nothing was written");
+        progress.line("dry run: everything fits, nothing was written")?;
+        return Ok(Summary {
+            folder: None,
+            step: resumed.as_ref().map_or(0, Resumed::step),
+            last: None,
+            checkpoint: None,
+        });
     }
     if kept.is_none() {
         planned = system(config, &data, stage, None)?;
@@ -111,7 +132,7 @@ pub fn run(options: TrainOptions) -> Result<()> {
     references(&prepared.session, &prepared.data)?;
     prepared.initialise(init)?;
     let (folder, positions, _lock) = prepared.folder(resumed.as_mut())?;
-    let mut run = prepared.run(folder, &positions, stage)?;
+    let mut run = prepared.run(folder, &positions, stage, &mut watch)?;
     let outcome = run.train();
     if let Err(error @ Error::Unhealthy { .. }) = &outcome {
         run_folder::replace(&run.folder.ended(), |out| writeln!(out, "{error}"))?;
@@ -119,7 +140,14 @@ pub fn run(options: TrainOptions) -> Result<()> {
     run.progress.end();
     // What the GPU still holds is compiled work worth keeping.
     run.session.gpu().save_pipeline_cache();
-    outcome
+    outcome?;
+    let newest = run.folder.checkpoints()?.pop();
+    Ok(Summary {
+        step: run.session.counters.step,
+        last: run.ticks.pop(),
+        checkpoint: newest.map(|(_, path)| path),
+        folder: Some(run.folder),
+    })
 }
 
 /// The data of a configuration.
@@ -300,7 +328,13 @@ impl Prepared {
     }
 
     /// The run itself.
-    fn run(self, folder: RunFolder, positions: &[Position], stage: usize) -> Result<Run> {
+    fn run<'a>(
+        self,
+        folder: RunFolder,
+        positions: &[Position],
+        stage: usize,
+        watch: &'a mut dyn FnMut(&Tick) -> Next,
+    ) -> Result<Run<'a>> {
         let Self {
             options,
             data,
@@ -338,6 +372,8 @@ impl Prepared {
             tick: TickSums::default(),
             rules: rules(session.system(), config.steps),
             known: Verdicts::default(),
+            watch,
+            halted: false,
             // Opened first: a new run has no statistics to read yet.
             stats: Writer::append(folder.stats())?,
             events: match config.train.events {

@@ -243,7 +243,7 @@ impl Scores {
     }
 }
 
-impl Run {
+impl Run<'_> {
     /// Scores samples where that was asked for.
     ///
     /// # Errors

@@ -11,6 +11,7 @@ use crate::data::{Dataset, INPUT, Loaders, Records, Streams, to_floats};
 use crate::error::{Error, Result};
 use crate::media::figures;
 use crate::media::sheet::{self, Column};
+use crate::run::Next;
 use crate::run::blueprint::Blueprint;
 use crate::run::finite;
 use crate::run::health::{Finding, Rules, Verdict, Verdicts};
@@ -36,7 +37,7 @@ const RECORDS: usize = 16;
 const LINE: usize = 2;
 
 /// A run while it trains.
-pub(super) struct Run {
+pub(super) struct Run<'a> {
     pub(super) config: Config,
     pub(super) about: About,
     pub(super) session: Session,
@@ -57,9 +58,13 @@ pub(super) struct Run {
     pub(super) rules: Rules,
     /// Verdicts that the user was told of.
     pub(super) known: Verdicts,
+    /// Who hears of every tick.
+    pub(super) watch: &'a mut dyn FnMut(&Tick) -> Next,
+    /// Whether that one has asked for the end.
+    pub(super) halted: bool,
 }
 
-impl Run {
+impl Run<'_> {
     /// Takes steps until the run is at its end or is stopped.
     ///
     /// # Errors
@@ -100,9 +105,8 @@ impl Run {
             let images = step_began.images(&self.session, self.config.batch);
             let reports = self.session.reports();
             self.progress.step(reports, images, &self.tick.latest);
-            let stopped = stop::asked();
-            let end = last || stopped;
-            if measured || end || self.tick.broken.is_some() {
+            let asked = stop::asked();
+            if measured || last || asked || self.tick.broken.is_some() {
                 let findings = self.end_tick(&tick, measured)?;
                 let course = self.respond(findings)?;
                 tick = Began::now(&self.session);
@@ -110,6 +114,8 @@ impl Run {
                     continue;
                 }
             }
+            let stopped = asked || self.halted;
+            let end = last || stopped;
             if step.is_multiple_of(every * self.config.train.snap) || end {
                 self.snapshot()?;
                 if self.stage_is_over() {
@@ -120,7 +126,7 @@ impl Run {
             }
             self.trace
                 .finish(&self.session, &self.config, &self.folder, end)?;
-            if stopped {
+            if stopped && step < steps {
                 let again = format!("gpugan train --resume {}", self.folder.path().display());
                 return self
                     .progress
@@ -223,6 +229,7 @@ impl Run {
         }
         self.progress
             .tick(&tick, &reports, self.config.steps, speed)?;
+        self.halted |= (self.watch)(&tick) == Next::Stop;
         self.ticks.push(tick);
         Ok(findings)
     }

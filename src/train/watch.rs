@@ -81,7 +81,7 @@ fn observation(system: &dyn System, tick: &Tick) -> Option<Observation> {
     })
 }
 
-impl Run {
+impl Run<'_> {
     /// Does what the configuration asks for after these findings.
     ///
     /// # Errors
