@@ -390,6 +390,7 @@ impl Session {
             kimg: images / 1000.0,
             sec_per_step: seconds / sums.count as f64,
             memory_bytes: self.memory_plan().total(),
+            rollbacks: self.counters.rollbacks,
             health: None,
             reports,
         })

@@ -206,6 +206,22 @@ fn pictures_are_enlarged_by_whole_factors() {
     assert!(enlarged(image::DynamicImage::new_rgb8(40, 40), 1000).is_err());
 }
 
+#[test]
+fn rollbacks_are_marked_where_they_led_to() {
+    let marked = |picture: &RgbImage| {
+        let mark = picture.pixels().filter(|pixel| pixel.0 == [140, 90, 40]);
+        mark.count()
+    };
+    let draw = |ticks: &[Tick]| loss_plot::losses(ticks, &reports()).unwrap();
+    let mut ticks = run(60);
+    assert_eq!(marked(&draw(&ticks)), 0);
+    for tick in &mut ticks[30..] {
+        tick.rollbacks = 1;
+    }
+    // A line through both charts.
+    assert!(marked(&draw(&ticks)) > 400);
+}
+
 /// A plausible run with noise from a small generator.
 fn run(n: u64) -> Vec<Tick> {
     let mut state = 1u64;
@@ -223,6 +239,7 @@ fn run(n: u64) -> Vec<Tick> {
                 kimg: 0.0,
                 sec_per_step: 0.01,
                 memory_bytes: 0,
+                rollbacks: 0,
                 health: None,
                 reports: [
                     (
@@ -312,6 +329,7 @@ fn a_legend_of_many_curves_takes_more_rows() {
             kimg: 0.0,
             sec_per_step: 1.0,
             memory_bytes: 0,
+            rollbacks: 0,
             health: None,
             reports: reports
                 .iter()
