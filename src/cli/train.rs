@@ -4,14 +4,13 @@ use std::path::{Path, PathBuf};
 
 use super::AdapterArg;
 use crate::config::options::{RunFolder, TrainOptions};
-use crate::config::{Config, Override, assignment};
+use crate::config::{Config, Override, assignment, of_option};
 use crate::error::{Error, Result};
 use crate::metrics::Kind;
 use crate::store::run_folder;
 use crate::systems::{gan, presets};
 
-/// Arguments of `gpugan train`. Flags that stand for a key are read as TOML,
-/// so that a wrong value is reported as the key's.
+/// Arguments of `gpugan train`. Options that stand for a key are read as the key's.
 #[derive(Debug, clap::Parser)]
 pub struct TrainArgs {
     /// Folder, archive or files of images, or fashion, digits, emoji, which come with the program
@@ -149,9 +148,9 @@ impl TrainArgs {
                 };
                 let base = presets::load(self.preset.as_deref().unwrap_or(default))?;
                 let mut overrides = self.flags(&[
-                    ("data.source", &self.data),
-                    ("batch", &self.batch),
-                    ("seed", &self.seed),
+                    ("--data", "data.source", &self.data),
+                    ("--batch", "batch", &self.batch),
+                    ("--seed", "seed", &self.seed),
                 ])?;
                 if self.mirror {
                     overrides.push(Override::new("data.mirror", true));
@@ -195,17 +194,17 @@ impl TrainArgs {
 
     /// The flags that stand for keys, as overrides: those given, and those that
     /// a resumed run takes too.
-    fn flags(&self, more: &[(&str, &Option<String>)]) -> Result<Vec<Override>> {
+    fn flags(&self, more: &[(&'static str, &str, &Option<String>)]) -> Result<Vec<Override>> {
         let always = [
-            ("steps", &self.steps),
-            ("train.tick", &self.tick),
-            ("train.snap", &self.snap),
-            ("train.on_collapse", &self.on_collapse),
+            ("--steps", "steps", &self.steps),
+            ("--tick", "train.tick", &self.tick),
+            ("--snap", "train.snap", &self.snap),
+            ("--on-collapse", "train.on_collapse", &self.on_collapse),
         ];
         more.iter()
             .chain(&always)
-            .filter_map(|(key, value)| Some((key, value.as_ref()?)))
-            .map(|(key, value)| assignment(&format!("{key}={value}")))
+            .filter_map(|(option, key, value)| Some((option, key, value.as_ref()?)))
+            .map(|(option, key, value)| of_option(option, key, value))
             .collect()
     }
 

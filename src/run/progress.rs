@@ -197,16 +197,17 @@ impl Progress {
     fn say(&self, parts: Vec<String>) {
         let (done, steps) = (self.bar.position(), self.bar.length().unwrap_or(0));
         let mut all = vec![format!("{done}/{steps}")];
-        let left = self.left(steps.saturating_sub(done));
+        let left = self.left();
         all.extend(left.map(|left| format!("{} left", clock(left))));
         all.extend(parts);
         let columns = Margin::default().width();
         self.bar.set_message(fitting(&all, columns.into()));
     }
 
-    /// Seconds that so many steps take, where that is known.
-    fn left(&self, steps: u64) -> Option<f64> {
-        Some(self.pace.seconds()? * steps as f64)
+    /// Seconds that the steps take that are left, where that is known.
+    pub(crate) fn left(&self) -> Option<f64> {
+        let left = self.bar.length()?.saturating_sub(self.bar.position());
+        Some(self.pace.seconds()? * left as f64)
     }
 
     /// The line of a tick with so many images a second.
@@ -220,8 +221,8 @@ impl Progress {
         steps: u64,
         speed: f64,
     ) -> Result<()> {
-        let left = steps.saturating_sub(tick.step);
-        let left = self.left(left).unwrap_or(tick.sec_per_step * left as f64);
+        let rest = steps.saturating_sub(tick.step) as f64;
+        let left = self.left().unwrap_or(tick.sec_per_step * rest);
         let mut text = format!(
             "step {}/{steps}  kimg {:.1}  {speed:.0} img/s  {:.3} s/step  left {}",
             tick.step,

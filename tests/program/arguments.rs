@@ -122,17 +122,11 @@ fn flags_and_sets_override_the_preset() {
 }
 
 #[test]
-fn flags_are_refused_like_their_keys() {
-    refused(train(&["--batch", "0"]), &["batch = 0 is not allowed"]);
-    refused(train(&["--seed", "-3"]), &["seed = -3 is not allowed"]);
-    refused(
-        train(&["--steps", "ten"]),
-        &["steps = \"ten\" is not allowed"],
-    );
-    refused(
-        train(&["--data", ""]),
-        &["data.source = \"\" is not allowed"],
-    );
+fn wrong_values_are_reported_under_the_option_that_was_typed() {
+    refused(train(&["--batch", "0"]), &["--batch 0 is not allowed"]);
+    refused(train(&["--seed", "-3"]), &["--seed -3 is not allowed"]);
+    refused(train(&["--steps", "ten"]), &["--steps ten is not allowed"]);
+    refused(train(&["--data", ""]), &["--data \"\" is not allowed"]);
     refused(
         train(&["--set", "batch"]),
         &["--set batch has no value", "--set key=value"],
