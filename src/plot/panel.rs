@@ -171,8 +171,13 @@ fn draw_panel(area: &Area<'_>, steps: &[f64], panel: &Panel, marks: &Marks) -> D
         plot.draw(&PathElement::new(ends, MARK.mix(0.6).stroke_width(SCALE)))?;
         let (x, y) = plot.map_coordinate(&ends[1]);
         let origin = area.get_base_pixel();
-        let style = words.pos(Pos::new(HPos::Right, VPos::Bottom));
-        let place = (x - origin.0 - px(6), y - origin.1 - px(1));
+        // Below a limit at the top of the chart.
+        let (at, shift) = match limit > panel.y.end - 0.1 * y_span {
+            true => (VPos::Top, px(4)),
+            false => (VPos::Bottom, -px(1)),
+        };
+        let style = words.pos(Pos::new(HPos::Right, at));
+        let place = (x - origin.0 - px(6), y - origin.1 + shift);
         area.draw_text(beyond, &style, place)?;
     }
     for &step in marks

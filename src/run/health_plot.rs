@@ -39,7 +39,7 @@ pub fn health(ticks: &[Tick]) -> Result<RgbImage> {
         of("on generated", 3, &|m| m.accuracy_fake),
     ];
     let mut ratios = vec![
-        of("diversity", 0, &|m| m.diversity_ratio),
+        of("diversity (distance of samples)", 0, &|m| m.diversity_ratio),
         of("nearest sample", 1, &|m| m.twin_ratio),
         of("nearest training image", 2, &|m| m.memory_ratio),
     ];
