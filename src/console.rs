@@ -19,6 +19,14 @@ pub fn plain(text: &str) -> Cow<'_, str> {
     Cow::Owned(text.replace(steers, "\u{fffd}"))
 }
 
+/// A count with its noun, which is given as that of several: `1 image`, `2 images`.
+pub(crate) fn counted(count: usize, nouns: &str) -> String {
+    match (count, nouns.strip_suffix('s')) {
+        (1, Some(noun)) => format!("1 {noun}"),
+        _ => format!("{count} {nouns}"),
+    }
+}
+
 /// Writes a line to standard error, where that can be written.
 pub(crate) fn warn(text: &str) {
     let _ = writeln!(std::io::stderr(), "warning: {}", plain(text));

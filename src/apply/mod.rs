@@ -47,7 +47,7 @@ pub fn run(options: &ApplyOptions) -> Result<()> {
     run.scores = Scores::new(trained.scale());
     run.introduce(&trained)?;
     let mut model = Model::new(&gpu, trained, options.tile);
-    stop::listen();
+    stop::finishing(&run.progress, "this image");
     run.progress.start(0, run.inputs.len() as u64);
     let outcome = run.all(&mut model);
     run.progress.end();

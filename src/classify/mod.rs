@@ -10,17 +10,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
+pub use crate::run::Next;
 pub use crate::store::classifier::About;
 pub use classifier::{Classifier, Seen, kept_at};
 pub use svm::LinearSvm;
-pub use training::{Next, Recipe, Update, train};
+pub use training::{Recipe, Update, train};
 
 use crate::config::options::ClassifyOptions;
+use crate::console::counted;
 use crate::data::{Dataset, to_floats};
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, Selector};
 use crate::nets;
-use crate::run::progress::Progress;
+use crate::run::progress::{Progress, clock};
 use crate::run::stop;
 use crate::store::run_folder::Log;
 
@@ -57,10 +59,11 @@ pub fn run(options: &ClassifyOptions) -> Result<()> {
         mirror: options.mirror,
         ..Recipe::of_epochs(options.epochs, train_set.len(), options.batch)
     };
-    stop::listen();
+    stop::finishing(&progress, "this step");
     progress.line(&format!("adapter: {}", gpu.facts))?;
     progress.line(&format!("data: {}", train_set.describe()))?;
-    progress.line(&format!("test: {} images, {tested_on}", test_set.len()))?;
+    let tested = counted(test_set.len(), "images");
+    progress.line(&format!("test: {tested}, {tested_on}"))?;
     progress.line(&format!(
         "classifier: {} features, {classes} classes; {} steps of {} images",
         network.features, recipe.steps, recipe.batch
@@ -79,15 +82,14 @@ pub fn run(options: &ClassifyOptions) -> Result<()> {
         ));
         if update.step.is_multiple_of(every) || update.step == recipe.steps {
             let line = format!(
-                "step {}/{}  loss {loss:.4}  accuracy {:.2} %  {:.0} s",
+                "step {}/{}  loss {loss:.4}  accuracy {:.2} %  after {}  left {}",
                 update.step,
                 recipe.steps,
                 100.0 * accuracy,
-                start.elapsed().as_secs_f64()
+                clock(start.elapsed().as_secs_f64()),
+                clock(progress.left().unwrap_or(0.0))
             );
-            if !progress.has_bar() {
-                progress.line(&line)?;
-            }
+            progress.line(&line)?;
             log.push(line);
             means = Means::default();
         }
@@ -109,7 +111,7 @@ pub fn run(options: &ClassifyOptions) -> Result<()> {
         data: options.data.clone(),
         classes: train_set.class_names().to_vec(),
         accuracy: 0.0,
-        tested_on: format!("{} images, {tested_on}", test_set.len()),
+        tested_on: format!("{tested}, {tested_on}"),
         network,
     };
     // Measured with the network as it will be loaded.

@@ -7,6 +7,7 @@ use crate::config::{Config, Override};
 use crate::data::{Dataset, Loader, Position};
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
+use crate::run::Next;
 use crate::run::capacity;
 use crate::run::session::Session;
 use crate::run::state;
@@ -71,15 +72,6 @@ pub struct Update {
     pub loss: f64,
     /// Share of the batch told right.
     pub accuracy: f64,
-}
-
-/// Whether training goes on after an update.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Next {
-    /// Training takes the next step.
-    GoOn,
-    /// It ends here.
-    Stop,
 }
 
 /// Trains a network on labelled data and returns its tensors, without metadata.

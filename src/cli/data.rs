@@ -14,7 +14,8 @@ const COLUMNS: usize = 8;
 /// Arguments of `gpugan data`.
 #[derive(Debug, clap::Parser)]
 pub struct DataArgs {
-    /// Data as `gpugan train --data` takes it
+    /// Folder, archive or files of images (docs/data.md), or one of the sets that come with the
+    /// program: fashion (28x28 garments), digits (8x8), emoji (pairs of two styles)
     #[arg(value_name = "SOURCE")]
     source: String,
     /// Preset whose image size and other keys of the data are taken

@@ -7,18 +7,26 @@ pub mod bench;
 pub mod check;
 pub mod classify;
 pub mod compare;
+pub mod completions;
 pub mod data;
 pub mod eval;
 pub mod presets;
+pub mod runs;
 pub mod sample;
 pub mod toy;
 pub mod train;
 
 use crate::error::Result;
+use crate::run::Next;
 
 /// Train and sample generative adversarial networks on any GPU.
 #[derive(Debug, clap::Parser)]
-#[command(version, max_term_width = 100, arg_required_else_help = true)]
+#[command(
+    name = "gpugan",
+    version,
+    max_term_width = 100,
+    arg_required_else_help = true
+)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -32,6 +40,8 @@ pub enum Verb {
     Train(Box<train::TrainArgs>),
     /// Make images with a trained generator
     Sample(sample::SampleArgs),
+    /// List the runs of a folder: data, step, losses, health, running or not
+    Runs(runs::RunsArgs),
     /// Put images through a trained model that makes images of images
     Apply(Box<apply::ApplyArgs>),
     /// Score the samples of a trained generator
@@ -52,6 +62,8 @@ pub enum Verb {
     Bench(Box<bench::BenchArgs>),
     /// List the presets, or print one with every key explained
     Presets(presets::PresetsArgs),
+    /// Print completions for a shell, or write manual pages
+    Completions(completions::CompletionsArgs),
 }
 
 /// Does what the command line asks.
@@ -60,8 +72,9 @@ pub enum Verb {
 /// Whatever stops it; [`crate::Error::exit_code`] is the exit code of the program.
 pub fn run(cli: Cli) -> Result<()> {
     match cli.verb {
-        Verb::Train(args) => crate::train::run(args.options()?),
+        Verb::Train(args) => crate::train::run(args.options()?, |_| Next::GoOn).map(drop),
         Verb::Sample(args) => crate::sample::run(&args.options()?),
+        Verb::Runs(args) => runs::run(&args),
         Verb::Apply(args) => crate::apply::run(&args.options()?),
         Verb::Eval(args) => crate::eval::run(&args.options()?),
         Verb::Classify(args) => crate::classify::run(&args.options()?),
@@ -72,6 +85,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Verb::Check(args) => crate::check::run(&args.options()),
         Verb::Bench(args) => crate::bench::run(&args.options()?),
         Verb::Presets(args) => presets::run(&args),
+        Verb::Completions(args) => completions::run(&args),
     }
 }
 
@@ -83,6 +97,7 @@ pub struct AdapterArg {
     #[arg(
         long,
         value_name = "NAME",
+        help_heading = "Machine",
         env = "GPUGAN_ADAPTER",
         hide_env_values = true
     )]

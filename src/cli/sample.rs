@@ -3,11 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use super::AdapterArg;
-use crate::config::options::{SampleForm, SampleOptions};
+use crate::config::options::{Animation, SampleForm, SampleOptions, Start};
 use crate::error::{Error, Result};
 
 /// The most seeds in one call; each costs memory and a picture.
 const MOST_SEEDS: u64 = 65_536;
+
+/// Frames a second of a walk.
+const FRAME_RATE: f64 = 12.0;
 
 /// Arguments of `gpugan sample`.
 #[derive(Debug, clap::Parser)]
@@ -22,23 +25,53 @@ pub struct SampleArgs {
     /// each, a row of the grid for each [default: all]
     #[arg(long = "class", value_name = "LIST")]
     classes: Option<String>,
-    /// grid.png, folder/ for one PNG a seed, or walk.gif [default: samples.png, or walk.gif with --walk]
-    #[arg(long, value_name = "PATH")]
-    out: Option<PathBuf>,
-    /// Go from seed to seed, and back to the first, in an animated GIF
-    #[arg(long)]
-    walk: bool,
-    /// Frames from one seed to the next in a walk [default: 16]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
-    frames: Option<u32>,
-    /// Images in a row of the grid [default: those of a class, or the square root of their number]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65536))]
-    columns: Option<u32>,
-    #[command(flatten)]
-    adapter: AdapterArg,
     /// Sample the weights themselves instead of their moving average
     #[arg(long)]
     raw: bool,
+    #[command(flatten)]
+    adapter: AdapterArg,
+    /// grid.png, which of one seed is the image itself; folder/ for a PNG of each seed; walk.gif,
+    /// .apng or .mp4 (by ffmpeg); z.safetensors for the latent vectors [default: samples.png, or
+    /// walk.gif with --walk]
+    #[arg(long, value_name = "PATH", help_heading = "Output")]
+    out: Option<PathBuf>,
+    /// Images in a row of the grid [default: those of a class, or the square root of their number]
+    #[arg(long, value_name = "N", help_heading = "Output", value_parser = clap::value_parser!(u32).range(1..=65536))]
+    columns: Option<u32>,
+    /// Times that images are enlarged, without smoothing [default: to 64 pixels or more in grids and
+    /// walks, else 1]
+    #[arg(long, value_name = "N", help_heading = "Output", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    scale: Option<u32>,
+    /// Draw a single image as a grid of one: enlarged, with a frame, alpha laid on a board
+    #[arg(long, help_heading = "Output")]
+    frame: bool,
+    /// Go from seed to seed on great circles, and back to the first, in an animation
+    #[arg(long, help_heading = "Walks")]
+    walk: bool,
+    /// Frames from one seed to the next in a walk [default: 16]
+    #[arg(long, value_name = "N", help_heading = "Walks", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    frames: Option<u32>,
+    /// Frames a second of a walk; of a GIF 50 at most [default: 12]
+    #[arg(long, value_name = "N", help_heading = "Walks")]
+    fps: Option<f64>,
+    /// Take the latent vectors of a file that --out z.safetensors wrote, or that has a tensor z of
+    /// [count, length]
+    #[arg(long, value_name = "FILE", help_heading = "Latent vectors", conflicts_with_all = ["seeds", "mean"])]
+    z: Option<PathBuf>,
+    /// Take one vector, the mean of those of these seeds
+    #[arg(
+        long,
+        value_name = "LIST",
+        help_heading = "Latent vectors",
+        conflicts_with = "seeds"
+    )]
+    mean: Option<String>,
+    /// Add the mean of the vectors of these seeds to each
+    #[arg(long, value_name = "LIST", help_heading = "Latent vectors")]
+    add: Option<String>,
+    /// Subtract the mean of the vectors of these seeds from each
+    #[arg(long, value_name = "LIST", help_heading = "Latent vectors")]
+    subtract: Option<String>,
 }
 
 impl SampleArgs {
@@ -48,53 +81,75 @@ impl SampleArgs {
     /// [`Error::Usage`] for seeds that cannot be read, and for arguments that
     /// do not go together.
     pub fn options(self) -> Result<SampleOptions> {
-        let seeds = self.seeds.as_deref().map(parse_seeds).transpose()?;
-        let out = self
-            .out
-            .unwrap_or_else(|| PathBuf::from(if self.walk { "walk.gif" } else { "samples.png" }));
-        let form = match Kind::of(&out)? {
-            Kind::Gif => SampleForm::Walk {
-                frames: self.frames.unwrap_or(16) as usize,
-            },
-            _ if self.walk => {
-                return Err(Error::usage(
-                    format!("--walk makes a GIF, but --out is {}", out.display()),
-                    "use --out walk.gif, or leave --walk out",
-                ));
-            }
-            Kind::Png => SampleForm::Grid {
-                columns: self.columns.map(|columns| columns as usize),
-            },
-            Kind::Folder => SampleForm::Folder,
-        };
+        let seeds = |text: &Option<String>| text.as_deref().map(parse_seeds).transpose();
+        let given = seeds(&self.seeds)?;
+        let default = if self.walk { "walk.gif" } else { "samples.png" };
+        let out = self.out.clone().unwrap_or_else(|| PathBuf::from(default));
+        let form = self.form(Kind::of(&out, self.walk)?, &out)?;
         let is_walk = matches!(form, SampleForm::Walk { .. });
-        if is_walk && seeds.as_ref().is_some_and(|seeds| seeds.len() < 2) {
+        if is_walk && given.as_ref().is_some_and(|seeds| seeds.len() < 2) {
             let given = self.seeds.unwrap_or_default();
             return Err(Error::usage(
                 format!("a walk needs two seeds, but --seeds is {given}"),
                 "use --seeds 0-3 or more",
             ));
         }
-        if self.frames.is_some() && !is_walk {
-            return Err(Error::usage(
-                format!("--frames is for a walk, but --out is {}", out.display()),
-                "use --out walk.gif, or leave --frames out",
-            ));
-        }
-        if self.columns.is_some() && !matches!(form, SampleForm::Grid { .. }) {
-            return Err(Error::usage(
-                format!("--columns is for a grid, but --out is {}", out.display()),
-                "use --out grid.png, or leave --columns out",
-            ));
-        }
+        let start = match (seeds(&self.mean)?, self.z) {
+            (Some(mean), _) => Start::Mean(mean),
+            (None, Some(file)) => Start::File(file),
+            (None, None) => Start::Seeds(given),
+        };
         Ok(SampleOptions {
             checkpoint: self.checkpoint,
-            seeds,
+            start,
+            add: seeds(&self.add)?.unwrap_or_default(),
+            subtract: seeds(&self.subtract)?.unwrap_or_default(),
             classes: self.classes.as_deref().map_or_else(Vec::new, list),
             out,
             form,
+            scale: self.scale,
             adapter: self.adapter.chosen(),
             raw: self.raw,
+        })
+    }
+
+    /// What to write into a file of this kind; refuses what belongs to others.
+    fn form(&self, kind: Kind, out: &Path) -> Result<SampleForm> {
+        let belongs = |given: bool, flag: &str, to: &str, name: &str| match given {
+            true => Err(Error::usage(
+                format!("{flag} is for a {to}, but --out is {}", out.display()),
+                format!("use --out {name}, or leave {flag} out"),
+            )),
+            false => Ok(()),
+        };
+        if !matches!(kind, Kind::Walk(_)) {
+            belongs(self.walk, "--walk", "walk", "walk.gif")?;
+            belongs(self.frames.is_some(), "--frames", "walk", "walk.gif")?;
+            belongs(self.fps.is_some(), "--fps", "walk", "walk.gif")?;
+        }
+        if !matches!(kind, Kind::Png) {
+            belongs(self.columns.is_some(), "--columns", "grid", "grid.png")?;
+            belongs(self.frame, "--frame", "single image", "one.png")?;
+        }
+        let fps = self.fps.unwrap_or(FRAME_RATE);
+        if !(0.1..=240.0).contains(&fps) {
+            return Err(Error::usage(
+                format!("--fps {fps} is not allowed"),
+                "use a number from 0.1 to 240",
+            ));
+        }
+        Ok(match kind {
+            Kind::Png => SampleForm::Grid {
+                columns: self.columns.map(|columns| columns as usize),
+                frame: self.frame,
+            },
+            Kind::Folder => SampleForm::Folder,
+            Kind::Latents => SampleForm::Latents,
+            Kind::Walk(format) => SampleForm::Walk {
+                frames: self.frames.unwrap_or(16) as usize,
+                fps,
+                format,
+            },
         })
     }
 }
@@ -107,23 +162,32 @@ fn list(text: &str) -> Vec<String> {
 /// What the name of an output says it is.
 enum Kind {
     Png,
-    Gif,
     Folder,
+    Latents,
+    Walk(Animation),
 }
 
 impl Kind {
-    fn of(out: &Path) -> Result<Self> {
+    /// Where a walk is asked for, a PNG is an animated one.
+    fn of(out: &Path, walk: bool) -> Result<Self> {
         let is_folder = out.is_dir() || out.as_os_str().to_string_lossy().ends_with(['/', '\\']);
-        match out.extension().map(|e| e.to_ascii_lowercase()) {
-            _ if is_folder => Ok(Self::Folder),
-            None => Ok(Self::Folder),
-            Some(e) if e == "png" => Ok(Self::Png),
-            Some(e) if e == "gif" => Ok(Self::Gif),
-            Some(_) => Err(Error::usage(
-                format!("--out {} is neither PNG, GIF nor a folder", out.display()),
-                "use a name that ends in .png, .gif or /",
-            )),
-        }
+        let extension = out.extension().map(|e| e.to_ascii_lowercase());
+        Ok(match extension.as_ref().and_then(|e| e.to_str()) {
+            _ if is_folder => Self::Folder,
+            None if extension.is_none() => Self::Folder,
+            Some("png") if walk => Self::Walk(Animation::Apng),
+            Some("png") => Self::Png,
+            Some("gif") => Self::Walk(Animation::Gif),
+            Some("apng") => Self::Walk(Animation::Apng),
+            Some("mp4") => Self::Walk(Animation::Mp4),
+            Some("safetensors") => Self::Latents,
+            _ => {
+                return Err(Error::usage(
+                    format!("--out {} is no kind of file that is known", out.display()),
+                    "use a name that ends in .png, .gif, .apng, .mp4, .safetensors or /",
+                ));
+            }
+        })
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::AdapterArg;
 use crate::config::options::ToyOptions;
-use crate::config::{Override, assignment};
+use crate::config::{Override, assignment, of_option};
 use crate::error::{Error, Result};
 use crate::systems::{self, Given, presets};
 
@@ -51,13 +51,15 @@ impl ToyArgs {
     /// take images; [`Error::Io`] where a preset's file cannot be read.
     pub fn options(self) -> Result<ToyOptions> {
         let base = presets::load(&self.preset)?;
-        let flags = [("steps", &self.steps), ("seed", &self.seed)];
-        let flags = flags
-            .iter()
-            .filter_map(|(key, value)| Some(format!("{key}={}", value.as_ref()?)));
-        let overrides = flags
-            .chain(self.set)
-            .map(|text| assignment(&text))
+        let options = [
+            ("--steps", "steps", &self.steps),
+            ("--seed", "seed", &self.seed),
+        ];
+        let options = options.into_iter();
+        let options = options
+            .filter_map(|(option, key, value)| Some(of_option(option, key, value.as_ref()?)));
+        let overrides = options
+            .chain(self.set.iter().map(|text| assignment(text)))
             .collect::<Result<Vec<Override>>>()?;
         let config = base.with(overrides)?;
         if !systems::open(&config, &Given::images(POINT))?.takes(POINT) {

@@ -4,90 +4,132 @@ use std::path::{Path, PathBuf};
 
 use super::AdapterArg;
 use crate::config::options::{RunFolder, TrainOptions};
-use crate::config::{Config, Override, assignment};
+use crate::config::{Config, Override, assignment, of_option};
 use crate::error::{Error, Result};
 use crate::metrics::Kind;
+use crate::store::run_folder;
 use crate::systems::{gan, presets};
 
-/// Arguments of `gpugan train`. Flags that stand for a key are read as TOML,
-/// so that a wrong value is reported as the key's.
+/// Arguments of `gpugan train`. Options that stand for a key are read as the key's.
 #[derive(Debug, clap::Parser)]
 pub struct TrainArgs {
-    /// Folder of runs; a run gets a new numbered folder in it
-    #[arg(long, value_name = "DIR", default_value = "runs")]
-    outdir: PathBuf,
-    /// Data set that comes with the program, or path to images [default: fashion]
-    #[arg(long, value_name = "SOURCE")]
+    /// Folder, archive or files of images, or fashion, digits, emoji, which come with the program
+    /// [default: fashion]
+    #[arg(long, help_heading = "Data", value_name = "SOURCE")]
     data: Option<String>,
-    /// Preset (see `gpugan presets`) or TOML file to start from [default: dcgan28]
-    #[arg(long, value_name = "NAME")]
-    preset: Option<String>,
     /// Learn to make images of a class, from labelled data: starts from the preset cdcgan28 where
     /// none is given
-    #[arg(long)]
+    #[arg(long, help_heading = "Data")]
     cond: bool,
     /// Real images in a step [default: the preset's]
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[arg(
+        long,
+        help_heading = "Data",
+        value_name = "N",
+        allow_negative_numbers = true
+    )]
     batch: Option<String>,
+    /// Mirror each image left to right with probability one half
+    #[arg(long, help_heading = "Data")]
+    mirror: bool,
+    /// Preset (see `gpugan presets`) or TOML file to start from [default: dcgan28]
+    #[arg(long, help_heading = "Model", value_name = "NAME")]
+    preset: Option<String>,
+    /// Override any key, as optimizer.g.lr=1e-4; may be repeated, wins over other flags
+    #[arg(long, help_heading = "Model", value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Start from the tensors that fit by name and shape: of a run, whose newest checkpoint is
+    /// taken, or of a safetensors file
+    #[arg(long, help_heading = "Model", value_name = "PATH")]
+    init: Option<PathBuf>,
+    /// Folder of runs; a run gets a new numbered folder in it
+    #[arg(long, help_heading = "Run", value_name = "DIR", default_value = "runs")]
+    outdir: PathBuf,
     /// Generator steps until the run ends [default: the preset's]
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[arg(
+        long,
+        help_heading = "Run",
+        value_name = "N",
+        allow_negative_numbers = true
+    )]
     steps: Option<String>,
     /// Length of the run in thousands of real images, instead of --steps
     #[arg(
         long,
+        help_heading = "Run",
         value_name = "K",
         allow_negative_numbers = true,
         conflicts_with = "steps"
     )]
     kimg: Option<f64>,
     /// Steps in a tick, which ends with a line of statistics [default: the preset's]
-    #[arg(long, value_name = "STEPS", allow_negative_numbers = true)]
+    #[arg(
+        long,
+        help_heading = "Run",
+        value_name = "STEPS",
+        allow_negative_numbers = true
+    )]
     tick: Option<String>,
     /// Ticks from one snapshot to the next [default: the preset's]
-    #[arg(long, value_name = "TICKS", allow_negative_numbers = true)]
+    #[arg(
+        long,
+        help_heading = "Run",
+        value_name = "TICKS",
+        allow_negative_numbers = true
+    )]
     snap: Option<String>,
     /// Seed of every random choice [default: the preset's]
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[arg(
+        long,
+        help_heading = "Run",
+        value_name = "N",
+        allow_negative_numbers = true
+    )]
     seed: Option<String>,
-    /// Mirror each image left to right with probability one half
-    #[arg(long)]
-    mirror: bool,
-    /// Override any key, as optimizer.g.lr=1e-4; may be repeated, wins over other flags
-    #[arg(long, value_name = "KEY=VALUE")]
-    set: Vec<String>,
     /// Go on with the run in DIR [default: the newest run in --outdir]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, help_heading = "Run", value_name = "DIR")]
     resume: Option<Option<PathBuf>>,
     /// What an unhealthy training leads to: warn, stop or rollback to the last healthy checkpoint
     /// with other learning rates [default: the preset's]
-    #[arg(long, value_name = "WHAT")]
+    #[arg(long, help_heading = "Run", value_name = "WHAT")]
     on_collapse: Option<String>,
-    /// Start from the tensors in a safetensors file, by name
-    #[arg(long, value_name = "FILE")]
-    init: Option<PathBuf>,
     /// Scores of each snapshot (see `gpugan eval`), the first of which decides what best.safetensors
     /// is
-    #[arg(long, value_name = "LIST")]
+    #[arg(long, help_heading = "Scores", value_name = "LIST")]
     metrics: Option<String>,
     /// Classifier whose features the scores are of [default: the one that `gpugan classify` made for
     /// the data]
-    #[arg(long, value_name = "FILE", requires = "metrics")]
+    #[arg(
+        long,
+        help_heading = "Scores",
+        value_name = "FILE",
+        requires = "metrics"
+    )]
     features: Option<PathBuf>,
     #[command(flatten)]
     adapter: AdapterArg,
+    /// Print how many kernels each recording of a step dispatches
+    #[arg(long, help_heading = "Output and debugging", conflicts_with = "quiet")]
+    verbose: bool,
+    /// Print nothing but errors
+    #[arg(long, help_heading = "Output and debugging")]
+    quiet: bool,
+    /// Print the configuration and the memory plan, then stop
+    #[arg(long, help_heading = "Output and debugging")]
+    dry_run: bool,
+    /// Print the recordings of the steps
+    #[arg(long, help_heading = "Output and debugging")]
+    dump_plan: bool,
     /// Write weights, batches, latents and losses of the first N steps to trace.safetensors, for
     /// replays in another framework
-    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    #[arg(
+        long,
+        help_heading = "Output and debugging",
+        value_name = "N",
+        default_value_t = 0,
+        hide_default_value = true
+    )]
     trace: u64,
-    /// Print the recordings of the steps
-    #[arg(long)]
-    dump_plan: bool,
-    /// Print the configuration and the memory plan, then stop
-    #[arg(long)]
-    dry_run: bool,
-    /// Print nothing but errors
-    #[arg(long)]
-    quiet: bool,
 }
 
 impl TrainArgs {
@@ -106,9 +148,9 @@ impl TrainArgs {
                 };
                 let base = presets::load(self.preset.as_deref().unwrap_or(default))?;
                 let mut overrides = self.flags(&[
-                    ("data.source", &self.data),
-                    ("batch", &self.batch),
-                    ("seed", &self.seed),
+                    ("--data", "data.source", &self.data),
+                    ("--batch", "batch", &self.batch),
+                    ("--seed", "seed", &self.seed),
                 ])?;
                 if self.mirror {
                     overrides.push(Override::new("data.mirror", true));
@@ -145,23 +187,24 @@ impl TrainArgs {
             trace: self.trace,
             dry_run: self.dry_run,
             dump_plan: self.dump_plan,
+            verbose: self.verbose,
             quiet: self.quiet,
         })
     }
 
     /// The flags that stand for keys, as overrides: those given, and those that
     /// a resumed run takes too.
-    fn flags(&self, more: &[(&str, &Option<String>)]) -> Result<Vec<Override>> {
+    fn flags(&self, more: &[(&'static str, &str, &Option<String>)]) -> Result<Vec<Override>> {
         let always = [
-            ("steps", &self.steps),
-            ("train.tick", &self.tick),
-            ("train.snap", &self.snap),
-            ("train.on_collapse", &self.on_collapse),
+            ("--steps", "steps", &self.steps),
+            ("--tick", "train.tick", &self.tick),
+            ("--snap", "train.snap", &self.snap),
+            ("--on-collapse", "train.on_collapse", &self.on_collapse),
         ];
         more.iter()
             .chain(&always)
-            .filter_map(|(key, value)| Some((key, value.as_ref()?)))
-            .map(|(key, value)| assignment(&format!("{key}={value}")))
+            .filter_map(|(option, key, value)| Some((option, key, value.as_ref()?)))
+            .map(|(option, key, value)| of_option(option, key, value))
             .collect()
     }
 
@@ -219,16 +262,7 @@ fn newest_run(outdir: &Path) -> Result<PathBuf> {
             "name its folder after --resume, or leave --resume out to start one",
         )
     };
-    let number = |path: &Path| -> Option<u64> {
-        let name = path.file_name()?.to_str()?;
-        name.split_once('-')?.0.parse().ok()
-    };
-    std::fs::read_dir(outdir)
-        .map_err(|_| none())?
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.join("config.toml").is_file())
-        .filter_map(|path| Some((number(&path)?, path)))
-        .max()
-        .map(|(_, path)| path)
-        .ok_or_else(none)
+    let runs = run_folder::RunFolder::all(outdir).map_err(|_| none())?;
+    let newest = runs.into_iter().next_back();
+    newest.map(|run| run.path().to_owned()).ok_or_else(none)
 }

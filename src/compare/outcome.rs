@@ -12,6 +12,8 @@ use crate::eval::{self, Observer};
 use crate::gpu::Gpu;
 use crate::media::figures;
 use crate::metrics::Score;
+use crate::plot;
+use crate::run::Next;
 use crate::run::health::{VERDICTS, Verdict};
 use crate::run::shown::Asked;
 use crate::run::{stats, stop};
@@ -106,21 +108,15 @@ pub(super) fn of(options: &CompareOptions, config: Config) -> Result<Outcome> {
     // One that was ended for its health is taken as it is.
     if !done && reason.is_none() {
         let asked = TrainOptions {
-            config,
             folder: match &found {
                 Some(folder) => options::RunFolder::Resume(folder.clone()),
                 None => options::RunFolder::New(options.outdir.clone()),
             },
             adapter: options.adapter.clone(),
-            init: None,
-            metrics: Vec::new(),
-            features: None,
-            trace: 0,
-            dry_run: false,
-            dump_plan: false,
             quiet: options.quiet,
+            ..TrainOptions::new(config)
         };
-        trained = train::run(asked);
+        trained = train::run(asked, |_| Next::GoOn).map(drop);
     }
     let folder = match found {
         Some(folder) => Some(RunFolder::open(folder)?),
@@ -199,7 +195,7 @@ pub(super) fn time(gpu: &Gpu, config: &Config, channels: usize) -> Result<f64> {
     Ok(bench::measure_step(gpu, &config)?.times.median())
 }
 
-/// A row of samples of each preset's first run, in the order of the table; black
+/// A row of samples of each preset's first run with its name, in the order of the table; black
 /// where it left no checkpoint.
 ///
 /// # Errors
@@ -222,7 +218,13 @@ pub(super) fn picture(gpu: &Gpu, entries: &[Entry], out: &Path) -> Result<()> {
         })
         .collect();
     let shape = [images.len() / one, *c, *h, *w];
-    figures::save_png(figures::grid(&images, shape, SHOWN)?, out)
+    let names: Vec<&str> = entries
+        .iter()
+        .filter(|entry| !entry.runs.is_empty())
+        .map(|entry| entry.preset.as_str())
+        .collect();
+    let grid = figures::grid(&images, shape, SHOWN)?;
+    figures::save_png(plot::named_rows(&grid, &names)?, out)
 }
 
 /// The first samples of a run and the shape of one, if it left a checkpoint.

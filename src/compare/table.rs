@@ -35,12 +35,14 @@ pub fn table(entries: &[Entry]) -> String {
         });
     }
     row("verdicts", &verdicts);
-    let last = entries
-        .first()
-        .map_or(0, |entry| entry.runs.len().saturating_sub(1));
+    let seeds = entries.first().map_or(0, |entry| entry.runs.len());
+    let seeds = match seeds.saturating_sub(1) {
+        0 => "seed 0".to_owned(),
+        last => format!("mean ± deviation over the seeds 0 to {last}"),
+    };
     let heads: String = entries.iter().map(|e| format!(" {} |", e.preset)).collect();
     let mut text = format!(
-        "| mean ± deviation over the seeds 0 to {last} |{heads}\n|---|{}\n",
+        "| {seeds} |{heads}\n|---|{}\n",
         "---|".repeat(entries.len())
     );
     for (name, cells) in rows {

@@ -12,6 +12,7 @@ mod sections;
 
 pub use data::Data;
 pub(crate) use overrides::nearest;
+pub(crate) use overrides::of_option;
 pub use overrides::{Override, assignment, parse_file};
 pub use refusal::{Refusal, refuse};
 pub use rule::{Key, Keys, Rule, Section};

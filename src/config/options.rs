@@ -14,8 +14,8 @@ pub struct TrainOptions {
     pub folder: RunFolder,
     /// Which adapter, as `--adapter` names it; the best where not given.
     pub adapter: Option<String>,
-    /// A safetensors file whose tensors replace the initial weights of the
-    /// same names.
+    /// A safetensors file, or a run folder, whose newest checkpoint is taken: its tensors
+    /// replace the initial weights of the same names and shapes.
     pub init: Option<PathBuf>,
     /// What is measured at each snapshot; the first decides which is the best.
     pub metrics: Vec<Kind>,
@@ -28,8 +28,30 @@ pub struct TrainOptions {
     pub dry_run: bool,
     /// Print the recordings of the steps.
     pub dump_plan: bool,
+    /// Say how many kernels a step dispatches, too.
+    pub verbose: bool,
     /// Print nothing but errors.
     pub quiet: bool,
+}
+
+impl TrainOptions {
+    /// A new run below `runs`, on the best adapter, without scores; it prints what
+    /// `gpugan train` prints.
+    pub fn new(config: Config) -> Self {
+        Self {
+            config,
+            folder: RunFolder::New("runs".into()),
+            adapter: None,
+            init: None,
+            metrics: Vec::new(),
+            features: None,
+            trace: 0,
+            dry_run: false,
+            dump_plan: false,
+            verbose: false,
+            quiet: false,
+        }
+    }
 }
 
 /// Where a run goes.
@@ -42,13 +64,16 @@ pub enum RunFolder {
 }
 
 /// What `gpugan sample` is asked to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct SampleOptions {
     /// A checkpoint file, or a run folder, whose newest checkpoint is taken.
     pub checkpoint: PathBuf,
-    /// One latent vector each, in this order; at least one, two for a walk. Where not
-    /// given those from 0 on, enough for a grid.
-    pub seeds: Option<Vec<u64>>,
+    /// The latent vectors.
+    pub start: Start,
+    /// Seeds whose mean latent vector is added to each of them.
+    pub add: Vec<u64>,
+    /// Seeds whose mean latent vector is subtracted.
+    pub subtract: Vec<u64>,
     /// Classes by name or number, of each of which all seeds are shown; all where there
     /// are none, of a model that makes images of classes.
     pub classes: Vec<String>,
@@ -56,29 +81,84 @@ pub struct SampleOptions {
     pub out: PathBuf,
     /// What to write there.
     pub form: SampleForm,
+    /// How many times images are enlarged; where not given as it suits a grid, and not at
+    /// all for images of their own.
+    pub scale: Option<u32>,
     /// Which adapter, as `--adapter` names it; the best where not given.
     pub adapter: Option<String>,
     /// Sample the weights themselves, not their moving average.
     pub raw: bool,
 }
 
-/// What `gpugan sample` writes.
+impl SampleOptions {
+    /// A grid of the averaged generator's first images, on the best adapter.
+    pub fn new(checkpoint: impl Into<PathBuf>, out: impl Into<PathBuf>) -> Self {
+        Self {
+            checkpoint: checkpoint.into(),
+            start: Start::Seeds(None),
+            add: Vec::new(),
+            subtract: Vec::new(),
+            classes: Vec::new(),
+            out: out.into(),
+            form: SampleForm::Grid {
+                columns: None,
+                frame: false,
+            },
+            scale: None,
+            adapter: None,
+            raw: false,
+        }
+    }
+}
+
+/// Where latent vectors begin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// One of each seed, in this order; at least one, two for a walk. Where not given
+    /// those from 0 on, enough for a grid.
+    Seeds(Option<Vec<u64>>),
+    /// The mean of those of these seeds.
+    Mean(Vec<u64>),
+    /// Those of a safetensors file, its tensor `z` of `[count, length]`.
+    File(PathBuf),
+}
+
+/// Formats of animations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Animation {
+    /// 256 colours a frame.
+    Gif,
+    /// All colours.
+    Apng,
+    /// By the program ffmpeg.
+    Mp4,
+}
+
+/// What `gpugan sample` writes.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum SampleForm {
     /// One PNG of all images.
     Grid {
         /// Images in a row; at least 1. Where not given a row for each of several
         /// classes, else the square root of their number.
         columns: Option<usize>,
+        /// Whether a single image has the frame of a grid.
+        frame: bool,
     },
     /// A folder of one PNG for each seed, as `seed0007.png`, or `class3-seed0007.png`.
     Folder,
-    /// A GIF that goes through the seeds' latent vectors and back to the first, all
+    /// An animation that goes through the latent vectors and back to the first, all
     /// classes side by side.
     Walk {
-        /// Frames from one seed to the next; at least 1.
+        /// Frames from one vector to the next; at least 1.
         frames: usize,
+        /// Frames a second.
+        fps: f64,
+        /// Of the file.
+        format: Animation,
     },
+    /// A safetensors file of the latent vectors themselves.
+    Latents,
 }
 
 /// What `gpugan apply` is asked to do.

@@ -12,6 +12,8 @@ pub struct Override {
     value: Value,
     /// As it was written, for keys whose value is text.
     text: Option<String>,
+    /// The option of the command line that stands for the key, where it was given so.
+    option: Option<&'static str>,
 }
 
 impl Override {
@@ -21,6 +23,7 @@ impl Override {
             key: key.into(),
             value: value.into(),
             text: None,
+            option: None,
         }
     }
 
@@ -72,10 +75,19 @@ impl Override {
         };
         match key.rule.admit(&value) {
             Some(value) => Ok((self.key, value)),
-            None => Err(Error::usage(
-                format!("{} = {} is not allowed", self.key, show(&value)),
-                format!("use {}", key.rule),
-            )),
+            None => {
+                let given = match self.option {
+                    Some(option) => match value.as_str() {
+                        Some(text) if !text.is_empty() => format!("{option} {text}"),
+                        _ => format!("{option} {}", show(&value)),
+                    },
+                    None => format!("{} = {}", self.key, show(&value)),
+                };
+                Err(Error::usage(
+                    format!("{given} is not allowed"),
+                    format!("use {}", key.rule),
+                ))
+            }
         }
     }
 }
@@ -109,6 +121,19 @@ pub fn assignment(text: &str) -> Result<Override> {
         key: key.to_owned(),
         value: toml_value(value).unwrap_or_else(|| Value::String(value.to_owned())),
         text,
+        option: None,
+    })
+}
+
+/// The value of an option of the command line that stands for a key; a wrong one is
+/// reported as the option's.
+///
+/// # Errors
+/// As of [`assignment`].
+pub(crate) fn of_option(option: &'static str, key: &str, value: &str) -> Result<Override> {
+    Ok(Override {
+        option: Some(option),
+        ..assignment(&format!("{key}={value}"))?
     })
 }
 

@@ -44,6 +44,8 @@ section! {
         keep: usize = 3, Rule::COUNT;
         /// Whether the training's health is measured, once a tick.
         health: bool = true, Rule::Flag;
+        /// Whether statistics and samples are written for TensorBoard too, into the run's folder.
+        events: bool = true, Rule::Flag;
         /// What an unhealthy training leads to: `warn` says so and goes on, `stop` saves and ends with exit code 3, `rollback` goes back to the last healthy checkpoint with other learning rates, three times at most. One that is not finite ends under `warn` too.
         on_collapse: OnCollapse = OnCollapse::Warn, Rule::Choice(&["warn", "stop", "rollback"]);
     }

@@ -5,6 +5,8 @@ use std::num::NonZero;
 use std::path::Path;
 use std::thread;
 
+use crate::console::counted;
+
 use super::manner::{Fit, Half, Manner};
 use super::source::{Fault, Head, Pictures};
 
@@ -175,7 +177,11 @@ impl Found {
             }
             None => String::new(),
         };
-        let mut lines = vec![format!("{count} images: {}{sizes}", colours.join(", "))];
+        let mut lines = vec![format!(
+            "{}: {}{sizes}",
+            counted(count, "images"),
+            colours.join(", ")
+        )];
         if self
             .sizes
             .iter()

@@ -83,7 +83,7 @@ pub fn evaluate(options: &EvalOptions) -> Result<Report> {
     progress.start(0, 2 * options.samples as u64);
     let averaged = viewer::averaged(&*system, &checkpoint, options.raw)?;
     let mut sampler = sample::open(&gpu, (&checkpoint, &path), options.raw)?;
-    let images = generate(&mut sampler, options.samples, &progress)?;
+    let images = generate(&mut sampler, options.samples, &mut progress)?;
     let fake = observer.generated(&images, |count| {
         progress.advance_by(count, "samples seen".into());
     })?;
@@ -161,7 +161,7 @@ pub fn evaluate(options: &EvalOptions) -> Result<Report> {
 }
 
 /// Images of the seeds from 0 on, some at a time, so that the progress is seen.
-fn generate(sampler: &mut Viewer, count: usize, progress: &Progress) -> Result<Vec<f32>> {
+fn generate(sampler: &mut Viewer, count: usize, progress: &mut Progress) -> Result<Vec<f32>> {
     let mut images = Vec::new();
     for from in (0..count).step_by(observer::CHUNK) {
         let seeds = from..count.min(from + observer::CHUNK);

@@ -90,7 +90,7 @@ pub(super) fn measure(
         about,
         shape: data.shape(),
     };
-    stop::listen();
+    stop::finishing(progress, "this step");
     progress.start(0, 5 * SEEDS);
     let mut rows: [Vec<f64>; 6] = Default::default();
     for seed in 0..SEEDS {

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::adapter::{AdapterFacts, Selector, enumerate};
 use super::cache::{PipelineCache, folder, load_tuned, save_tuned};
+use super::compiling::Compiling;
 use super::pipeline::{Key, Pipeline};
 use crate::error::{Error, Result};
 use crate::ops::Tuned;
@@ -30,6 +31,7 @@ pub struct Gpu {
     pub(super) queue: wgpu::Queue,
     pub(super) pipelines: Arc<Mutex<HashMap<Key, Pipeline>>>,
     pub(super) cache: Option<Arc<PipelineCache>>,
+    pub(super) compiling: Arc<Compiling>,
     in_flight: Arc<Mutex<VecDeque<wgpu::SubmissionIndex>>>,
     failure: Arc<Mutex<Option<Failure>>>,
 }
@@ -143,6 +145,7 @@ impl Gpu {
             queue,
             pipelines: Arc::default(),
             cache: None,
+            compiling: Arc::default(),
             in_flight: Arc::default(),
             failure,
         };
@@ -152,6 +155,11 @@ impl Gpu {
         gpu.facts.tuned = load_tuned(&gpu.facts);
         gpu.check()?;
         Ok(gpu)
+    }
+
+    /// How far its kernels are compiled.
+    pub fn compiling(&self) -> Arc<Compiling> {
+        Arc::clone(&self.compiling)
     }
 
     /// Whether the device still works.

@@ -57,6 +57,35 @@ impl Executable {
     /// fault, a tensor is larger than the adapter can bind, or the device
     /// failed.
     pub fn new(gpu: &Gpu, memory: &Memory, recording: &Recording) -> Result<Self> {
+        let keys = keys(gpu, recording)?;
+        let mut pipelines = compile(gpu, &keys)?.into_iter();
+        Self::bind(gpu, memory, recording, &mut pipelines)
+    }
+
+    /// As [`Executable::new`] of several recordings, whose kernels are compiled together.
+    ///
+    /// # Errors
+    /// As of [`Executable::new`].
+    pub fn all(gpu: &Gpu, memory: &Memory, recordings: &[&Recording]) -> Result<Vec<Self>> {
+        let mut all = Vec::new();
+        for recording in recordings {
+            all.extend(keys(gpu, recording)?);
+        }
+        let mut pipelines = compile(gpu, &all)?.into_iter();
+        let recordings = recordings.iter();
+        recordings
+            .map(|recording| Self::bind(gpu, memory, recording, &mut pipelines))
+            .collect()
+    }
+
+    /// Binds a recording to `memory` with the next of these pipelines, and uses those
+    /// once that are new.
+    fn bind(
+        gpu: &Gpu,
+        memory: &Memory,
+        recording: &Recording,
+        pipelines: &mut impl Iterator<Item = (Pipeline, bool)>,
+    ) -> Result<Self> {
         let step = gpu.attempt("the step buffer", |device| {
             device.create_buffer(&wgpu::BufferDescriptor {
                 label: Some("step"),
@@ -65,30 +94,22 @@ impl Executable {
                 mapped_at_creation: false,
             })
         })?;
-        for dispatch in recording.dispatches() {
-            check_dispatch(gpu, dispatch)?;
-        }
-        let keys: Vec<Key> = recording
-            .dispatches()
-            .map(|d| {
-                let accesses = d.bindings.iter().map(|binding| binding.access).collect();
-                (d.kernel.clone(), accesses)
-            })
-            .collect();
-        let mut pipelines = compile(gpu, &keys)?.into_iter();
-        let commands = recording
-            .commands
-            .iter()
-            .map(|command| match command {
-                Command::Copy { from, to } => resolve_copy(memory, *from, *to),
+        let mut commands = Vec::with_capacity(recording.commands.len());
+        for command in &recording.commands {
+            commands.push(match command {
+                Command::Copy { from, to } => resolve_copy(memory, *from, *to)?,
                 Command::Dispatch(dispatch) => {
-                    let pipeline = pipelines
+                    let (pipeline, new) = pipelines
                         .next()
                         .expect("one was compiled for each dispatch");
-                    resolve_dispatch(gpu, memory, &step, dispatch, pipeline)
+                    let resolved = resolve_dispatch(gpu, memory, &step, dispatch, pipeline)?;
+                    if new {
+                        use_once(gpu, &resolved)?;
+                    }
+                    resolved
                 }
-            })
-            .collect::<Result<_>>()?;
+            });
+        }
         Ok(Self { commands, step })
     }
 
@@ -246,6 +267,28 @@ impl Executable {
             .map_err(|error| cannot_read(gpu, &error.to_string()))?;
         Ok(bytemuck::pod_collect_to_vec(&view))
     }
+}
+
+/// What makes the pipelines of a recording.
+fn keys(gpu: &Gpu, recording: &Recording) -> Result<Vec<Key>> {
+    let of = |dispatch: &Dispatch| {
+        check_dispatch(gpu, dispatch)?;
+        let accesses = dispatch.bindings.iter().map(|binding| binding.access);
+        Ok((dispatch.kernel.clone(), accesses.collect()))
+    };
+    recording.dispatches().map(of).collect()
+}
+
+/// Dispatches no workgroup of a command and waits for it: software drivers compile a
+/// kernel when it is first dispatched, which would make a run's first step last for
+/// minutes.
+fn use_once(gpu: &Gpu, command: &Resolved) -> Result<()> {
+    let mut encoder = gpu.device.create_command_encoder(&Default::default());
+    encode(&mut encoder, std::slice::from_ref(command), Work::None);
+    gpu.submit(encoder)?;
+    gpu.wait()?;
+    gpu.compiling.used();
+    Ok(())
 }
 
 /// Encodes commands in order: a pass for each run of dispatches.

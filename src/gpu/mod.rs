@@ -5,6 +5,7 @@
 
 mod adapter;
 mod cache;
+mod compiling;
 mod device;
 mod executable;
 mod memory;
@@ -16,6 +17,7 @@ mod translate;
 
 pub use adapter::{AdapterFacts, DeviceType, Features, Limits, Selector, list};
 pub(crate) use cache::user_folder as cache_folder;
+pub use compiling::Compiling;
 pub use device::Gpu;
 pub use executable::Executable;
 pub use memory::{Memory, POISON_BITS};

@@ -1,5 +1,6 @@
 //! Kernels compiled to pipelines, each once.
 
+use std::collections::HashSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -18,18 +19,18 @@ pub(super) struct Pipeline {
     pub(super) layout: wgpu::BindGroupLayout,
 }
 
-/// The pipeline of each key, compiled where it is not there yet. Drivers take
-/// long for each, so several threads share the work.
-pub(super) fn compile(gpu: &Gpu, keys: &[Key]) -> Result<Vec<Pipeline>> {
-    let mut missing: Vec<&Key> = Vec::new();
-    {
+/// The pipeline of each key, compiled where it is not there yet, and whether it is new:
+/// the first of its kind. Drivers take long for each, so several threads share the work.
+pub(super) fn compile(gpu: &Gpu, keys: &[Key]) -> Result<Vec<(Pipeline, bool)>> {
+    let new: Vec<bool> = {
         let known = lock(&gpu.pipelines);
-        let mut seen = std::collections::HashSet::new();
-        missing.extend(
-            keys.iter()
-                .filter(|key| !known.contains_key(*key) && seen.insert(*key)),
-        );
-    }
+        let mut seen = HashSet::new();
+        let is_new = |key| !known.contains_key(key) && seen.insert(key);
+        keys.iter().map(is_new).collect()
+    };
+    let missing = keys.iter().zip(&new).filter(|(_, new)| **new);
+    let missing: Vec<&Key> = missing.map(|(key, _)| key).collect();
+    gpu.compiling.expect(missing.len());
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let next = AtomicUsize::new(0);
     let failed: Mutex<Option<(usize, Error)>> = Mutex::new(None);
@@ -44,6 +45,7 @@ pub(super) fn compile(gpu: &Gpu, keys: &[Key]) -> Result<Vec<Pipeline>> {
                     match build(gpu, key) {
                         Ok(pipeline) => {
                             lock(&gpu.pipelines).insert(key.clone(), pipeline);
+                            gpu.compiling.made();
                         }
                         Err(error) => {
                             let mut failed = lock(&failed);
@@ -62,13 +64,15 @@ pub(super) fn compile(gpu: &Gpu, keys: &[Key]) -> Result<Vec<Pipeline>> {
     }
     let known = lock(&gpu.pipelines);
     keys.iter()
-        .map(|key| {
-            known.get(key).cloned().ok_or_else(|| {
+        .zip(new)
+        .map(|(key, new)| {
+            let pipeline = known.get(key).cloned().ok_or_else(|| {
                 Error::gpu(
                     format!("{} was not compiled", name(&key.0)),
                     "a compiling thread ended early: start again",
                 )
-            })
+            })?;
+            Ok((pipeline, new))
         })
         .collect()
 }

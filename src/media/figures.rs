@@ -1,4 +1,4 @@
-//! Pictures of batches of images: grids, single images and animations.
+//! Pictures of batches of images: grids and single images.
 //!
 //! A batch is NCHW with values in [-1, 1], where 1 (grey), 2 (grey, alpha),
 //! 3 (RGB) or 4 (RGBA) channels are understood. Values outside are clamped. A
@@ -9,10 +9,7 @@ use std::{
     path::Path,
 };
 
-use image::{
-    Delay, DynamicImage, Frame, ImageBuffer, ImageFormat, Luma, LumaA, Pixel, Rgb, RgbImage, Rgba,
-    codecs::gif::{GifEncoder, Repeat},
-};
+use image::{DynamicImage, ImageBuffer, ImageFormat, Luma, LumaA, Pixel, Rgb, RgbImage, Rgba};
 
 use crate::{
     error::{Error, Result},
@@ -137,7 +134,7 @@ fn enlargement(cells: (u32, u32), h: u32, w: u32) -> u32 {
 
 /// Pixels that a row of cells takes with the gaps around them.
 fn extent(cells: u32, cell: u32) -> u64 {
-    u64::from(cells) * u64::from(cell + GAP) + u64::from(GAP)
+    u64::from(cells) * (u64::from(cell) + u64::from(GAP)) + u64::from(GAP)
 }
 
 /// A picture of a batch of images in rows of `columns`, in reading order, with
@@ -151,6 +148,19 @@ fn extent(cells: u32, cell: u32) -> u64 {
 /// [`Error::Shape`] if the shape does not fit the values, [`Error::Usage`] if
 /// there is nothing to draw, or too much: at most 32768 pixels a side.
 pub fn grid(images: &[f32], shape: [usize; 4], columns: usize) -> Result<RgbImage> {
+    grid_of(images, shape, columns, None)
+}
+
+/// A [`grid`] of images that are enlarged by this factor, where it is given.
+///
+/// # Errors
+/// As of [`grid`].
+pub fn grid_of(
+    images: &[f32],
+    shape: [usize; 4],
+    columns: usize,
+    scale: Option<u32>,
+) -> Result<RgbImage> {
     let batch = Batch::new(images, shape)?;
     let [n, _, h, w] = shape;
     let columns = columns.clamp(1, n);
@@ -160,12 +170,14 @@ pub fn grid(images: &[f32], shape: [usize; 4], columns: usize) -> Result<RgbImag
     }
     // All four are at most LARGEST.
     let (columns, rows, h, w) = (columns as u32, rows as u32, h as u32, w as u32);
-    let factor = enlargement((columns, rows), h, w);
-    let (cell_w, cell_h) = (w * factor, h * factor);
-    let (width, height) = (extent(columns, cell_w), extent(rows, cell_h));
-    if width.max(height) > u64::from(LARGEST) {
+    let factor = scale.unwrap_or_else(|| enlargement((columns, rows), h, w));
+    let side = |count: u32, side: u32| {
+        let cell = side.checked_mul(factor)?;
+        Some((cell, extent(count, cell))).filter(|(_, all)| *all <= u64::from(LARGEST))
+    };
+    let (Some((cell_w, width)), Some((cell_h, height))) = (side(columns, w), side(rows, h)) else {
         return Err(too_large(n));
-    }
+    };
     let mut picture = RgbImage::from_pixel(width as u32, height as u32, Rgb(GAP_COLOUR));
     for image in 0..n {
         let left = GAP + (image as u32 % columns) * (cell_w + GAP);
@@ -216,6 +228,20 @@ pub fn single(images: &[f32], shape: [usize; 4], index: usize) -> Result<Dynamic
     })
 }
 
+/// A picture enlarged by a whole factor, without smoothing.
+///
+/// # Errors
+/// [`Error::Usage`] where a side would exceed 32768 pixels.
+pub fn enlarged(picture: DynamicImage, factor: u32) -> Result<DynamicImage> {
+    let side = |pixels: u32| pixels.checked_mul(factor).filter(|side| *side <= LARGEST);
+    match (side(picture.width()), side(picture.height())) {
+        (Some(width), Some(height)) => {
+            Ok(picture.resize_exact(width, height, image::imageops::FilterType::Nearest))
+        }
+        _ => Err(too_large(1)),
+    }
+}
+
 /// Writes a picture as PNG. An existing file is replaced whole.
 ///
 /// # Errors
@@ -229,52 +255,8 @@ pub fn save_png(picture: impl Into<DynamicImage>, path: &Path) -> Result<()> {
     replace(path, |out| out.write_all(bytes.get_ref()))
 }
 
-/// Writes pictures of one size as an endless GIF animation. An existing file is
-/// replaced whole. GIF counts time in hundredths of a second, so `fps` (frames
-/// a second) is rounded to the nearest such pause and limited to [0.1, 50],
-/// the fastest that viewers show. Neighbours that are equal become one frame.
-///
-/// # Errors
-/// [`Error::Usage`] without frames, for frames of different sizes or above
-/// 65535 pixels a side, [`Error::Io`] if the file cannot be written.
-pub fn save_gif(frames: &[RgbImage], path: &Path, fps: f64) -> Result<()> {
-    let Some(first) = frames.first() else {
-        return Err(Error::usage(
-            format!("{} would have no frames", path.display()),
-            "give at least one",
-        ));
-    };
-    let size = first.dimensions();
-    if let Some(other) = frames.iter().find(|f| f.dimensions() != size) {
-        return Err(Error::usage(
-            format!(
-                "the frames of {} have the sizes {size:?} and {:?}",
-                path.display(),
-                other.dimensions()
-            ),
-            "give frames of one size",
-        ));
-    }
-    // NaN falls through the clamp and becomes 0 hundredths, the viewer's default.
-    let hundredths = (100.0 / fps.clamp(0.1, 50.0)).round() as u32;
-    let mut bytes = Vec::new();
-    let mut encoder = GifEncoder::new_with_speed(&mut bytes, 10);
-    encoder
-        .set_repeat(Repeat::Infinite)
-        .map_err(encoding(path))?;
-    // A picture that stays is one frame shown longer.
-    for still in frames.chunk_by(|a, b| a == b) {
-        let rgba = DynamicImage::ImageRgb8(still[0].clone()).into_rgba8();
-        let delay = Delay::from_numer_denom_ms(hundredths * 10 * still.len() as u32, 1);
-        encoder
-            .encode_frame(Frame::from_parts(rgba, 0, 0, delay))
-            .map_err(encoding(path))?;
-    }
-    drop(encoder);
-    replace(path, |out| out.write_all(&bytes))
-}
-
-fn encoding(path: &Path) -> impl Fn(image::ImageError) -> Error + '_ {
+/// An error of encoding a file.
+pub(super) fn encoding<E: std::fmt::Display>(path: &Path) -> impl Fn(E) -> Error + '_ {
     move |e| {
         Error::usage(
             format!("cannot encode {}: {e}", path.display()),

@@ -5,17 +5,21 @@ mod panel;
 
 use std::sync::OnceLock;
 
+use crate::error::{Error, Result};
 use plotters::{
     backend::{BitMapBackend, DrawingBackend},
     chart::ChartContext,
     coord::{Shift, types::RangedCoordf64},
-    drawing::{DrawingArea, DrawingAreaErrorKind},
+    drawing::{DrawingArea, DrawingAreaErrorKind, IntoDrawingArea},
     element::{Circle, PathElement},
     prelude::Cartesian2d,
-    style::{FontStyle, IntoFont, RGBColor, ShapeStyle, TextStyle, register_font},
+    style::{
+        FontStyle, IntoFont, RGBColor, ShapeStyle, TextStyle, register_font,
+        text_anchor::{HPos, Pos, VPos},
+    },
 };
 
-pub(crate) use panel::{Panel, Series, charts, y_range};
+pub(crate) use panel::{Marks, Panel, Series, charts, y_range};
 
 /// Colours of lines: of the losses of a GAN they are loss D, loss G, D(x), D(G(z)).
 pub const COLOURS: [[u8; 3]; 8] = [
@@ -105,7 +109,62 @@ pub(crate) fn short(value: f64, span: f64) -> String {
     }
 }
 
+/// Pixels of the column that names rows of a picture.
+const NAMES: u32 = 140;
+
+/// A picture with a name before each of its rows of equal height.
+///
+/// # Errors
+/// [`Error::Usage`] if drawing fails, which no names cause.
+pub(crate) fn named_rows(picture: &image::RgbImage, names: &[&str]) -> Result<image::RgbImage> {
+    let (width, height) = picture.dimensions();
+    let size = (NAMES * SCALE, height * SCALE);
+    let mut canvas = image::RgbImage::new(size.0, size.1);
+    let drawn = (|| -> Drawn {
+        register();
+        let root = BitMapBackend::with_buffer(&mut canvas, size).into_drawing_area();
+        root.fill(&plotters::style::WHITE)?;
+        let style = font(14).pos(Pos::new(HPos::Right, VPos::Center));
+        for (index, name) in names.iter().enumerate() {
+            let middle = (2 * index as u32 + 1) * height / (2 * names.len() as u32);
+            root.draw_text(name, &style, (px(NAMES - 8), px(middle)))?;
+        }
+        root.present()
+    })();
+    drawn.map_err(|e| {
+        Error::usage(
+            format!("cannot draw names: {e}"),
+            "this is a bug, report it",
+        )
+    })?;
+    let mut all = image::RgbImage::new(NAMES + width, height);
+    image::imageops::replace(&mut all, &shrink(&canvas, SCALE), 0, 0);
+    image::imageops::replace(&mut all, picture, NAMES.into(), 0);
+    Ok(all)
+}
+
 /// A picture shrunk to 1 / `factor` of its sides by averaging.
 pub(crate) fn shrink(picture: &image::RgbImage, factor: u32) -> image::RgbImage {
     image::imageops::thumbnail(picture, picture.width() / factor, picture.height() / factor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_row_has_its_name_before_it() {
+        let picture = image::RgbImage::from_pixel(50, 120, image::Rgb([1, 2, 3]));
+        let named = named_rows(&picture, &["dcgan28", "wgan-gp", "mlp"]).expect("drawn");
+        assert_eq!(named.dimensions(), (NAMES + 50, 120));
+        assert_eq!(named.get_pixel(NAMES, 60).0, [1, 2, 3]);
+        let ink = |rows: std::ops::Range<u32>| {
+            let mut places = rows.flat_map(|y| (0..NAMES).map(move |x| (x, y)));
+            places.any(|(x, y)| named.get_pixel(x, y).0[0] < 128)
+        };
+        for row in 0..3 {
+            assert!(ink(40 * row + 8..40 * row + 32), "row {row}");
+            assert!(!ink(40 * row..40 * row + 4), "row {row}");
+        }
+    }
 }

@@ -20,6 +20,9 @@ use super::{
 };
 use crate::error::{Error, Result};
 
+/// Colour of limits and marks, and of their words.
+const MARK: RGBColor = RGBColor(140, 90, 40);
+
 /// Losses are drawn within this bound, which leaves the axis free of overflow.
 const BOUND: f64 = 1e38;
 
@@ -73,18 +76,32 @@ pub(crate) struct Panel {
     pub(crate) x_label: &'static str,
     pub(crate) series: Vec<Series>,
     pub(crate) y: Range<f64>,
+    /// Limits that are drawn as lines across the chart, with what lies beyond them.
+    pub(crate) limits: Vec<(f64, &'static str)>,
     /// Pixels from its top to the next chart's; the last takes the rest.
     pub(crate) height: u32,
+}
+
+/// Steps that are marked in all charts by a line with these words.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Marks {
+    pub(crate) steps: Vec<f64>,
+    pub(crate) words: &'static str,
 }
 
 /// Draws charts of values at `steps` below each other into a picture of this size.
 ///
 /// # Errors
 /// [`Error::Usage`] if drawing fails, which no values cause.
-pub(crate) fn charts(steps: &[f64], panels: &[Panel], size: (u32, u32)) -> Result<RgbImage> {
+pub(crate) fn charts(
+    steps: &[f64],
+    panels: &[Panel],
+    marks: &Marks,
+    size: (u32, u32),
+) -> Result<RgbImage> {
     let size = (size.0 * SCALE, size.1 * SCALE);
     let mut canvas = RgbImage::new(size.0, size.1);
-    draw(&mut canvas, size, steps, panels).map_err(|e| {
+    draw(&mut canvas, size, steps, (panels, marks)).map_err(|e| {
         Error::usage(
             format!("cannot draw the training curves: {e}"),
             "this is a bug, report it with stats.jsonl",
@@ -93,7 +110,12 @@ pub(crate) fn charts(steps: &[f64], panels: &[Panel], size: (u32, u32)) -> Resul
     Ok(shrink(&canvas, SCALE))
 }
 
-fn draw(canvas: &mut [u8], size: (u32, u32), steps: &[f64], panels: &[Panel]) -> Drawn {
+fn draw(
+    canvas: &mut [u8],
+    size: (u32, u32),
+    steps: &[f64],
+    (panels, marks): (&[Panel], &Marks),
+) -> Drawn {
     register();
     let root = BitMapBackend::with_buffer(canvas, size).into_drawing_area();
     root.fill(&WHITE)?;
@@ -103,13 +125,13 @@ fn draw(canvas: &mut [u8], size: (u32, u32), steps: &[f64], panels: &[Panel]) ->
             true => (rest.clone(), rest),
             false => rest.split_vertically(px(panel.height)),
         };
-        draw_panel(&area, steps, panel)?;
+        draw_panel(&area, steps, panel, marks)?;
         rest = below;
     }
     root.present()
 }
 
-fn draw_panel(area: &Area<'_>, steps: &[f64], panel: &Panel) -> Drawn {
+fn draw_panel(area: &Area<'_>, steps: &[f64], panel: &Panel, marks: &Marks) -> Drawn {
     let rows = legend_rows(area, &panel.series)?;
     let bottom = if panel.x_label.is_empty() { 12 } else { 52 };
     let mut chart = ChartBuilder::on(area)
@@ -140,6 +162,41 @@ fn draw_panel(area: &Area<'_>, steps: &[f64], panel: &Panel) -> Drawn {
         .y_label_offset(px(3))
         .draw()?;
 
+    let words = font(11).color(&MARK);
+    let within = |value: f64, range: &Range<f64>| (range.start..range.end).contains(&value);
+    let limits = panel.limits.iter();
+    for &(limit, beyond) in limits.filter(|(limit, _)| within(*limit, &panel.y)) {
+        let ends = [chart.x_range().start, chart.x_range().end].map(|x| (x, limit));
+        let plot = chart.plotting_area();
+        plot.draw(&PathElement::new(ends, MARK.mix(0.6).stroke_width(SCALE)))?;
+        let (x, y) = plot.map_coordinate(&ends[1]);
+        let origin = area.get_base_pixel();
+        // Below a limit at the top of the chart.
+        let (at, shift) = match limit > panel.y.end - 0.1 * y_span {
+            true => (VPos::Top, px(4)),
+            false => (VPos::Bottom, -px(1)),
+        };
+        let style = words.pos(Pos::new(HPos::Right, at));
+        let place = (x - origin.0 - px(6), y - origin.1 + shift);
+        area.draw_text(beyond, &style, place)?;
+    }
+    for &step in marks
+        .steps
+        .iter()
+        .filter(|step| within(**step, &chart.x_range()))
+    {
+        let ends = [panel.y.start, panel.y.end].map(|y| (step, y));
+        let plot = chart.plotting_area();
+        plot.draw(&PathElement::new(ends, MARK.stroke_width(SCALE)))?;
+        let (x, y) = plot.map_coordinate(&ends[1]);
+        let origin = area.get_base_pixel();
+        let style = words.pos(Pos::new(HPos::Left, VPos::Top));
+        area.draw_text(
+            marks.words,
+            &style,
+            (x - origin.0 + px(4), y - origin.1 + px(6)),
+        )?;
+    }
     for series in &panel.series {
         draw_raw(&chart, steps, series)?;
     }
@@ -258,8 +315,12 @@ fn inside(chart: &Chart<'_, '_>, (x, y): (f64, f64)) -> (f64, f64) {
     (x, y.clamp(range.start, range.end))
 }
 
-/// The values but for the outermost half percent at each end, so that a single
-/// spike does not flatten the curves, with a margin.
+/// How far beyond nine tenths of the values others may lie, in their span, and still be
+/// shown whole.
+const BEYOND: f64 = 3.0;
+
+/// The values but for the outermost half percent at each end and for what lies far beyond
+/// nine tenths of them, so that a spike does not flatten the curves, with a margin.
 pub(crate) fn y_range(series: &[Series]) -> Range<f64> {
     let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
     for series in series {
@@ -267,8 +328,12 @@ pub(crate) fn y_range(series: &[Series]) -> Range<f64> {
         values.sort_unstable_by(f64::total_cmp);
         if let Some(last) = values.len().checked_sub(1) {
             let cut = values.len() / 200;
-            low = low.min(values[cut]);
-            high = high.max(values[last - cut]);
+            let (few, many) = (values[values.len() / 20], values[last - values.len() / 20]);
+            let far = BEYOND * (many - few);
+            let near = |value: &&f64| far == 0.0 || (few - far..=many + far).contains(*value);
+            let mut shown = values[cut..=last - cut].iter().filter(near);
+            low = low.min(shown.next().copied().unwrap_or(few));
+            high = high.max(shown.next_back().copied().unwrap_or(many));
         }
     }
     if low > high {
@@ -281,4 +346,37 @@ pub(crate) fn y_range(series: &[Series]) -> Range<f64> {
         (size * 0.5).max(0.5)
     };
     low - margin..high + margin
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn range(values: Vec<f64>) -> Range<f64> {
+        y_range(&[Series::new("loss", [0; 3], values.into_iter())])
+    }
+
+    #[test]
+    fn a_spike_does_not_flatten_a_short_curve() {
+        let wave = |i: usize| 1.0 + (i as f64).sin();
+        let mut values: Vec<f64> = (0..40).map(wave).collect();
+        let whole = range(values.clone());
+        values[20] = 500.0;
+        assert_eq!(range(values.clone()).end, whole.end);
+        values[21] = -90.0;
+        assert_eq!(range(values), whole);
+    }
+
+    #[test]
+    fn what_falls_or_steps_is_shown_whole() {
+        let falling = range(
+            (0..60)
+                .map(|i| 8.0 * (-f64::from(i) / 15.0).exp())
+                .collect(),
+        );
+        assert!(falling.end > 8.0 && falling.start < 0.2, "{falling:?}");
+        let mut step = vec![0.0; 60];
+        step[59] = 1.0;
+        assert!(range(step).end > 1.0);
+    }
 }

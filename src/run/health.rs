@@ -24,26 +24,26 @@ pub const TICKS: usize = 3;
 pub const STEPS: u64 = 200;
 
 /// Samples lie this much nearer to each other than real images do: collapse.
-const DIVERSITY: f64 = 0.25;
+pub(super) const DIVERSITY: f64 = 0.25;
 /// The same of each sample and the nearest other one of its batch.
-const TWINS: f64 = 0.15;
+pub(super) const TWINS: f64 = 0.15;
 /// What either gains since it fell below its limit, as part of the limit, where
 /// it is on its way up.
 const GAIN: f64 = 0.1;
 /// D knows nothing while its loss is so near to an undecided one's.
 const UNDECIDED: f64 = 0.01;
 /// D is right about all images but one in a hundred ...
-const ACCURACY: f64 = 0.99;
+pub(super) const ACCURACY: f64 = 0.99;
 /// ... and its loss is this part of an undecided D's.
 const LOSS_SHARE: f64 = 0.05;
 /// Derivative of a sample's loss with respect to its logit; 0.5 before D knows
 /// anything.
-const LOGIT_GRADIENT: f64 = 1e-3;
+pub(super) const LOGIT_GRADIENT: f64 = 1e-3;
 /// Length of the generator's gradient.
-const GRADIENT: f64 = 1e-8;
+pub(super) const GRADIENT: f64 = 1e-8;
 /// Samples lie this much nearer to training images than those do to each other.
 /// The mean image, which knows none of them, lies at 1 / sqrt(2).
-const MEMORY: f64 = 0.6;
+pub(super) const MEMORY: f64 = 0.6;
 /// Part of a network's weights that one step replaces.
 const UPDATE: f64 = 0.2;
 /// Losses on probabilities: 30 is D(G(z)) = e^-30.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use image::RgbImage;
 
-use super::health::Measures;
+use super::health::{ACCURACY, DIVERSITY, GRADIENT, LOGIT_GRADIENT, MEMORY, Measures, TWINS};
 use super::stats::{self, Tick};
 use crate::error::Result;
 use crate::media::figures::save_png;
@@ -18,7 +18,8 @@ const SMALLEST: f64 = 1e-12;
 
 /// Draws, over the steps, what was measured of: D's accuracy on real and generated
 /// images; how samples compare with the data (diversity, nearest samples, nearest
-/// training images); and the logarithms of the gradients' lengths.
+/// training images); and the logarithms of the gradients' lengths; with the limits of the
+/// verdicts that lie within.
 ///
 /// # Errors
 /// As of [`super::loss_plot::losses`].
@@ -38,7 +39,7 @@ pub fn health(ticks: &[Tick]) -> Result<RgbImage> {
         of("on generated", 3, &|m| m.accuracy_fake),
     ];
     let mut ratios = vec![
-        of("diversity", 0, &|m| m.diversity_ratio),
+        of("diversity (distance of samples)", 0, &|m| m.diversity_ratio),
         of("nearest sample", 1, &|m| m.twin_ratio),
         of("nearest training image", 2, &|m| m.memory_ratio),
     ];
@@ -70,6 +71,7 @@ pub fn health(ticks: &[Tick]) -> Result<RgbImage> {
             x_label: "",
             y: 0.0..1.0,
             series: accuracy,
+            limits: vec![(ACCURACY, "overpowered above, where the loss is low too")],
             height: 320,
         });
     }
@@ -79,6 +81,11 @@ pub fn health(ticks: &[Tick]) -> Result<RgbImage> {
             x_label: "",
             y: 0.0..top.min(2.0) * 1.05,
             series: ratios,
+            limits: vec![
+                (MEMORY, "memorising: nearest training image below"),
+                (DIVERSITY, "collapse: diversity below"),
+                (TWINS, "collapse: nearest sample below"),
+            ],
             height: 340,
         });
     }
@@ -87,9 +94,18 @@ pub fn health(ticks: &[Tick]) -> Result<RgbImage> {
         x_label: "step",
         y: y_range(&gradients),
         series: gradients,
+        limits: vec![
+            (LOGIT_GRADIENT.log10(), "vanishing: of a logit below"),
+            (GRADIENT.log10(), "vanishing: of G below"),
+        ],
         height: 0,
     });
-    charts(&stats::steps(ticks), &panels, SIZE)
+    charts(
+        &stats::steps(ticks),
+        &panels,
+        &stats::rollbacks(ticks),
+        SIZE,
+    )
 }
 
 /// Draws [`health`] into a PNG file, which is replaced whole.

@@ -18,7 +18,8 @@ const LOSSES: u32 = 385;
 
 /// Draws reports over the steps, losses above and the others below: every tick as
 /// a thin pale line, which breaks where a value is not finite, and a moving average
-/// over a thirtieth of the ticks on top. An axis of outputs is [0, 1] unless the
+/// over a thirtieth of the ticks on top. Rollbacks are marked at the steps that they led
+/// to. An axis of outputs is [0, 1] unless the
 /// discriminator is a critic whose scores exceed it.
 ///
 /// # Errors
@@ -44,6 +45,7 @@ pub fn losses(ticks: &[Tick], reports: &[Report]) -> Result<RgbImage> {
         x_label: if others.is_empty() { "step" } else { "" },
         y: y_range(&loss),
         series: loss,
+        limits: Vec::new(),
         height: if others.is_empty() { 0 } else { LOSSES },
     }];
     if !others.is_empty() {
@@ -58,10 +60,16 @@ pub fn losses(ticks: &[Tick], reports: &[Report]) -> Result<RgbImage> {
             x_label: "step",
             y: if shares { 0.0..1.0 } else { y_range(&others) },
             series: others,
+            limits: Vec::new(),
             height: 0,
         });
     }
-    charts(&stats::steps(ticks), &panels, SIZE)
+    charts(
+        &stats::steps(ticks),
+        &panels,
+        &stats::rollbacks(ticks),
+        SIZE,
+    )
 }
 
 /// Draws [`losses`] into a PNG file, which is replaced whole.

@@ -10,6 +10,7 @@ pub mod latent;
 pub mod loss_plot;
 pub mod memory;
 pub mod monitor;
+pub(crate) mod pace;
 pub(crate) mod progress;
 pub mod session;
 pub mod shown;
@@ -18,3 +19,12 @@ pub mod stats;
 pub(crate) mod stop;
 pub(crate) mod tiles;
 pub(crate) mod viewer;
+
+/// Whether a training goes on, as whoever watches it says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// It takes the next step.
+    GoOn,
+    /// It ends here.
+    Stop,
+}

@@ -14,10 +14,10 @@ use crate::error::{Error, Result};
 use crate::gpu::{Executable, Gpu, Memory, Readback};
 use crate::graph::{Group, Shape};
 use crate::optim;
-use crate::recording::{Slice, StepValues};
+use crate::recording::{Recording, Slice, StepValues};
 use crate::systems::{Counters, Field, Network, Report, Source, System};
 
-use super::blueprint::{Blueprint, PassPlan, Recorded, update_of};
+use super::blueprint::{Blueprint, PassPlan, update_of};
 use super::latent;
 use super::memory::MemoryPlan;
 use super::stats::{Tick, TickSums};
@@ -65,10 +65,9 @@ impl Session {
         let arenas = blueprint.places.arenas().iter();
         let arenas: Vec<usize> = arenas.map(|arena| arena.len).collect();
         let memory = Memory::new(gpu, &arenas, &blueprint.memory.temporaries)?;
-        let mut executables = Vec::with_capacity(blueprint.recordings.len());
-        for Recorded { recording, .. } in &blueprint.recordings {
-            executables.push(Executable::new(gpu, &memory, recording)?);
-        }
+        let recordings = blueprint.recordings.iter();
+        let recordings: Vec<&Recording> = recordings.map(|known| &known.recording).collect();
+        let executables = Executable::all(gpu, &memory, &recordings)?;
         let readback = Readback::new(gpu, reports_slice(&blueprint)?.len)?;
         let session = Self {
             gpu: gpu.clone(),
@@ -398,6 +397,7 @@ impl Session {
             kimg: images / 1000.0,
             sec_per_step: seconds / sums.count as f64,
             memory_bytes: self.memory_plan().total(),
+            rollbacks: self.counters.rollbacks,
             health: None,
             reports,
         })

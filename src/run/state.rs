@@ -9,7 +9,7 @@ use crate::data::{Position, Sides, Streams};
 use crate::error::{Error, Result};
 use crate::graph::Group;
 use crate::store::checkpoint::Checkpoint;
-use crate::systems::{self, Counters, Given, System};
+use crate::systems::{self, Counters, Given, Network, System};
 
 const CONFIG: &str = "config";
 const COUNTERS: &str = "counters";
@@ -118,7 +118,7 @@ pub fn restore(
     checkpoint: &Checkpoint,
     path: &Path,
 ) -> Result<Vec<Position>> {
-    check_tensors(session, checkpoint, path, true)?;
+    check_tensors(session, checkpoint, path)?;
     finite::check(checkpoint, path, finite::required(session))?;
     let (counters, positions) = progress(checkpoint, path)?;
     for (name, (_, values)) in &checkpoint.tensors {
@@ -173,29 +173,72 @@ pub fn carry_over(from: &Session, to: &mut Session) -> Result<()> {
     Ok(())
 }
 
-/// Replaces the initial weights that a file names; the average of a replaced
-/// network starts from it.
+/// What initial weights took from a file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// Tensors that were taken.
+    pub count: usize,
+    /// What was not taken, each with the reason.
+    pub left: Vec<String>,
+}
+
+/// Replaces the initial weights of the names and shapes that a file has; the average of a
+/// replaced tensor starts from it.
 ///
 /// # Errors
-/// [`Error::Usage`] where a tensor does not belong to the model.
-pub fn initialise(session: &Session, checkpoint: &Checkpoint, path: &Path) -> Result<usize> {
-    check_tensors(session, checkpoint, path, false)?;
-    finite::check(checkpoint, path, finite::required(session))?;
+/// [`Error::Usage`] where nothing of the file belongs to the model or a tensor of it is
+/// not finite.
+pub fn initialise(session: &Session, checkpoint: &Checkpoint, path: &Path) -> Result<Taken> {
     let own = session.tensors(Group::is_network);
-    let known = |name: &str| own.iter().any(|(known, _)| known == name);
-    let mut written = 0;
-    let tensors = checkpoint.tensors.iter();
-    for (name, (_, values)) in tensors.filter(|(name, _)| known(name)) {
-        session.write(name, values)?;
-        written += 1;
+    let state = session.state();
+    let of_training = |name: &str| state.iter().any(|(known, _)| known == name);
+    let shape_of = |name: &str| own.iter().find(|(known, _)| known == name).map(|(_, s)| s);
+    let mut taken = Taken::default();
+    finite::check(checkpoint, path, |name| shape_of(name).is_some())?;
+    for (name, (shape, values)) in &checkpoint.tensors {
+        match shape_of(name) {
+            Some(wanted) if wanted[..] == shape[..] => {
+                session.write(name, values)?;
+                taken.count += 1;
+            }
+            Some(wanted) => {
+                let differs = format!("{name} is {shape:?} there and {wanted} here");
+                taken.left.push(differs);
+                continue;
+            }
+            // PyTorch counts batches, which nothing here needs; moments and memory
+            // belong to the updates of another run.
+            None if name.ends_with(".num_batches_tracked") || of_training(name) => continue,
+            None => {
+                taken.left.push(format!("{name} is not in this model"));
+                continue;
+            }
+        }
         for network in session.networks() {
             let average = network.averaged(name);
-            if average != *name && known(&average) && !checkpoint.tensors.contains_key(&average) {
+            let given = checkpoint.tensors.contains_key(&average);
+            if average != *name && !given && shape_of(&average).is_some_and(|s| s[..] == shape[..])
+            {
                 session.write(&average, values)?;
             }
         }
     }
-    Ok(written)
+    let averages = session.networks().iter().map(Network::average_name);
+    let averages: Vec<String> = averages.map(|name| format!("{name}.")).collect();
+    let missing = own.iter().map(|(name, _)| name).filter(|name| {
+        let is_average = averages.iter().any(|average| name.starts_with(average));
+        !is_average && !checkpoint.tensors.contains_key(*name)
+    });
+    taken
+        .left
+        .extend(missing.map(|name| format!("{name} is not in the file")));
+    match taken.count {
+        0 => Err(foreign(
+            path,
+            "no tensor has a name and a shape of this model",
+        )),
+        _ => Ok(taken),
+    }
 }
 
 /// What a run was made for, as its checkpoints say.
@@ -272,18 +315,9 @@ pub fn system_of(config: &Config, about: &About) -> Result<std::sync::Arc<dyn Sy
     )
 }
 
-fn check_tensors(session: &Session, checkpoint: &Checkpoint, path: &Path, all: bool) -> Result<()> {
+fn check_tensors(session: &Session, checkpoint: &Checkpoint, path: &Path) -> Result<()> {
     let state = session.state();
-    let weights = session.tensors(Group::is_network);
     for (name, (shape, _)) in &checkpoint.tensors {
-        // PyTorch counts batches, which nothing here needs; moments and memory
-        // belong to the updates of another run.
-        let ignored = name.ends_with(".num_batches_tracked")
-            || state.iter().any(|(known, _)| known == name)
-                && !weights.iter().any(|(known, _)| known == name);
-        if !all && ignored {
-            continue;
-        }
         match state.iter().find(|(known, _)| known == name) {
             None => {
                 return Err(foreign(
@@ -300,16 +334,13 @@ fn check_tensors(session: &Session, checkpoint: &Checkpoint, path: &Path, all: b
             Some(_) => {}
         }
     }
-    let missing = state
-        .iter()
-        .find(|(name, _)| !checkpoint.tensors.contains_key(name));
-    match missing {
-        Some((name, _)) if all => Err(foreign(
+    let mut missing = state.iter().map(|(name, _)| name);
+    match missing.find(|name| !checkpoint.tensors.contains_key(*name)) {
+        Some(name) => Err(foreign(
             path,
             format!("it lacks this model's tensor {name}"),
         )),
-        _ if checkpoint.tensors.is_empty() => Err(foreign(path, "it holds no tensor")),
-        _ => Ok(()),
+        None => Ok(()),
     }
 }
 

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     error::{Error, Result},
+    plot::Marks,
     run::health::{Measures, number_or_null, numbers_or_null},
     store::run_folder::replace,
 };
@@ -29,6 +30,9 @@ pub struct Tick {
     pub sec_per_step: f64,
     /// GPU memory held by the run, in bytes.
     pub memory_bytes: u64,
+    /// Rollbacks until then.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub rollbacks: u32,
     /// The training's health at the end of the tick, where it was measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health: Option<Measures>,
@@ -38,10 +42,29 @@ pub struct Tick {
     pub reports: BTreeMap<String, f64>,
 }
 
+// As serde asks for it.
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands over references"
+)]
+fn is_none(count: &u32) -> bool {
+    *count == 0
+}
+
 impl Tick {
     /// A report, NaN where there is none.
     pub fn report(&self, name: &str) -> f64 {
         self.reports.get(name).copied().unwrap_or(f64::NAN)
+    }
+}
+
+/// The steps that rollbacks led to, as marks of a plot.
+pub(crate) fn rollbacks(ticks: &[Tick]) -> Marks {
+    let pairs = ticks.windows(2);
+    let found = pairs.filter(|pair| pair[1].rollbacks > pair[0].rollbacks);
+    Marks {
+        steps: found.map(|pair| pair[0].step as f64).collect(),
+        words: "rollback",
     }
 }
 

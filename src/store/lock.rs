@@ -1,6 +1,7 @@
 //! One process at a time writes into a run folder.
 
 use std::fs::{File, OpenOptions, TryLockError};
+use std::path::PathBuf;
 
 use super::run_folder::RunFolder;
 use crate::error::{Error, Result};
@@ -25,7 +26,7 @@ impl Lock {
     /// [`Error::Usage`] where another process has it, [`Error::Io`] where the file
     /// cannot be opened.
     pub fn take(folder: &RunFolder) -> Result<Self> {
-        let path = folder.path().join("run.lock");
+        let path = path(folder);
         let file = OpenOptions::new()
             .create(true)
             .truncate(false)
@@ -47,6 +48,19 @@ impl Lock {
     }
 }
 
+fn path(folder: &RunFolder) -> PathBuf {
+    folder.path().join("run.lock")
+}
+
+/// Whether a process has the lock of a folder. Asking takes it together with whoever
+/// else asks, for a moment.
+pub fn is_held(folder: &RunFolder) -> bool {
+    let Ok(file) = File::open(path(folder)) else {
+        return false;
+    };
+    matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -59,7 +73,9 @@ mod tests {
         let refused = Lock::take(&folder).expect_err("taken").to_string();
         assert!(refused.contains("in use by another"), "{refused}");
         assert_eq!(refused.lines().count(), 1);
+        assert!(is_held(&folder));
         drop(first);
+        assert!(!is_held(&folder));
         Lock::take(&folder).expect("free again");
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod checkpoint;
 pub mod classifier;
+pub mod events;
 pub mod file;
 pub mod lock;
 pub mod run_folder;

@@ -64,6 +64,22 @@ impl RunFolder {
         }
     }
 
+    /// All runs below `outdir` that have a configuration, in the order of their numbers.
+    ///
+    /// # Errors
+    /// Where `outdir` cannot be listed.
+    pub fn all(outdir: &Path) -> io::Result<Vec<Self>> {
+        let mut found = numbered(outdir)?;
+        found.sort();
+        let folders = found.into_iter().map(|(_, path)| Self { path });
+        Ok(folders.filter(|run| run.config().is_file()).collect())
+    }
+
+    /// The name of the folder, as `00000-dcgan28-fashion`.
+    pub fn name(&self) -> String {
+        name_of(&self.path)
+    }
+
     /// The run with the highest number below `outdir`, if there is any.
     pub fn newest(outdir: &Path) -> Option<Self> {
         let (_, path) = numbered(outdir)

@@ -19,17 +19,18 @@ use rand::rngs::StdRng;
 pub use distribution::{Distribution, NAMES};
 
 use crate::adversarial::Augment;
-use crate::config::options::ToyOptions;
+use crate::config::options::{Animation, ToyOptions};
 use crate::config::{Config, Output, Override};
 use crate::data::{Columns, Feed, IMAGE};
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, Selector};
-use crate::media::figures;
+use crate::media::{animation, figures};
 use crate::plot::{self, shrink};
 use crate::run::blueprint::Blueprint;
 use crate::run::progress::Progress;
 use crate::run::session::Session;
 use crate::run::stats::{TickSums, Writer};
+use crate::run::stop;
 use crate::store::run_folder::{self, Log, RunFolder};
 use crate::systems::{self, Duel, Given, Medium, Report, System, Unit};
 use picture::Scene;
@@ -61,6 +62,7 @@ pub fn run(options: &ToyOptions) -> Result<()> {
         Override::new("train.health", false),
     ])?;
     let mut progress = Progress::new(options.quiet);
+    stop::listen(&progress);
     let gpu = Gpu::open(&Selector::named(options.adapter.as_deref()))?;
     progress.line(&format!("adapter: {}", gpu.facts))?;
     let system = systems::open(&config, &Given::images([data.dimensions(), 1, 1]))?;
@@ -69,13 +71,13 @@ pub fn run(options: &ToyOptions) -> Result<()> {
     let blueprint = Blueprint::with_views(&config, &*system, &facts, &["probe"], PASS)?;
     let traits = system.traits();
     let watcher = Watcher::new(&*system, config.seed, &data)?;
-    let session = Session::new(&gpu, &config, system, blueprint)?;
+    let session = progress.compiling(&gpu, || Session::new(&gpu, &config, system, blueprint))?;
 
     let folder = RunFolder::create(&options.outdir, &config.preset, &name)?;
     run_folder::replace(&folder.config(), |out| {
         out.write_all(config.to_toml().as_bytes())
     })?;
-    progress.log_to(Log::open(folder.log())?);
+    progress.log_to(Log::open(folder.log())?)?;
     progress.line(&format!("run: {}", folder.path().display()))?;
     let mut run = Run {
         name: name.into_owned(),
@@ -96,8 +98,13 @@ pub fn run(options: &ToyOptions) -> Result<()> {
     };
     run.train(options.frames, &folder)?;
     run.session.gpu().save_pipeline_cache();
+    let step = run.session.counters.step;
+    let ended = match step < run.config.steps {
+        true => format!("stopped at step {step}"),
+        false => "done".to_owned(),
+    };
     run.progress.line(&format!(
-        "done in {:.0} s: {}",
+        "{ended} after {:.0} s: {}",
         start.elapsed().as_secs_f64(),
         folder.path().display()
     ))
@@ -169,6 +176,7 @@ struct Run {
 impl Run {
     fn train(&mut self, frames: u64, folder: &RunFolder) -> Result<()> {
         let steps = self.config.steps;
+        stop::finishing(&self.progress, "this step and its picture");
         self.progress.start(0, steps);
         let mut sums = TickSums::default();
         let reports = self.session.system().reports();
@@ -176,15 +184,13 @@ impl Run {
         let mut since = Instant::now();
         for frame in 1..frames {
             let until = steps * frame / (frames - 1);
-            while self.session.counters.step < until {
-                let start = Instant::now();
+            while self.session.counters.step < until && !stop::asked() {
                 self.session.step(&mut self.points)?;
                 for (step, metrics) in self.session.arrived()? {
                     sums.add(step, metrics);
                 }
-                let seconds = start.elapsed().as_secs_f64();
-                let speed = self.config.batch as f64 / seconds;
-                self.progress.step(&reports, speed, seconds, &sums.latest);
+                let images = self.config.batch as f64;
+                self.progress.step(&reports, images, &sums.latest);
             }
             for (step, metrics) in self.session.finish()? {
                 sums.add(step, metrics);
@@ -192,9 +198,10 @@ impl Run {
             let seconds = since.elapsed().as_secs_f64();
             let picture = self.look(&std::mem::take(&mut sums), seconds)?;
             pictures.push(shrink(&picture, ANIMATED));
-            if frame + 1 == frames {
+            if frame + 1 == frames || stop::asked() {
                 let path = folder.path().join("toy.png");
                 figures::save_png(shrink(&picture, plot::SCALE), &path)?;
+                break;
             }
             // Looking is no part of the next steps.
             since = Instant::now();
@@ -203,7 +210,8 @@ impl Run {
         // The last moment stays for a while.
         let last = pictures.last().cloned();
         pictures.extend(last.into_iter().cycle().take(PAUSE));
-        figures::save_gif(&pictures, &folder.path().join("toy.gif"), FRAME_RATE)
+        let path = folder.path().join("toy.gif");
+        animation::save(&pictures, &path, Animation::Gif, FRAME_RATE)
     }
 
     /// Records and draws the moment.
@@ -237,10 +245,15 @@ impl Run {
 /// A record for the log.
 fn words(record: &Record, reports: &[Report]) -> String {
     let tick = &record.tick;
-    let mut text = format!("step {}  {:.2} ms/step", tick.step, 1e3 * tick.sec_per_step);
+    let mut text = format!("step {}", tick.step);
+    if tick.sec_per_step.is_finite() {
+        text += &format!("  {:.2} ms/step", 1e3 * tick.sec_per_step);
+    }
     let losses = reports.iter().filter(|report| report.unit == Unit::Loss);
-    for report in losses {
-        text += &format!("  {} {:.3}", report.label, tick.report(report.name));
+    let losses = losses.map(|report| (report.label, tick.report(report.name)));
+    // Before the first step there are none.
+    for (label, loss) in losses.filter(|(_, loss)| loss.is_finite()) {
+        text += &format!("  {label} {loss:.3}");
     }
     text += &format!("  JSD {:.3}", record.jsd);
     if let Some(score) = record.score {

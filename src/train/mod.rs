@@ -20,30 +20,50 @@ use crate::config::options::{self, TrainOptions};
 use crate::data::{Dataset, Loaders, Position, Streams, normalized};
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, Selector};
+use crate::run::Next;
 use crate::run::blueprint::Blueprint;
 use crate::run::capacity;
 use crate::run::health::{Rules, Verdicts};
 use crate::run::progress::Progress;
 use crate::run::session::Session;
 use crate::run::state::{self, About};
-use crate::run::stats::{self, TickSums, Writer};
+use crate::run::stats::{self, Tick, TickSums, Writer};
+use crate::run::stop;
+use crate::sample;
 use crate::store::checkpoint::Checkpoint;
+use crate::store::events::Events;
 use crate::store::lock::Lock;
 use crate::store::run_folder::{self, Log, RunFolder};
 use crate::systems::{self, Fresh, Given, System, View};
 
-/// Files that cannot be read and are named on the screen, at most.
+/// Files that cannot be read, and tensors that do not fit, that are named on the screen, at
+/// most.
 const SAID: usize = 10;
 
 /// Images that the mean image is taken over.
 const MEAN_OVER: usize = 2000;
 
-/// Trains as asked. Bad input ends before anything is written.
+/// What a run has come to.
+#[derive(Clone, Debug)]
+pub struct Summary {
+    /// Its folder; none of a dry run.
+    pub folder: Option<RunFolder>,
+    /// Steps that it has taken, those of before a resume included.
+    pub step: u64,
+    /// The last tick.
+    pub last: Option<Tick>,
+    /// The newest checkpoint.
+    pub checkpoint: Option<PathBuf>,
+}
+
+/// Trains as asked; `watch` hears of every tick and may end the run as Ctrl-C does, with a
+/// checkpoint. Bad input ends before anything is written.
 ///
 /// # Errors
 /// Whatever stops the run; the last checkpoint stays intact.
-pub fn run(options: TrainOptions) -> Result<()> {
+pub fn run(options: TrainOptions, mut watch: impl FnMut(&Tick) -> Next) -> Result<Summary> {
     let mut progress = Progress::new(options.quiet);
+    stop::listen(&progress);
     let config = &options.config;
     let mut resumed = match &options.folder {
         options::RunFolder::Resume(path) => Some(Resumed::open(path, config, options.dry_run)?),
@@ -54,7 +74,7 @@ pub fn run(options: TrainOptions) -> Result<()> {
         resumed.check_data(&data, &config.data.source)?;
     }
     let init = match &options.init {
-        Some(path) => Some((path.clone(), Checkpoint::load(path)?)),
+        Some(path) => Some(sample::load(path)?),
         None => None,
     };
 
@@ -86,7 +106,16 @@ pub fn run(options: TrainOptions) -> Result<()> {
         end = system.stage().end;
     }
     if options.dry_run {
-        return progress.line("dry run: everything fits, nothing was written");
+        if !options.quiet {
+            crate::console::print(&format!("\n{}\n", config.to_toml()))?;
+        }
+        progress.line("dry run: everything fits, nothing was written")?;
+        return Ok(Summary {
+            folder: None,
+            step: resumed.as_ref().map_or(0, Resumed::step),
+            last: None,
+            checkpoint: None,
+        });
     }
     if kept.is_none() {
         planned = system(config, &data, stage, None)?;
@@ -96,7 +125,7 @@ pub fn run(options: TrainOptions) -> Result<()> {
     let newest = resumed.as_ref().and_then(|resumed| resumed.newest.as_ref());
     let newest = newest.map(|(_, file)| file);
     let scores = scores::asked(&gpu, data.images(), &options, newest)?;
-    let session = Session::new(&gpu, config, planned, blueprint)?;
+    let session = progress.compiling(&gpu, || Session::new(&gpu, config, planned, blueprint))?;
     let mut prepared = Prepared {
         options,
         data,
@@ -107,7 +136,7 @@ pub fn run(options: TrainOptions) -> Result<()> {
     references(&prepared.session, &prepared.data)?;
     prepared.initialise(init)?;
     let (folder, positions, _lock) = prepared.folder(resumed.as_mut())?;
-    let mut run = prepared.run(folder, &positions, stage)?;
+    let mut run = prepared.run(folder, &positions, stage, &mut watch)?;
     let outcome = run.train();
     if let Err(error @ Error::Unhealthy { .. }) = &outcome {
         run_folder::replace(&run.folder.ended(), |out| writeln!(out, "{error}"))?;
@@ -115,7 +144,14 @@ pub fn run(options: TrainOptions) -> Result<()> {
     run.progress.end();
     // What the GPU still holds is compiled work worth keeping.
     run.session.gpu().save_pipeline_cache();
-    outcome
+    outcome?;
+    let newest = run.folder.checkpoints()?.pop();
+    Ok(Summary {
+        step: run.session.counters.step,
+        last: run.ticks.pop(),
+        checkpoint: newest.map(|(_, path)| path),
+        folder: Some(run.folder),
+    })
 }
 
 /// The data of a configuration.
@@ -177,6 +213,9 @@ fn plan(
 
 fn show_plan(progress: &mut Progress, options: &TrainOptions, blueprint: &Blueprint) -> Result<()> {
     progress.line(&describe(&options.config, blueprint))?;
+    if options.verbose {
+        progress.line(&dispatches(blueprint))?;
+    }
     progress.line(&blueprint.memory.to_string())?;
     if options.dump_plan {
         for known in &blueprint.recordings {
@@ -217,9 +256,21 @@ impl Prepared {
         let Some((path, file)) = init else {
             return Ok(());
         };
-        let written = state::initialise(&self.session, &file, &path)?;
+        let taken = state::initialise(&self.session, &file, &path)?;
+        let from = path.display();
         self.progress
-            .line(&format!("{written} tensors from {}", path.display()))
+            .line(&format!("init: {} tensors from {from}", taken.count))?;
+        for left in taken.left.iter().take(SAID) {
+            self.progress.line(&format!("init: {left}"))?;
+        }
+        if let Some(more) = taken.left.get(SAID..).filter(|more| !more.is_empty()) {
+            let line = format!("init: {} more do not fit; log.txt names them", more.len());
+            self.progress.line(&line)?;
+            for left in more {
+                self.progress.note(&format!("init: {left}"))?;
+            }
+        }
+        Ok(())
     }
 
     /// The run's folder as it is before the next step, where the streams go on, and
@@ -240,7 +291,7 @@ impl Prepared {
             None => Some(Lock::take(&folder)?),
         };
         run_folder::remove_stale(folder.path())?;
-        self.progress.log_to(Log::open(folder.log())?);
+        self.progress.log_to(Log::open(folder.log())?)?;
         // It goes on.
         match std::fs::remove_file(folder.ended()) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
@@ -281,7 +332,13 @@ impl Prepared {
     }
 
     /// The run itself.
-    fn run(self, folder: RunFolder, positions: &[Position], stage: usize) -> Result<Run> {
+    fn run<'a>(
+        self,
+        folder: RunFolder,
+        positions: &[Position],
+        stage: usize,
+        watch: &'a mut dyn FnMut(&Tick) -> Next,
+    ) -> Result<Run<'a>> {
         let Self {
             options,
             data,
@@ -319,8 +376,14 @@ impl Prepared {
             tick: TickSums::default(),
             rules: rules(session.system(), config.steps),
             known: Verdicts::default(),
+            watch,
+            halted: false,
             // Opened first: a new run has no statistics to read yet.
             stats: Writer::append(folder.stats())?,
+            events: match config.train.events {
+                true => Some(Events::create(folder.path(), session.counters.step)?),
+                false => None,
+            },
             ticks: stats::read(&folder.stats())?,
             config,
             scores,
@@ -358,16 +421,20 @@ fn describe(config: &Config, blueprint: &Blueprint) -> String {
     let networks: Vec<String> = networks
         .map(|network| format!("{} {}", network.name, network.count()))
         .collect();
-    let dispatches: Vec<String> = blueprint
-        .recordings
-        .iter()
-        .map(|known| format!("{} {}", known.name, known.recording.dispatches().count()))
-        .collect();
     format!(
-        "model: {} {} parameters, batch {}; dispatches: {}",
+        "model: {} {} parameters, batch {}",
         config.preset,
         networks.join(" "),
         config.batch,
-        dispatches.join(", ")
     )
+}
+
+/// How many kernels the recordings of a run dispatch.
+fn dispatches(blueprint: &Blueprint) -> String {
+    let recordings = blueprint.recordings.iter();
+    let counts = recordings.map(|known| {
+        let count = known.recording.dispatches().count();
+        format!("{} {count}", known.name)
+    });
+    format!("dispatches: {}", counts.collect::<Vec<_>>().join(", "))
 }

@@ -1,6 +1,6 @@
 //! Scores of a run's samples at each snapshot, and the best checkpoint.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -177,14 +177,14 @@ impl Scores {
             if file.metadata.contains_key(METRICS) && about.stage == stage {
                 state::restore(session, &file, &path)?;
                 let images = session.show(&Asked::seeds(0..SAMPLES as u64))?;
-                progress.line(&self.take(folder, of, &images, &path)?)?;
+                progress.line(&self.take(folder, of, &images, &path)?.0)?;
             }
         }
         Ok(())
     }
 
     /// Scores generated images `[count, C, H, W]` in [-1, 1] and appends a line.
-    /// Returns the line for the log. Where they are the best so far,
+    /// Returns the line for the log, and the scores by name. Where they are the best so far,
     /// `checkpoint` is copied to `best.safetensors`.
     ///
     /// # Errors
@@ -195,11 +195,10 @@ impl Scores {
         step: u64,
         images: &[f32],
         checkpoint: &Path,
-    ) -> Result<String> {
+    ) -> Result<(String, BTreeMap<String, f64>)> {
         if images.iter().any(|pixel| !pixel.is_finite()) {
-            return Ok(format!(
-                "no scores at step {step}: the samples are not finite"
-            ));
+            let none = format!("no scores at step {step}: the samples are not finite");
+            return Ok((none, BTreeMap::new()));
         }
         let start = Instant::now();
         let fake = self.observer.generated(images, |_| {})?;
@@ -227,7 +226,9 @@ impl Scores {
         // is made up for, and no best one that was never kept.
         append(&folder.metrics(), &line)?;
         self.scored.insert(step);
-        Ok(text)
+        let scores = line.scores.into_iter();
+        let known = scores.filter_map(|score| Some((score.name, score.value?)));
+        Ok((text, known.collect()))
     }
 
     /// Whether these are better than all before, by the first score that has a
@@ -242,7 +243,7 @@ impl Scores {
     }
 }
 
-impl Run {
+impl Run<'_> {
     /// Scores samples where that was asked for.
     ///
     /// # Errors
@@ -257,7 +258,10 @@ impl Run {
         }
         let images = self.session.show(&Asked::seeds(0..SAMPLES as u64))?;
         let checkpoint = self.folder.checkpoint(step);
-        let line = scores.take(&self.folder, step, &images, &checkpoint)?;
+        let (line, known) = scores.take(&self.folder, step, &images, &checkpoint)?;
+        if let Some(events) = &mut self.events {
+            events.scalars(step, &serde_json::json!({ "scores": known }))?;
+        }
         self.progress.line(&line)
     }
 }

@@ -8,9 +8,10 @@ use super::trace::Trace;
 use super::watch::{self, Course};
 use crate::config::{Config, OnCollapse};
 use crate::data::{Dataset, INPUT, Loaders, Records, Streams, to_floats};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::media::figures;
 use crate::media::sheet::{self, Column};
+use crate::run::Next;
 use crate::run::blueprint::Blueprint;
 use crate::run::finite;
 use crate::run::health::{Finding, Rules, Verdict, Verdicts};
@@ -23,6 +24,7 @@ use crate::run::state::{self, About};
 use crate::run::stats::{Tick, TickSums, Writer};
 use crate::run::stop;
 use crate::store::checkpoint;
+use crate::store::events::Events;
 use crate::store::run_folder::{self, RunFolder};
 use crate::systems::{Translation, Unit, View};
 
@@ -35,7 +37,7 @@ const RECORDS: usize = 16;
 const LINE: usize = 2;
 
 /// A run while it trains.
-pub(super) struct Run {
+pub(super) struct Run<'a> {
     pub(super) config: Config,
     pub(super) about: About,
     pub(super) session: Session,
@@ -51,18 +53,23 @@ pub(super) struct Run {
     pub(super) tick: TickSums,
     pub(super) ticks: Vec<Tick>,
     pub(super) stats: Writer,
+    /// What TensorBoard shows of the run.
+    pub(super) events: Option<Events>,
     pub(super) rules: Rules,
     /// Verdicts that the user was told of.
     pub(super) known: Verdicts,
+    /// Who hears of every tick.
+    pub(super) watch: &'a mut dyn FnMut(&Tick) -> Next,
+    /// Whether that one has asked for the end.
+    pub(super) halted: bool,
 }
 
-impl Run {
+impl Run<'_> {
     /// Takes steps until the run is at its end or is stopped.
     ///
     /// # Errors
     /// Whatever stops the run; the last checkpoint stays intact.
     pub(super) fn train(&mut self) -> Result<()> {
-        stop::listen();
         let steps = self.config.steps;
         let first = self.session.counters.step;
         if first == 0 {
@@ -70,6 +77,7 @@ impl Run {
             self.save_fakes()?;
         }
         self.trace.before(&self.session)?;
+        stop::finishing(&self.progress, "this step");
         self.progress.start(first, steps);
         if first == 0 && self.config.train.on_collapse == OnCollapse::Rollback {
             self.save_checkpoint()?;
@@ -94,14 +102,11 @@ impl Run {
             for (step, reports) in self.session.arrived()? {
                 self.tick.add(step, reports);
             }
-            let seconds = step_began.seconds();
-            let speed = step_began.images(&self.session, self.config.batch) / seconds;
+            let images = step_began.images(&self.session, self.config.batch);
             let reports = self.session.reports();
-            self.progress
-                .step(reports, speed, seconds, &self.tick.latest);
-            let stopped = stop::asked();
-            let end = last || stopped;
-            if measured || end || self.tick.broken.is_some() {
+            self.progress.step(reports, images, &self.tick.latest);
+            let asked = stop::asked();
+            if measured || last || asked || self.tick.broken.is_some() {
                 let findings = self.end_tick(&tick, measured)?;
                 let course = self.respond(findings)?;
                 tick = Began::now(&self.session);
@@ -109,6 +114,8 @@ impl Run {
                     continue;
                 }
             }
+            let stopped = asked || self.halted;
+            let end = last || stopped;
             if step.is_multiple_of(every * self.config.train.snap) || end {
                 self.snapshot()?;
                 if self.stage_is_over() {
@@ -119,7 +126,7 @@ impl Run {
             }
             self.trace
                 .finish(&self.session, &self.config, &self.folder, end)?;
-            if stopped {
+            if stopped && step < steps {
                 let again = format!("gpugan train --resume {}", self.folder.path().display());
                 return self
                     .progress
@@ -217,8 +224,12 @@ impl Run {
         });
         let findings = watch::judge(&self.rules, self.session.system(), &self.ticks, &mut tick);
         self.stats.write(&tick)?;
+        if let Some(events) = &mut self.events {
+            events.scalars(tick.step, &tick)?;
+        }
         self.progress
             .tick(&tick, &reports, self.config.steps, speed)?;
+        self.halted |= (self.watch)(&tick) == Next::Stop;
         self.ticks.push(tick);
         Ok(findings)
     }
@@ -262,11 +273,12 @@ impl Run {
 
     /// A session of a stage, with weights that are drawn anew or for those of a
     /// checkpoint, which keeps this.
-    pub(super) fn session_of(&self, stage: usize, kept: Option<&str>) -> Result<Session> {
+    pub(super) fn session_of(&mut self, stage: usize, kept: Option<&str>) -> Result<Session> {
         let (config, gpu) = (&self.config, self.session.gpu());
         let system = super::system(config, &self.data, stage, kept)?;
         let blueprint = Blueprint::new(config, &*system, &gpu.facts.kernel_facts())?;
-        Session::new(gpu, config, system, blueprint)
+        self.progress
+            .compiling(gpu, || Session::new(gpu, config, system, blueprint))
     }
 
     /// Takes a session of a stage for the one of before.
@@ -326,11 +338,19 @@ impl Run {
                     figures::grid(&images, [asked.seeds.len(), c, h, w], GRID_COLUMNS)?
                 }
             };
-            let path = match index {
-                0 => self.folder.fakes(step),
-                _ => self.folder.fakes_through(step, view.name),
+            let (path, name) = match index {
+                0 => (self.folder.fakes(step), "fakes".to_owned()),
+                _ => (
+                    self.folder.fakes_through(step, view.name),
+                    format!("fakes/{}", view.name),
+                ),
             };
+            let size = picture.dimensions();
             figures::save_png(picture, &path)?;
+            if let Some(events) = &mut self.events {
+                let png = std::fs::read(&path).map_err(Error::io("read", &path))?;
+                events.image(step, &name, size, &png)?;
+            }
         }
         Ok(())
     }

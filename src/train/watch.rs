@@ -81,7 +81,7 @@ fn observation(system: &dyn System, tick: &Tick) -> Option<Observation> {
     })
 }
 
-impl Run {
+impl Run<'_> {
     /// Does what the configuration asks for after these findings.
     ///
     /// # Errors
@@ -177,6 +177,9 @@ impl Run {
             std::io::Write::write_all(out, self.config.to_toml().as_bytes())
         })?;
         stats::truncate_after(&self.folder.stats(), step)?;
+        if let Some(events) = &mut self.events {
+            events.restart(step)?;
+        }
         // The file was replaced.
         self.stats = Writer::append(self.folder.stats())?;
         self.ticks.retain(|tick| tick.step <= step);
@@ -194,7 +197,6 @@ impl Run {
             tries + 1,
             rates.join(", ")
         ))?;
-        self.progress.end();
         self.progress.start(step, self.config.steps);
         Ok(Course::RolledBack)
     }

@@ -353,6 +353,7 @@ fn tick(step: u64) -> Tick {
         kimg: step as f64 * 0.064,
         sec_per_step: 0.01,
         memory_bytes: 1 << 33,
+        rollbacks: 0,
         health: None,
         reports: [
             ("loss_d", 1.0 / 3.0),

@@ -2,12 +2,19 @@
 
 use std::{fs, io::BufReader};
 
-use gpugan::media::figures::{GAP, GAP_COLOUR, NAN_COLOUR, grid, save_gif, save_png, single};
+use gpugan::config::options::Animation;
+use gpugan::media::animation;
+use gpugan::media::figures::{
+    GAP, GAP_COLOUR, NAN_COLOUR, enlarged, grid, grid_of, save_png, single,
+};
 use gpugan::plot::COLOURS;
 use gpugan::run::loss_plot::{self, SIZE};
 use gpugan::run::stats::Tick;
 use gpugan::systems::Report;
-use image::{AnimationDecoder, ColorType, Rgb, RgbImage, codecs::gif::GifDecoder};
+use image::{
+    AnimationDecoder, ColorType, Rgb, RgbImage,
+    codecs::{gif::GifDecoder, png::PngDecoder},
+};
 
 use crate::preset::{changed, system};
 
@@ -129,7 +136,8 @@ fn a_gif_decodes_to_its_frames() {
     let frames: Vec<_> = (0..5)
         .map(|i| RgbImage::from_fn(20, 10, |x, _| Rgb([i * 50, x as u8 * 10, 7])))
         .collect();
-    save_gif(&frames, &path, 20.0).unwrap();
+    let save = |frames: &[RgbImage]| animation::save(frames, &path, Animation::Gif, 20.0);
+    save(&frames).unwrap();
     let file = BufReader::new(fs::File::open(&path).unwrap());
     let read = GifDecoder::new(file).unwrap().into_frames();
     let read = read.collect_frames().unwrap();
@@ -139,10 +147,79 @@ fn a_gif_decodes_to_its_frames() {
         let rgb = image::DynamicImage::from(read.buffer().clone()).into_rgb8();
         assert!(rgb == *frame);
     }
-    assert!(save_gif(&[], &path, 20.0).is_err());
+    assert!(save(&[]).is_err());
     let mixed = [RgbImage::new(2, 2), RgbImage::new(3, 2)];
-    let text = save_gif(&mixed, &path, 20.0).unwrap_err().to_string();
+    let text = save(&mixed).unwrap_err().to_string();
     assert!(text.contains("(3, 2)"), "{text}");
+}
+
+#[test]
+fn an_animated_png_keeps_all_colours_and_its_pace() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("walk.png");
+    let frames: Vec<_> = (0..4)
+        .map(|i| RgbImage::from_fn(40, 30, |x, y| Rgb([i * 60, x as u8 * 6, y as u8 * 8])))
+        .collect();
+    animation::save(&frames, &path, Animation::Apng, 25.0).unwrap();
+    let file = BufReader::new(fs::File::open(&path).unwrap());
+    let decoder = PngDecoder::new(file).unwrap();
+    assert!(decoder.is_apng().unwrap());
+    let read = decoder.apng().unwrap().into_frames();
+    let read = read.collect_frames().unwrap();
+    assert_eq!(read.len(), 4);
+    for (read, frame) in read.iter().zip(&frames) {
+        assert_eq!(read.delay().numer_denom_ms(), (40, 1));
+        assert!(image::DynamicImage::from(read.buffer().clone()).into_rgb8() == *frame);
+    }
+}
+
+/// Skipped where the encoder is not there, which is said instead.
+#[test]
+fn a_film_is_written_by_ffmpeg_or_its_lack_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("walk.mp4");
+    let frames = [0, 90].map(|i| RgbImage::from_pixel(33, 21, Rgb([i, 40, 200])));
+    match animation::save(&frames, &path, Animation::Mp4, 12.0) {
+        Ok(()) => assert_eq!(&fs::read(&path).unwrap()[4..8], b"ftyp"),
+        Err(error) => {
+            let said = error.to_string();
+            assert!(said.contains("ffmpeg") && said.contains(".gif"), "{said}");
+            assert!(!path.exists());
+        }
+    }
+}
+
+#[test]
+fn pictures_are_enlarged_by_whole_factors() {
+    let values = [-1.0, 1.0, 0.0, 1.0];
+    let wide = grid_of(&values, [2, 1, 1, 2], 2, Some(3)).unwrap();
+    assert_eq!(wide.dimensions(), (2 * (6 + GAP) + GAP, 3 + 2 * GAP));
+    // Grey and alpha stay, pixel for pixel.
+    let one = single(&values, [1, 2, 1, 2], 0).unwrap();
+    let large = enlarged(one, 4).unwrap();
+    assert_eq!((large.width(), large.height()), (8, 4));
+    assert_eq!(large.color(), ColorType::La8);
+    let large = large.into_luma_alpha8();
+    assert_eq!(large.get_pixel(3, 3).0, [0, 128]);
+    assert_eq!(large.get_pixel(4, 0).0, [255, 255]);
+    assert!(grid_of(&values, [2, 1, 1, 2], 2, Some(u32::MAX)).is_err());
+    assert!(enlarged(image::DynamicImage::new_rgb8(40, 40), 1000).is_err());
+}
+
+#[test]
+fn rollbacks_are_marked_where_they_led_to() {
+    let marked = |picture: &RgbImage| {
+        let mark = picture.pixels().filter(|pixel| pixel.0 == [140, 90, 40]);
+        mark.count()
+    };
+    let draw = |ticks: &[Tick]| loss_plot::losses(ticks, &reports()).unwrap();
+    let mut ticks = run(60);
+    assert_eq!(marked(&draw(&ticks)), 0);
+    for tick in &mut ticks[30..] {
+        tick.rollbacks = 1;
+    }
+    // A line through both charts.
+    assert!(marked(&draw(&ticks)) > 400);
 }
 
 /// A plausible run with noise from a small generator.
@@ -162,6 +239,7 @@ fn run(n: u64) -> Vec<Tick> {
                 kimg: 0.0,
                 sec_per_step: 0.01,
                 memory_bytes: 0,
+                rollbacks: 0,
                 health: None,
                 reports: [
                     (
@@ -251,6 +329,7 @@ fn a_legend_of_many_curves_takes_more_rows() {
             kimg: 0.0,
             sec_per_step: 1.0,
             memory_bytes: 0,
+            rollbacks: 0,
             health: None,
             reports: reports
                 .iter()

@@ -19,6 +19,7 @@ mod published;
 mod reading;
 mod recordings;
 mod reference;
+mod runs;
 mod scores;
 mod sets;
 mod sizes;

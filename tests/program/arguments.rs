@@ -9,7 +9,9 @@ use gpugan::Error;
 use gpugan::cli::check::CheckArgs;
 use gpugan::cli::sample::{SampleArgs, parse_seeds};
 use gpugan::cli::train::TrainArgs;
-use gpugan::config::options::{RunFolder, SampleForm, SampleOptions, TrainOptions};
+use gpugan::config::options::{
+    Animation, RunFolder, SampleForm, SampleOptions, Start, TrainOptions,
+};
 use gpugan::config::{Config, Size};
 use gpugan::systems::gan::{Settings, Update};
 use gpugan::systems::presets::{self, PRESETS};
@@ -23,6 +25,11 @@ fn train(args: &[&str]) -> Result<TrainOptions, Error> {
     let args = TrainArgs::try_parse_from(["train"].iter().chain(args));
     args.unwrap_or_else(|e| panic!("{e}")).options()
 }
+
+const ONE_GRID: SampleForm = SampleForm::Grid {
+    columns: None,
+    frame: false,
+};
 
 /// What `gpugan sample --checkpoint c` makes of these arguments.
 fn sample(args: &[&str]) -> Result<SampleOptions, Error> {
@@ -115,17 +122,11 @@ fn flags_and_sets_override_the_preset() {
 }
 
 #[test]
-fn flags_are_refused_like_their_keys() {
-    refused(train(&["--batch", "0"]), &["batch = 0 is not allowed"]);
-    refused(train(&["--seed", "-3"]), &["seed = -3 is not allowed"]);
-    refused(
-        train(&["--steps", "ten"]),
-        &["steps = \"ten\" is not allowed"],
-    );
-    refused(
-        train(&["--data", ""]),
-        &["data.source = \"\" is not allowed"],
-    );
+fn wrong_values_are_reported_under_the_option_that_was_typed() {
+    refused(train(&["--batch", "0"]), &["--batch 0 is not allowed"]);
+    refused(train(&["--seed", "-3"]), &["--seed -3 is not allowed"]);
+    refused(train(&["--steps", "ten"]), &["--steps ten is not allowed"]);
+    refused(train(&["--data", ""]), &["--data \"\" is not allowed"]);
     refused(
         train(&["--set", "batch"]),
         &["--set batch has no value", "--set key=value"],
@@ -243,15 +244,21 @@ fn sample_reads_seeds_and_forms() {
         refused(parse_seeds(text), &["--seeds", part]);
     }
     let grid = sample(&[]).unwrap();
-    assert_eq!(grid.seeds, None);
+    assert_eq!(grid.start, Start::Seeds(None));
     assert!(grid.classes.is_empty());
     assert_eq!(grid.out, Path::new("samples.png"));
-    assert_eq!(grid.form, SampleForm::Grid { columns: None });
+    assert_eq!(grid.form, ONE_GRID);
     assert!(!grid.raw);
     let wide = sample(&["--columns", "3", "--raw", "--out", "a.PNG"]).unwrap();
     assert_eq!(
         (wide.form, wide.raw),
-        (SampleForm::Grid { columns: Some(3) }, true)
+        (
+            SampleForm::Grid {
+                columns: Some(3),
+                frame: false
+            },
+            true
+        )
     );
     for out in ["faces/", "faces", "."] {
         let folder = sample(&["--seeds", "1", "--out", out]).unwrap();
@@ -259,15 +266,58 @@ fn sample_reads_seeds_and_forms() {
     }
     let walk = sample(&["--walk"]).unwrap();
     assert_eq!(walk.out, Path::new("walk.gif"));
-    assert_eq!(walk.form, SampleForm::Walk { frames: 16 });
+    let of = |frames, fps, format| SampleForm::Walk {
+        frames,
+        fps,
+        format,
+    };
+    assert_eq!(walk.form, of(16, 12.0, Animation::Gif));
     let walk = sample(&["--out", "w.gif", "--frames", "2", "--seeds", "0,1"]).unwrap();
-    assert_eq!(walk.form, SampleForm::Walk { frames: 2 });
-
-    refused(sample(&["--out", "a.jpg"]), &["a.jpg", ".png, .gif or /"]);
-    refused(
-        sample(&["--walk", "--out", "a.png"]),
-        &["--walk makes a GIF"],
+    assert_eq!(walk.form, of(2, 12.0, Animation::Gif));
+    for out in [&["--out", "w.apng"][..], &["--walk", "--out", "w.png"]] {
+        let walk = sample(&[out, &["--fps", "30"]].concat()).unwrap();
+        assert_eq!(walk.form, of(16, 30.0, Animation::Apng));
+    }
+    let film = sample(&["--out", "w.MP4"]).unwrap();
+    assert_eq!(film.form, of(16, 12.0, Animation::Mp4));
+    let latents = sample(&[
+        "--mean",
+        "3,5,8",
+        "--add",
+        "1",
+        "--subtract",
+        "2-4",
+        "--out",
+        "z.safetensors",
+    ]);
+    let latents = latents.unwrap();
+    assert_eq!(latents.form, SampleForm::Latents);
+    assert_eq!(latents.start, Start::Mean(vec![3, 5, 8]));
+    assert_eq!((latents.add, latents.subtract), (vec![1], vec![2, 3, 4]));
+    let from = sample(&["--z", "z.safetensors", "--frame", "--scale", "4"]).unwrap();
+    assert_eq!(from.start, Start::File("z.safetensors".into()));
+    assert_eq!(
+        (from.form, from.scale),
+        (
+            SampleForm::Grid {
+                columns: None,
+                frame: true
+            },
+            Some(4)
+        )
     );
+
+    refused(sample(&["--out", "a.jpg"]), &["a.jpg", ".png, .gif"]);
+    refused(
+        sample(&["--walk", "--out", "a/"]),
+        &["--walk is for a walk"],
+    );
+    refused(sample(&["--fps", "8"]), &["--fps is for a walk"]);
+    refused(
+        sample(&["--walk", "--fps", "0"]),
+        &["--fps 0", "0.1 to 240"],
+    );
+    refused(sample(&["--mean", "x"]), &["x", "is not a seed"]);
     refused(
         sample(&["--walk", "--seeds", "4"]),
         &["a walk needs two seeds"],

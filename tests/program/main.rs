@@ -11,6 +11,8 @@ mod measure;
 mod replay;
 mod resumed;
 mod run;
+#[cfg(target_os = "linux")]
+mod screen;
 mod stages;
 mod toy;
 mod train;

@@ -128,6 +128,45 @@ fn a_run_leaves_a_picture_an_animation_and_statistics() {
     }
 }
 
+/// What was trained until then is there to be looked at.
+#[test]
+#[cfg(unix)]
+fn a_run_that_is_stopped_leaves_its_picture_and_animation() {
+    let outdir = tempfile::tempdir().unwrap();
+    let mut child = program()
+        .args(["toy", "--outdir"])
+        .arg(outdir.path())
+        .args(["--data", "ring8"])
+        .args(&SMALL[4..])
+        .args(["--steps", "2000000", "--frames", "200"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let out = std::io::BufReader::new(child.stdout.take().unwrap());
+    let mut lines = std::io::BufRead::lines(out).map(Result::unwrap);
+    let first = lines.find(|line| line.starts_with("step 0")).unwrap();
+    assert!(!first.contains("NaN") && first.contains("JSD"), "{first}");
+    assert!(lines.next().is_some());
+    let id = child.id().to_string();
+    let sent = std::process::Command::new("kill")
+        .args(["-INT", &id])
+        .status();
+    assert!(sent.unwrap().success());
+    let last = lines.last().unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success());
+    assert!(last.starts_with("stopped at step "), "{last}");
+    let folder = outdir.path().join("00000-toy-ring8");
+    let picture = image::open(folder.join("toy.png")).unwrap();
+    assert_eq!((picture.width(), picture.height()), (1200, 764));
+    let file = std::io::BufReader::new(fs::File::open(folder.join("toy.gif")).unwrap());
+    let frames = image::codecs::gif::GifDecoder::new(file)
+        .unwrap()
+        .into_frames();
+    assert!(frames.count() > 1);
+}
+
 #[test]
 fn the_same_seed_sees_the_same() {
     let outdir = tempfile::tempdir().unwrap();

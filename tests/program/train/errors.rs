@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use gpugan::store::checkpoint;
+use gpugan::store::checkpoint::{self, Checkpoint};
 
 use crate::run::{Ended, SMALL, gpugan, program, run_folders, train};
 
@@ -111,18 +111,16 @@ fn foreign_and_torn_checkpoints_are_refused() {
     let newest_text = newest.to_str().unwrap();
 
     let other = tempfile::tempdir().unwrap();
-    let wider = train(
+    let foreign = outdir.path().join("foreign.safetensors");
+    let mut file = Checkpoint::default();
+    let tensor = (vec![1], vec![0.5]);
+    file.tensors.insert("foreign.weight".into(), tensor);
+    file.save(&foreign).unwrap();
+    let begun = train(
         other.path(),
-        &[
-            "--set",
-            "model.width=8",
-            "--steps",
-            "3",
-            "--init",
-            newest_text,
-        ],
+        &["--steps", "3", "--init", foreign.to_str().unwrap()],
     );
-    assert_refused(&wider, &["another model"]);
+    assert_refused(&begun, &["another model", "no tensor"]);
     assert_empty(other.path());
 
     let whole = fs::read(&newest).unwrap();

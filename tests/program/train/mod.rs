@@ -5,6 +5,7 @@ mod health;
 mod resume;
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Instant;
@@ -313,6 +314,19 @@ fn samples_are_made_in_every_form() {
         "--frames",
         "4",
     ]);
+    // One seed is the image itself, and its latent vector leads to it again.
+    sample(&["--seeds", "70", "--out", &path(&out("one.png"))]);
+    let one = image::open(out("one.png")).unwrap();
+    assert_eq!(one, single);
+    let z = path(&out("z.safetensors"));
+    sample(&["--seeds", "5,70", "--out", &z]);
+    let more = ["--scale", "2", "--out", &path(&out("again"))];
+    sample(&[&["--z", &z][..], &more].concat());
+    let again = image::open(out("again").join("latent0001.png")).unwrap();
+    assert_eq!((again.width(), again.height()), (16, 16));
+    let shrunk = again.resize_exact(8, 8, image::imageops::FilterType::Nearest);
+    assert_eq!(shrunk, single);
+
     let gif = std::fs::read(out("walk.gif")).unwrap();
     assert_eq!(&gif[..4], b"GIF8");
 }
@@ -325,13 +339,16 @@ fn what_trains_from_a_file_starts_where_the_file_ends() {
         .unwrap()
         .pop()
         .unwrap();
+    // Of images of other channels all fits but the layers of pixels.
     train(
         second.path(),
         &[
             "--steps",
             "1",
+            "--set",
+            "data.channels=3",
             "--init",
-            file.to_str().unwrap(),
+            run_folders(first.path())[0].to_str().unwrap(),
             "--trace",
             "1",
             "--set",
@@ -341,6 +358,17 @@ fn what_trains_from_a_file_starts_where_the_file_ends() {
     .success();
     let trace = Checkpoint::load(&run_folders(second.path())[0].join("trace.safetensors")).unwrap();
     let saved = Checkpoint::load(&file).unwrap();
+    let log = fs::read_to_string(run_folders(second.path())[0].join("log.txt")).unwrap();
+    for layer in ["G", "D"] {
+        let left = log
+            .lines()
+            .filter(|line| line.contains(&format!("  init: {layer}.")));
+        assert!(left.count() > 0, "{log}");
+    }
+    assert!(
+        log.contains("D.main.0.weight is [") && log.contains(" there and ["),
+        "{log}"
+    );
     assert_eq!(
         trace.tensors["before.G.main.0.weight"],
         saved.tensors["G.main.0.weight"]

@@ -1,0 +1,202 @@
+//! The screen of a training in a terminal, and what is left where its output is
+//! redirected.
+
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::num::NonZero;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use nix::pty::{Winsize, openpty};
+
+use crate::run::{SMALL, program, run_folders};
+
+const ROWS: u16 = 50;
+/// Longer than any driver compiles.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+/// A program in a terminal of its own.
+struct Terminal {
+    child: Child,
+    screen: Arc<Mutex<vt100::Parser>>,
+    keys: File,
+    columns: u16,
+}
+
+impl Terminal {
+    /// Starts a program in a terminal of so many columns, its output and its errors in
+    /// files where those are given.
+    fn start(mut command: Command, columns: u16, [out, err]: [Option<&Path>; 2]) -> Self {
+        let size = Winsize {
+            ws_row: ROWS,
+            ws_col: columns,
+            ws_xpixel: 0,
+            ws_ypixel: 0,
+        };
+        let terminal = openpty(Some(&size), None).unwrap();
+        let slave = || Stdio::from(terminal.slave.try_clone().unwrap());
+        let to = |file: Option<&Path>| match file {
+            Some(path) => File::create(path).unwrap().into(),
+            None => slave(),
+        };
+        command.stdin(slave()).stdout(to(out)).stderr(to(err));
+        let child = command.spawn().unwrap();
+        // Else the terminal would not end with the program.
+        drop((command, terminal.slave));
+        let [rows, wide] = [ROWS, columns].map(|n| NonZero::new(n).unwrap());
+        let screen = Arc::new(Mutex::new(vt100::Parser::new(rows, wide, 0)));
+        read(terminal.master.try_clone().unwrap(), Arc::clone(&screen));
+        Self {
+            child,
+            screen,
+            keys: terminal.master.into(),
+            columns,
+        }
+    }
+
+    /// Rows of the screen that are not empty.
+    fn rows(&self) -> Vec<String> {
+        let parser = self.screen.lock().unwrap();
+        let rows = parser.screen().rows(0, self.columns);
+        rows.filter(|row| !row.trim().is_empty()).collect()
+    }
+
+    /// The screen as one text, without the ends of its rows.
+    fn text(&self) -> String {
+        self.rows().concat()
+    }
+
+    /// The rows once they are as asked.
+    fn until(&mut self, what: &str, shown: impl Fn(&Self) -> bool) -> Vec<String> {
+        let begin = Instant::now();
+        while !shown(self) {
+            let ended = self.child.try_wait().unwrap();
+            let rows = self.rows();
+            assert!(begin.elapsed() < PATIENCE, "no {what}: {rows:#?}");
+            assert!(ended.is_none(), "ended without {what}: {rows:#?}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        self.rows()
+    }
+
+    fn ctrl_c(&mut self) {
+        self.keys.write_all(b"\x03").unwrap();
+    }
+
+    /// Its exit code, once what it wrote last is on the screen.
+    fn end(&mut self) -> Option<i32> {
+        let code = self.child.wait().unwrap().code();
+        std::thread::sleep(Duration::from_millis(200));
+        code
+    }
+}
+
+/// Puts on a screen what comes out of a terminal until that ends.
+fn read(master: OwnedFd, screen: Arc<Mutex<vt100::Parser>>) {
+    let mut master = File::from(master);
+    std::thread::spawn(move || {
+        let mut bytes = [0; 4096];
+        while let Ok(count @ 1..) = master.read(&mut bytes) {
+            screen.lock().unwrap().process(&bytes[..count]);
+        }
+    });
+}
+
+fn is_bar(row: &str) -> bool {
+    row.contains(['\u{2588}', '\u{2591}'])
+}
+
+/// A training without an end in a terminal, which Ctrl-C reaches.
+fn training(outdir: &Path) -> Command {
+    let mut command = Command::new("setsid");
+    command.arg("--ctty").arg(env!("CARGO_BIN_EXE_gpugan"));
+    for (name, value) in program().get_envs() {
+        command.env(name, value.unwrap());
+    }
+    let small = SMALL.iter().filter(|argument| **argument != "--quiet");
+    command.args(["train", "--outdir"]).arg(outdir).args(small);
+    command.args(["--steps", "900000", "--tick", "40"]);
+    command
+}
+
+#[test]
+fn lines_stay_above_one_bar_and_ctrl_c_leaves_no_trace_of_it() {
+    for columns in [60, 80, 200] {
+        let outdir = tempfile::tempdir().unwrap();
+        let mut terminal = Terminal::start(training(outdir.path()), columns, [None; 2]);
+        let rows = terminal.until("tick", |t| t.text().contains("step 40/900000  kimg"));
+        assert!(rows[0].starts_with("adapter: "), "{rows:#?}");
+        let compiled = rows.iter().any(|row| row.starts_with("kernels: "));
+        assert!(compiled, "{rows:#?}");
+        let rows = terminal.until("time left", |t| {
+            t.rows().last().is_some_and(|row| row.contains(" left  "))
+        });
+        let bars: Vec<_> = rows.iter().filter(|row| is_bar(row)).collect();
+        assert_eq!(bars, [&rows[rows.len() - 1]], "{rows:#?}");
+        let bar = bars[0].trim_end();
+        // It takes the whole line but for the room of `^C`.
+        assert_eq!(bar.chars().count() + 3, usize::from(columns), "{bar}");
+        assert!(bar.contains("/900000"), "{bar}");
+        assert_eq!(bar.contains(" D(x) "), columns == 200, "{bar}");
+
+        terminal.ctrl_c();
+        assert_eq!(terminal.end(), Some(0));
+        let (rows, text) = (terminal.rows(), terminal.text());
+        let acknowledged = "stopping after this step; Ctrl-C again ends at once";
+        assert!(
+            rows.iter().any(|row| row.trim() == acknowledged),
+            "{rows:#?}"
+        );
+        assert!(text.contains("stopped at step "), "{rows:#?}");
+        assert!(!rows.iter().any(|row| is_bar(row)), "{rows:#?}");
+        assert!(!text.contains("^C"), "{rows:#?}");
+        let log = run_folders(outdir.path()).remove(0).join("log.txt");
+        let log = fs::read_to_string(log).unwrap();
+        assert!(
+            log.contains("  adapter: ") && log.contains("  stopped at step "),
+            "{log}"
+        );
+    }
+}
+
+#[test]
+fn ticks_go_where_output_goes_and_the_bar_where_errors_go() {
+    for redirected in [[true, false], [false, true], [true, true]] {
+        let outdir = tempfile::tempdir().unwrap();
+        let files = ["out.txt", "err.txt"].map(|name| outdir.path().join(name));
+        let to = [0, 1].map(|i| redirected[i].then_some(&*files[i]));
+        let mut terminal = Terminal::start(training(&outdir.path().join("runs")), 80, to);
+        let said = |t: &Terminal| match redirected[0] {
+            true => fs::read_to_string(&files[0]).unwrap(),
+            false => t.text(),
+        };
+        terminal.until("tick", |t| said(t).contains("step 40/900000  kimg"));
+        let [out_redirected, err_redirected] = redirected;
+        let rows = match err_redirected {
+            true => terminal.rows(),
+            false => terminal.until("bar", |t| t.rows().iter().any(|row| is_bar(row))),
+        };
+        let bars = rows.iter().filter(|row| is_bar(row)).count();
+        assert_eq!(bars, usize::from(!err_redirected), "{rows:#?}");
+        assert_eq!(
+            rows.concat().contains("  kimg "),
+            !out_redirected,
+            "{rows:#?}"
+        );
+        terminal.ctrl_c();
+        assert_eq!(terminal.end(), Some(0));
+        assert!(said(&terminal).contains("stopped at step "));
+        let acknowledged = "stopping after this step";
+        match err_redirected {
+            true => assert!(
+                fs::read_to_string(&files[1])
+                    .unwrap()
+                    .starts_with(acknowledged)
+            ),
+            false => assert!(terminal.text().contains(acknowledged)),
+        }
+    }
+}
