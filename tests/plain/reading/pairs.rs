@@ -120,7 +120,7 @@ fn halves_of_a_picture_are_a_pair_and_are_mirrored_alike() {
     let path = dir.path().to_str().unwrap();
     let reading = Reading::new(8, 8).layout(Layout::SideBySide);
     let set = reading.open(path).unwrap();
-    assert_eq!(set.found()[0], "1 images: 1 colour; all 8x8");
+    assert_eq!(set.found()[0], "1 image: 1 colour; all 8x8");
     let (input, image) = set.decode_pair(0).unwrap();
     assert_eq!(input[..8], image[64..72]);
     assert_eq!((input[7], image[7], image[71]), (210, 0, 210));
