@@ -20,7 +20,7 @@ const FFMPEG: &str = "ffmpeg";
 ///
 /// # Errors
 /// [`Error::Usage`] without frames, for frames of different sizes or too large ones, and
-/// for MP4 where [`FFMPEG`] is not there; [`Error::Io`] if the file cannot be written.
+/// for MP4 where ffmpeg is not there; [`Error::Io`] if the file cannot be written.
 pub fn save(frames: &[RgbImage], path: &Path, format: Animation, fps: f64) -> Result<()> {
     let size = size(frames, path)?;
     match format {
