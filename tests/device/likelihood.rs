@@ -234,11 +234,11 @@ fn a_linear_gaussian_autoencoder_reaches_principal_components() {
         let changes = [
             &*latent,
             "batch=256",
-            "steps=1500",
+            "steps=3000",
             "model.hidden=0",
             "model.pixels=gaussian",
             "optimizer.vae.lr=1e-2",
-            "optimizer.vae.lr_steps=1500",
+            "optimizer.vae.lr_steps=3000",
         ];
         let config = changed("vae", &changes);
         let mut session = session(&config, [2, 4], 256);

@@ -219,7 +219,7 @@ fn resume_takes_the_runs_own_configuration() {
         ];
         refused(train(&args), &parts);
     }
-    refused(train(&["--resume", run, "--steps", "0"]), &["steps = 0"]);
+    refused(train(&["--resume", run, "--steps", "0"]), &["--steps 0"]);
     refused(
         train(&["--resume", out]),
         &["no config.toml", "give the folder of a run"],
