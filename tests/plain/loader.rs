@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use gpugan::data::{Batch, Dataset, Loader, Position};
+use gpugan::data::{Batch, Dataset, Loader, Position, to_pixels};
 use image::{GrayImage, Luma};
 use tempfile::TempDir;
 
@@ -29,11 +29,7 @@ fn greys(count: u8, bad: &[u8]) -> (TempDir, Arc<Dataset>) {
 
 /// The numbers of the pictures in a batch of [`greys`].
 fn numbers(batch: &Batch) -> Vec<u8> {
-    batch
-        .images
-        .chunks(4)
-        .map(|image| ((image[0] + 1.0) * 127.5).round() as u8)
-        .collect()
+    to_pixels(&batch.images).into_iter().step_by(4).collect()
 }
 
 fn take(loader: &mut Loader, count: usize) -> Vec<Batch> {
@@ -118,10 +114,7 @@ fn labels_go_with_their_images() {
     let digits = Arc::new(Dataset::open("digits", 8, 8, None).unwrap());
     let mut loader = Loader::new(Arc::clone(&digits), 64, 1, START, false).unwrap();
     let of = |label: u32, pixels: &[f32]| {
-        let bytes: Vec<u8> = pixels
-            .iter()
-            .map(|v| ((v + 1.0) * 127.5).round() as u8)
-            .collect();
+        let bytes = to_pixels(pixels);
         (0..digits.len())
             .filter(|&item| digits.label(item) == Some(label))
             .any(|item| digits.decode(item).unwrap() == bytes)

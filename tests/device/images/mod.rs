@@ -104,6 +104,22 @@ fn judge(gpu: &Gpu, data: &Arc<Dataset>, epochs: f64) -> Classifier {
     Classifier::new(gpu, &file, "classifier".as_ref()).unwrap()
 }
 
+/// Share of the images made that a classifier tells, over its share of the true ones. It
+/// is trained for so many epochs of a set; with 0 none is asked, and the share is 0.
+fn told(
+    gpu: &Gpu,
+    (set, epochs): (&Arc<Dataset>, f64),
+    images: [&[f32]; 2],
+    labels: &[u32],
+) -> f64 {
+    if epochs == 0.0 {
+        return 0.0;
+    }
+    let mut judge = judge(gpu, set, epochs);
+    let [made, truth] = images.map(|images| judge.accuracy(images, labels).unwrap());
+    made / truth
+}
+
 /// Mean absolute difference, of values in [-1, 1].
 fn l1(a: &[f32], b: &[f32]) -> f64 {
     assert_eq!(a.len(), b.len());

@@ -7,7 +7,7 @@ use gpugan::Error;
 use gpugan::data::{Columns, Feed, IMAGE, Input, Loaders, Reading, Streams};
 use gpugan::gpu::Gpu;
 
-use super::{applied, judge, l1, shown};
+use super::{applied, l1, shown, told};
 use crate::adapter::open;
 use crate::preset::changed;
 
@@ -96,19 +96,12 @@ fn found(gpu: &Gpu, setting: &Setting<'_>, more: &[&str], pairing: Pairing) -> F
     let labels: Vec<u32> = (0..records.count)
         .map(|i| test.label(i * step).unwrap())
         .collect();
-    let told = if epochs > 0.0 {
-        let mut judge = judge(gpu, &train, epochs);
-        let mut told = |images: &[f32]| judge.accuracy(images, &labels).unwrap();
-        told(&made) / told(truth)
-    } else {
-        0.0
-    };
     let found = Found {
         output: l1(&made, truth),
         copied: l1(inputs, truth),
         mean: l1(&mean.repeat(records.count), truth),
         permuted: l1(&others, truth),
-        told,
+        told: told(gpu, (&train, epochs), [&made, truth], &labels),
         sharpness: edge_energy(&made, side) / edge_energy(truth, side),
     };
     println!("{more:?}: {found:.3?}");

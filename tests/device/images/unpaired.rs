@@ -6,7 +6,7 @@ use std::sync::Arc;
 use gpugan::data::{Dataset, Loaders, Streams, to_floats};
 use gpugan::gpu::Gpu;
 
-use super::{applied, judge, l1, shown};
+use super::{applied, l1, shown, told};
 use crate::adapter::open;
 use crate::preset::changed;
 
@@ -81,13 +81,6 @@ fn found(gpu: &Gpu, setting: &Setting<'_>, more: &[&str]) -> Found {
     let back = applied(&mut session, "b-to-a", &made, count);
     let made_a = applied(&mut session, "b-to-a", &negatives, count);
     let back_b = applied(&mut session, "a-to-b", &made_a, count);
-    let told = if epochs > 0.0 {
-        let mut judge = judge(gpu, &b, epochs);
-        let mut told = |images: &[f32]| judge.accuracy(images, &labels).unwrap();
-        told(&made) / told(&negatives)
-    } else {
-        0.0
-    };
     let reports = session.latest_reports().unwrap();
     let of = |name: &str| {
         let place = session
@@ -100,7 +93,7 @@ fn found(gpu: &Gpu, setting: &Setting<'_>, more: &[&str]) -> Found {
         cycle: [l1(&back, &images), l1(&back_b, &negatives)],
         output: l1(&made, &negatives),
         identity: l1(&images, &negatives),
-        told,
+        told: told(gpu, (&b, epochs), [&made, &negatives], &labels),
         judged: (of("loss_d_a") + of("loss_d_b")) / 2.0,
     };
     println!("{more:?}: {found:.3?}");

@@ -4,7 +4,9 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use gpugan::data::{Batch, Dataset, Direction, Input, Layout, Loader, Position, Reading};
+use gpugan::data::{
+    Batch, Dataset, Direction, Input, Layout, Loader, Position, Reading, to_pixels,
+};
 use image::{Rgb, RgbImage};
 use tempfile::TempDir;
 
@@ -45,9 +47,9 @@ fn files_pair_by_name_and_stay_together() {
     assert_eq!((input[0], image[0]), (4, 104));
     let drawn = batch(set, 20, false);
     assert_eq!((drawn.inputs.len(), drawn.images.len()), (20 * 64, 20 * 64));
-    let byte = |x: &f32| ((x + 1.0) * 127.5).round() as u8;
-    for (input, image) in drawn.inputs.iter().zip(&drawn.images) {
-        assert_eq!(byte(image), byte(input) + 100);
+    let [inputs, images] = [&drawn.inputs, &drawn.images].map(|values| to_pixels(values));
+    for (input, image) in inputs.iter().zip(&images) {
+        assert_eq!(*image, input + 100);
     }
     let turned = Reading::new(8, 8)
         .layout(Layout::Pairs)

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::sync::Arc;
 
-use gpugan::data::{Batch, Dataset, Input, Layout, Loader, Position, Reading};
+use gpugan::data::{Batch, Dataset, Input, Layout, Loader, Position, Reading, to_pixels};
 use image::{GrayImage, Luma};
 use tempfile::TempDir;
 
@@ -45,11 +45,6 @@ fn part(first: usize) -> Vec<u8> {
         .collect()
 }
 
-fn bytes(values: &[f32]) -> Vec<u8> {
-    let byte = |x: &f32| ((x + 1.0) * 127.5).round() as u8;
-    values.iter().map(byte).collect()
-}
-
 fn batch(set: &Arc<Dataset>, size: usize, position: Position) -> Batch {
     let mut loader = Loader::new(Arc::clone(set), size, 5, position, false).unwrap();
     loader.next_batch().unwrap()
@@ -64,7 +59,7 @@ fn training_takes_every_part_and_the_same_of_both_sides() {
         ([1, 4, 6], Some([1, 4, 6]))
     );
     let drawn = batch(&set, 400, Position::default());
-    let (inputs, images) = (bytes(&drawn.inputs), bytes(&drawn.images));
+    let (inputs, images) = (to_pixels(&drawn.inputs), to_pixels(&drawn.images));
     let mut corners = BTreeSet::new();
     for (input, image) in inputs.chunks(24).zip(images.chunks(24)) {
         assert_eq!(input, part(input[0].into()));
@@ -76,7 +71,7 @@ fn training_takes_every_part_and_the_same_of_both_sides() {
     assert_eq!(corners, all.collect());
     // Parts follow from the position, as all else does.
     let later = batch(&set, 100, Position { drawn: 300 });
-    assert_eq!(bytes(&later.inputs), inputs[300 * 24..]);
+    assert_eq!(to_pixels(&later.inputs), inputs[300 * 24..]);
 }
 
 #[test]
