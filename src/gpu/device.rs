@@ -27,6 +27,7 @@ const MAX_IN_FLIGHT: usize = 3;
 pub struct Gpu {
     /// What is known about the adapter.
     pub facts: AdapterFacts,
+    adapter: wgpu::Adapter,
     pub(super) device: wgpu::Device,
     pub(super) queue: wgpu::Queue,
     pub(super) pipelines: Arc<Mutex<HashMap<Key, Pipeline>>>,
@@ -108,9 +109,25 @@ impl Gpu {
         let all: Vec<AdapterFacts> = adapters.iter().map(|(facts, _)| facts.clone()).collect();
         let facts = selector.choose(&all)?.clone();
         let adapter = &adapters[facts.index].1;
+        let mut gpu = Self::on(adapter.clone(), facts, adapter.features() & features)?;
+        gpu.cache = folder()
+            .and_then(|folder| PipelineCache::open(&gpu, &adapter.get_info(), &folder))
+            .map(Arc::new);
+        gpu.facts.tuned = load_tuned(&gpu.facts);
+        gpu.check()?;
+        Ok(gpu)
+    }
+
+    /// Another device of the same adapter, that shares nothing with this one.
+    pub(super) fn sibling(&self) -> Result<Self> {
+        let (adapter, facts) = (self.adapter.clone(), self.facts.clone());
+        Self::on(adapter, facts, self.device.features())
+    }
+
+    fn on(adapter: wgpu::Adapter, facts: AdapterFacts, features: wgpu::Features) -> Result<Self> {
         let (device, queue) = pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor {
             label: Some("gpugan"),
-            required_features: adapter.features() & features,
+            required_features: features,
             required_limits: limits(&facts, adapter.limits())?,
             ..Default::default()
         }))
@@ -139,8 +156,9 @@ impl Gpu {
             lock(&slot).get_or_insert(Failure::of(&name, &error));
         }));
 
-        let mut gpu = Self {
+        Ok(Self {
             facts,
+            adapter,
             device,
             queue,
             pipelines: Arc::default(),
@@ -148,13 +166,7 @@ impl Gpu {
             compiling: Arc::default(),
             in_flight: Arc::default(),
             failure,
-        };
-        gpu.cache = folder()
-            .and_then(|folder| PipelineCache::open(&gpu, &adapter.get_info(), &folder))
-            .map(Arc::new);
-        gpu.facts.tuned = load_tuned(&gpu.facts);
-        gpu.check()?;
-        Ok(gpu)
+        })
     }
 
     /// How far its kernels are compiled.

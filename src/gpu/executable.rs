@@ -78,13 +78,12 @@ impl Executable {
             .collect()
     }
 
-    /// Binds a recording to `memory` with the next of these pipelines, and uses those
-    /// once that are new.
+    /// Binds a recording to `memory` with the next of these pipelines.
     fn bind(
         gpu: &Gpu,
         memory: &Memory,
         recording: &Recording,
-        pipelines: &mut impl Iterator<Item = (Pipeline, bool)>,
+        pipelines: &mut impl Iterator<Item = Pipeline>,
     ) -> Result<Self> {
         let step = gpu.attempt("the step buffer", |device| {
             device.create_buffer(&wgpu::BufferDescriptor {
@@ -99,14 +98,10 @@ impl Executable {
             commands.push(match command {
                 Command::Copy { from, to } => resolve_copy(memory, *from, *to)?,
                 Command::Dispatch(dispatch) => {
-                    let (pipeline, new) = pipelines
+                    let pipeline = pipelines
                         .next()
                         .expect("one was compiled for each dispatch");
-                    let resolved = resolve_dispatch(gpu, memory, &step, dispatch, pipeline)?;
-                    if new {
-                        use_once(gpu, &resolved)?;
-                    }
-                    resolved
+                    resolve_dispatch(gpu, memory, &step, dispatch, pipeline)?
                 }
             });
         }
@@ -277,18 +272,6 @@ fn keys(gpu: &Gpu, recording: &Recording) -> Result<Vec<Key>> {
         Ok((dispatch.kernel.clone(), accesses.collect()))
     };
     recording.dispatches().map(of).collect()
-}
-
-/// Dispatches no workgroup of a command and waits for it: software drivers compile a
-/// kernel when it is first dispatched, which would make a run's first step last for
-/// minutes.
-fn use_once(gpu: &Gpu, command: &Resolved) -> Result<()> {
-    let mut encoder = gpu.device.create_command_encoder(&Default::default());
-    encode(&mut encoder, std::slice::from_ref(command), Work::None);
-    gpu.submit(encoder)?;
-    gpu.wait()?;
-    gpu.compiling.used();
-    Ok(())
 }
 
 /// Encodes commands in order: a pass for each run of dispatches.

@@ -8,6 +8,7 @@ mod cache;
 mod compiling;
 mod device;
 mod executable;
+mod first_use;
 mod memory;
 mod pipeline;
 mod readback;

@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::device::{Gpu, lock};
+use super::first_use::use_once;
 use super::source::Source;
 use crate::error::{Error, Result};
 use crate::recording::{Access, Kernel};
@@ -19,17 +20,15 @@ pub(super) struct Pipeline {
     pub(super) layout: wgpu::BindGroupLayout,
 }
 
-/// The pipeline of each key, compiled where it is not there yet, and whether it is new:
-/// the first of its kind. Drivers take long for each, so several threads share the work.
-pub(super) fn compile(gpu: &Gpu, keys: &[Key]) -> Result<Vec<(Pipeline, bool)>> {
-    let new: Vec<bool> = {
+/// The pipeline of each key, compiled and used once where it is not there yet. Drivers
+/// take long for each, so several threads share the work.
+pub(super) fn compile(gpu: &Gpu, keys: &[Key]) -> Result<Vec<Pipeline>> {
+    let missing: Vec<&Key> = {
         let known = lock(&gpu.pipelines);
         let mut seen = HashSet::new();
-        let is_new = |key| !known.contains_key(key) && seen.insert(key);
-        keys.iter().map(is_new).collect()
+        let unknown = keys.iter().filter(|key| !known.contains_key(key));
+        unknown.filter(|key| seen.insert(*key)).collect()
     };
-    let missing = keys.iter().zip(&new).filter(|(_, new)| **new);
-    let missing: Vec<&Key> = missing.map(|(key, _)| key).collect();
     gpu.compiling.expect(missing.len());
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let next = AtomicUsize::new(0);
@@ -62,26 +61,26 @@ pub(super) fn compile(gpu: &Gpu, keys: &[Key]) -> Result<Vec<(Pipeline, bool)>> 
     if let Some((_, error)) = failed.into_inner().unwrap_or_else(|e| e.into_inner()) {
         return Err(error);
     }
-    let known = lock(&gpu.pipelines);
-    keys.iter()
-        .zip(new)
-        .map(|(key, new)| {
-            let pipeline = known.get(key).cloned().ok_or_else(|| {
-                Error::gpu(
-                    format!("{} was not compiled", name(&key.0)),
-                    "a compiling thread ended early: start again",
-                )
-            })?;
-            Ok((pipeline, new))
-        })
-        .collect()
+    use_once(gpu, &missing)?;
+    keys.iter().map(|key| pipeline_of(gpu, key)).collect()
+}
+
+/// The pipeline that was compiled for a key.
+pub(super) fn pipeline_of(gpu: &Gpu, key: &Key) -> Result<Pipeline> {
+    lock(&gpu.pipelines).get(key).cloned().ok_or_else(|| {
+        Error::gpu(
+            format!("{} was not compiled", name(&key.0)),
+            "a compiling thread ended early: start again",
+        )
+    })
 }
 
 fn name(kernel: &Kernel) -> String {
     format!("{} of shaders/{}", kernel.variant, kernel.file)
 }
 
-fn build(gpu: &Gpu, (kernel, accesses): &Key) -> Result<Pipeline> {
+/// Compiles a kernel on a device.
+pub(super) fn build(gpu: &Gpu, (kernel, accesses): &Key) -> Result<Pipeline> {
     let source = Source::new(kernel)?;
     let label = name(kernel);
     if source.storage_bindings != accesses.len() {
