@@ -9,7 +9,7 @@ use gpugan::systems::presets;
 use serde::Deserialize;
 
 use crate::preset::system;
-use crate::run::as_users_do;
+use crate::run::program;
 
 /// Largest error: of a loss relative to PyTorch's, of an element relative to
 /// its tensor's largest.
@@ -40,7 +40,7 @@ struct Digest {
 /// The folder of a run with all its steps traced.
 fn train(outdir: &Path, arguments: &[&str], steps: usize) -> PathBuf {
     let steps = steps.to_string();
-    let output = as_users_do()
+    let output = program()
         .args(["train", "--quiet", "--steps", &steps, "--trace", &steps])
         .arg("--outdir")
         .arg(outdir)

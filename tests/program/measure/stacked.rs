@@ -50,7 +50,7 @@ fn a_perfect_sampler_finds_all_stacks_and_one_that_lost_half_finds_half() {
         assert_eq!(fake.features.width, real.features.width);
         modes::compare(&real.classes, &fake.classes).unwrap()
     };
-    let perfect = sampled(&mut data.spread(SAMPLES));
+    let perfect = sampled(&mut data.evenly(SAMPLES));
     assert_eq!((perfect.captured, perfect.of), (1000, 1000));
     // 999 / 52,000, with a standard deviation of sqrt(2 * 999) / 52,000 = .0009.
     assert!((perfect.expected - 0.0192).abs() < 1e-4);

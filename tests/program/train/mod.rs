@@ -180,20 +180,20 @@ fn the_same_seed_gives_the_same_weights_and_another_seed_others() {
 /// unbroken run.
 #[test]
 fn twenty_kills_change_nothing() {
-    const STEPS: &str = "200";
+    const STEPS: &str = "100";
     const EACH: [&str; 6] = ["--steps", STEPS, "--tick", "1", "--snap", "1"];
     /// So few steps that 20 lives do not reach the end.
-    const STEPS_A_LIFE: f64 = 7.0;
-    let [whole, killed, first] = [(); 3].map(|()| tempfile::tempdir().unwrap());
+    const STEPS_A_LIFE: f64 = 3.5;
+    let [whole, killed] = [(); 2].map(|()| tempfile::tempdir().unwrap());
     let timed = |outdir: &Path, steps: &[&str]| {
         let started = Instant::now();
         train(outdir, steps).success();
         started.elapsed()
     };
-    timed(whole.path(), &EACH);
-    let start = timed(first.path(), &["--steps", "1"]);
-    let first = tempfile::tempdir().unwrap();
-    let step = timed(first.path(), &EACH).saturating_sub(start) / 200;
+    // The first one compiles.
+    let [_, start] =
+        [(); 2].map(|()| timed(tempfile::tempdir().unwrap().path(), &["--steps", "1"]));
+    let step = timed(whole.path(), &EACH).saturating_sub(start) / 100;
     let mut kills = 0;
     let mut done_between = Vec::new();
     for attempt in 0.. {
