@@ -12,45 +12,45 @@ pub use loss::{Form, Level, LossKind};
 pub use patch_loss::PatchLoss;
 pub use penalty::Penalty;
 
-use crate::config::{Rule, section};
+use crate::config::{Allowed, section};
 
 section! {
     /// What the networks minimise.
     Loss {
         /// With D = sigmoid(a) of a logit a: `non-saturating` (the generator's loss is -log D(G(z))), `minimax` (log(1 - D(G(z)))), `relativistic` (each logit against the other batch's mean). On a itself: `least-squares` (targets 1 and 0), `hinge`, `wasserstein` (a critic, which needs a bound: `penalty`, `weight_clip` or `model.spectral_norm`). `feature-matching`: D as in `non-saturating`, G brings the means of D's last features together.
-        kind: LossKind = LossKind::NonSaturating, Rule::Choice(&["non-saturating", "minimax", "relativistic", "least-squares", "hinge", "wasserstein", "feature-matching"]);
+        kind: LossKind = LossKind::NonSaturating, Allowed::Choice(&["non-saturating", "minimax", "relativistic", "least-squares", "hinge", "wasserstein", "feature-matching"]);
         /// Penalty on the norm of the gradient of D's output with respect to an image: `gradient` towards 1 between real and fake images (WGAN-GP), `gradient-one-sided` only above 1, `dragan` towards 1 around real images, `r1` its square half on real images, `r2` on fake ones.
-        penalty: Penalty = Penalty::None, Rule::Choice(&["none", "gradient", "gradient-one-sided", "dragan", "r1", "r2"]);
+        penalty: Penalty = Penalty::None, Allowed::Choice(&["none", "gradient", "gradient-one-sided", "dragan", "r1", "r2"]);
         /// Factor of the penalty.
-        penalty_weight: f64 = 10.0, Rule::NOT_NEGATIVE;
+        penalty_weight: f64 = 10.0, Allowed::NOT_NEGATIVE;
         /// Discriminator updates from one with the penalty to the next, in which it counts this many times.
-        penalty_every: u64 = 1, Rule::Whole(1, 1_000_000);
+        penalty_every: u64 = 1, Allowed::Whole(1, 1_000_000);
         /// The discriminator's weights are kept between minus this and this after each update (WGAN); 0 is off.
-        weight_clip: f64 = 0.0, Rule::NOT_NEGATIVE;
+        weight_clip: f64 = 0.0, Allowed::NOT_NEGATIVE;
         /// Standard deviation of normal noise that is added to every image that the discriminator sees; 0 is off.
-        instance_noise: f64 = 0.0, Rule::NOT_NEGATIVE;
+        instance_noise: f64 = 0.0, Allowed::NOT_NEGATIVE;
         /// Steps in which `instance_noise` falls linearly to 0; with 0 it stays.
-        instance_noise_steps: u64 = 0, Rule::Whole(0, crate::config::LONGEST);
+        instance_noise_steps: u64 = 0, Allowed::Whole(0, crate::config::LONGEST);
         /// Differentiable augmentation of every image that the discriminator sees (Zhao et al. 2020).
-        augment: Augment = Augment::None, Rule::Choice(&["none", "color", "translation", "cutout", "all"]);
+        augment: Augment = Augment::None, Allowed::Choice(&["none", "color", "translation", "cutout", "all"]);
         /// Probability with which each kind of `augment` changes an image; the largest with `augment_target`.
-        augment_p: f64 = 1.0, Rule::Number(std::ops::Bound::Excluded(0.0), std::ops::Bound::Included(1.0));
+        augment_p: f64 = 1.0, Allowed::Number(std::ops::Bound::Excluded(0.0), std::ops::Bound::Included(1.0));
         /// Adaptive strength (Karras et al. 2020): the probability starts at 0 and follows the mean sign of D on real images, up while it is above this and down while it is below; 0.6 is usual, 0 keeps the probability at `augment_p`.
-        augment_target: f64 = 0.0, Rule::BELOW_ONE;
+        augment_target: f64 = 0.0, Allowed::BELOW_ONE;
         /// Real images in which an adaptive probability goes from 0 to 1 at the fastest.
-        augment_images: u64 = 500_000, Rule::Whole(1, crate::config::LONGEST);
+        augment_images: u64 = 500_000, Allowed::Whole(1, crate::config::LONGEST);
         /// Discriminator updates from one change of an adaptive probability to the next.
-        augment_every: u64 = 4, Rule::Whole(1, 1_000_000);
+        augment_every: u64 = 4, Allowed::Whole(1, 1_000_000);
         /// Images that the discriminator judges together, stacked along the channels (PacGAN); divides the batch.
-        pack: usize = 1, Rule::Whole(1, 64);
+        pack: usize = 1, Allowed::Whole(1, 64);
         /// Target of the discriminator on real images; 0.9 is one-sided label smoothing.
-        real_label: f64 = 1.0, Rule::Number(std::ops::Bound::Excluded(0.0), std::ops::Bound::Included(1.0));
+        real_label: f64 = 1.0, Allowed::Number(std::ops::Bound::Excluded(0.0), std::ops::Bound::Included(1.0));
         /// Factor of the discriminator's loss; 0.5 makes it the mean over real and fake images instead of the sum.
-        d_weight: f64 = 1.0, Rule::POSITIVE;
+        d_weight: f64 = 1.0, Allowed::POSITIVE;
         /// Weight, in the discriminator's loss, of telling the classes of real and of generated images (AC-GAN, Odena et al. 2017, where it is 1); needs `model.condition`, 0 is off.
-        class_weight_d: f64 = 0.0, Rule::NOT_NEGATIVE;
+        class_weight_d: f64 = 0.0, Allowed::NOT_NEGATIVE;
         /// Weight, in the generator's loss, of the discriminator's telling the classes of its images; 1 in Odena et al. 2017, 0.1 in Gulrajani et al. 2017, 0 is off.
-        class_weight_g: f64 = 0.0, Rule::NOT_NEGATIVE;
+        class_weight_g: f64 = 0.0, Allowed::NOT_NEGATIVE;
     }
 }
 

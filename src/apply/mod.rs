@@ -42,7 +42,7 @@ pub fn run(options: &ApplyOptions) -> Result<()> {
         Some(path) => Some(Truth::open(path, &trained, &inputs)?),
         None => None,
     };
-    let mut run = Run::new(options, inputs, truth, Progress::new(options.quiet))?;
+    let mut run = Application::new(options, inputs, truth, Progress::new(options.quiet))?;
     let gpu = Gpu::open(&Selector::named(options.adapter.as_deref()))?;
     run.scores = Scores::new(trained.scale());
     run.introduce(&trained)?;
@@ -57,7 +57,7 @@ pub fn run(options: &ApplyOptions) -> Result<()> {
 }
 
 /// An application while it runs.
-struct Run<'a> {
+struct Application<'a> {
     options: &'a ApplyOptions,
     inputs: Inputs,
     truth: Option<Truth>,
@@ -73,7 +73,7 @@ struct Run<'a> {
     first: Option<Report>,
 }
 
-impl<'a> Run<'a> {
+impl<'a> Application<'a> {
     fn new(
         options: &'a ApplyOptions,
         inputs: Inputs,

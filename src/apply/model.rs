@@ -17,7 +17,7 @@ use crate::run::tiles::{self, spans};
 use crate::run::viewer::{self, CHECKPOINT_MEND, Planned, Viewer};
 use crate::sample;
 use crate::store::checkpoint::Checkpoint;
-use crate::systems::{self, AnySize, Given, System, Translation, View};
+use crate::systems::{self, AnySize, Given, System, Translation, View, Weights};
 
 /// Channels of images where neither file nor preset says.
 const COLOURED: usize = 3;
@@ -40,7 +40,7 @@ pub struct Trained {
     system: Arc<dyn System>,
     view: View,
     of: Translation,
-    averaged: bool,
+    weights: Weights,
 }
 
 impl Trained {
@@ -88,7 +88,7 @@ impl Trained {
             file = published::adopted(&config, &*system, &view, file, &path)?;
         }
         Ok(Self {
-            averaged: viewer::averaged(&*system, &file, raw)?,
+            weights: viewer::weights(&*system, &file, raw)?,
             config,
             path,
             file,
@@ -306,11 +306,11 @@ impl Model {
         let Trained {
             system,
             view,
-            averaged,
+            weights,
             ..
         } = &self.trained;
         let view = view.at(size).unwrap_or_else(|| view.clone());
-        Planned::new((&self.gpu.facts, limits), &**system, view, 1, *averaged)
+        Planned::new((&self.gpu.facts, limits), &**system, view, 1, *weights)
     }
 
     fn too_large(&self, [height, width]: [usize; 2], reason: &str, mend: &str) -> Error {

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::graph::Role;
 use crate::run::blueprint::seen;
 use crate::store::checkpoint::Checkpoint;
-use crate::systems::{System, View};
+use crate::systems::{System, View, Weights};
 
 /// What wrappers of PyTorch put in front of names.
 const WRAPPERS: [&str; 2] = ["module.", "_orig_mod."];
@@ -79,7 +79,7 @@ pub(super) fn adopted(
 /// names where it has several.
 fn wanted(system: &dyn System, view: &View) -> Result<(String, Shapes)> {
     let networks = system.networks()?;
-    let program = seen(system, &networks, view, false, view.records(1))?;
+    let program = seen(system, &networks, view, Weights::Raw, view.records(1))?;
     let states = program.graph.states().iter();
     let tensors: Shapes = states
         .filter(|state| matches!(state.role, Role::Parameter | Role::Buffer))

@@ -4,7 +4,7 @@ use super::measure::{self, RUNS, Times};
 use super::report::Row;
 use crate::error::Result;
 use crate::gpu::{Executable, Gpu, Memory};
-use crate::ops::spread;
+use crate::ops::workgroups_of;
 use crate::recording::{Access, Binding, Command, Dispatch, Kernel, Recording, Slice, Storage};
 
 const WORKGROUP: u32 = 64;
@@ -118,7 +118,7 @@ impl Probe {
         invocations: usize,
         times: usize,
     ) -> Result<Self> {
-        let workgroups = spread(invocations, WORKGROUP);
+        let workgroups = workgroups_of(invocations, WORKGROUP);
         let mut constants = constants.to_vec();
         constants.extend([("WORKGROUP", WORKGROUP), ("GRID_X", workgroups[0])]);
         let len = 4 * PLACES * invocations.max(WORKGROUP as usize);

@@ -7,7 +7,7 @@ use crate::gpu::Gpu;
 use crate::run::viewer::Viewer;
 use crate::store::checkpoint::Checkpoint;
 use crate::store::classifier::About;
-use crate::systems::classifier;
+use crate::systems::{Weights, classifier};
 
 /// Images of one pass.
 const PASS: usize = 128;
@@ -46,7 +46,7 @@ impl Classifier {
         let system = classifier::Classifier::of(about.network.clone());
         let mend = "give a file that `gpugan classify` wrote";
         let view = ("features", PASS);
-        let network = Viewer::new(gpu, &system, view, false, (file, path), mend)?;
+        let network = Viewer::new(gpu, &system, view, Weights::Raw, (file, path), mend)?;
         Ok(Self { network, about })
     }
 

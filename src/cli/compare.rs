@@ -6,7 +6,7 @@ use super::AdapterArg;
 use crate::config::options::CompareOptions;
 use crate::config::{Config, Override, assignment};
 use crate::error::{Error, Result};
-use crate::metrics::Kind;
+use crate::metrics::Metric;
 use crate::systems::{self, Given, presets};
 
 /// Image size that the presets of a comparison have where none are named.
@@ -94,8 +94,8 @@ impl CompareArgs {
             seeds: u64::from(self.seeds),
             samples: self.samples as usize,
             metrics: match &self.metrics {
-                Some(list) => Kind::list(list)?,
-                None => Kind::ALL.to_vec(),
+                Some(list) => Metric::list(list)?,
+                None => Metric::ALL.to_vec(),
             },
             features: self.features,
             outdir: self.outdir,

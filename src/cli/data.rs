@@ -66,7 +66,7 @@ pub fn run(args: &DataArgs) -> Result<()> {
 /// A grid of `count` images that can be read, with how many they are.
 fn sheet(dataset: &Dataset, count: usize) -> Result<(image::RgbImage, usize)> {
     let [c, h, w] = dataset.shape();
-    let (pixels, _) = dataset.pixels(dataset.spread(count));
+    let (pixels, _) = dataset.pixels(dataset.evenly(count));
     dataset.check()?;
     let count = pixels.len() / (c * h * w);
     let images: Vec<f32> = pixels.into_iter().map(normalized).collect();

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::AdapterArg;
 use crate::config::options::EvalOptions;
 use crate::error::Result;
-use crate::metrics::Kind;
+use crate::metrics::Metric;
 
 /// Arguments of `gpugan eval`.
 #[derive(Debug, clap::Parser)]
@@ -59,8 +59,8 @@ impl EvalArgs {
             features: self.features,
             samples: self.samples as usize,
             metrics: match &self.metrics {
-                Some(list) => Kind::list(list)?,
-                None => Kind::ALL.to_vec(),
+                Some(list) => Metric::list(list)?,
+                None => Metric::ALL.to_vec(),
             },
             json: self.json,
             synthetic: self.synthetic,

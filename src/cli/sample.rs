@@ -85,7 +85,7 @@ impl SampleArgs {
         let given = seeds(&self.seeds)?;
         let default = if self.walk { "walk.gif" } else { "samples.png" };
         let out = self.out.clone().unwrap_or_else(|| PathBuf::from(default));
-        let form = self.form(Kind::of(&out, self.walk)?, &out)?;
+        let form = self.form(Destination::of(&out, self.walk)?, &out)?;
         let is_walk = matches!(form, SampleForm::Walk { .. });
         if is_walk && given.as_ref().is_some_and(|seeds| seeds.len() < 2) {
             let given = self.seeds.unwrap_or_default();
@@ -114,7 +114,7 @@ impl SampleArgs {
     }
 
     /// What to write into a file of this kind; refuses what belongs to others.
-    fn form(&self, kind: Kind, out: &Path) -> Result<SampleForm> {
+    fn form(&self, kind: Destination, out: &Path) -> Result<SampleForm> {
         let belongs = |given: bool, flag: &str, to: &str, name: &str| match given {
             true => Err(Error::usage(
                 format!("{flag} is for a {to}, but --out is {}", out.display()),
@@ -122,12 +122,12 @@ impl SampleArgs {
             )),
             false => Ok(()),
         };
-        if !matches!(kind, Kind::Walk(_)) {
+        if !matches!(kind, Destination::Walk(_)) {
             belongs(self.walk, "--walk", "walk", "walk.gif")?;
             belongs(self.frames.is_some(), "--frames", "walk", "walk.gif")?;
             belongs(self.fps.is_some(), "--fps", "walk", "walk.gif")?;
         }
-        if !matches!(kind, Kind::Png) {
+        if !matches!(kind, Destination::Png) {
             belongs(self.columns.is_some(), "--columns", "grid", "grid.png")?;
             belongs(self.frame, "--frame", "single image", "one.png")?;
         }
@@ -139,13 +139,13 @@ impl SampleArgs {
             ));
         }
         Ok(match kind {
-            Kind::Png => SampleForm::Grid {
+            Destination::Png => SampleForm::Grid {
                 columns: self.columns.map(|columns| columns as usize),
                 frame: self.frame,
             },
-            Kind::Folder => SampleForm::Folder,
-            Kind::Latents => SampleForm::Latents,
-            Kind::Walk(format) => SampleForm::Walk {
+            Destination::Folder => SampleForm::Folder,
+            Destination::Latents => SampleForm::Latents,
+            Destination::Walk(format) => SampleForm::Walk {
                 frames: self.frames.unwrap_or(16) as usize,
                 fps,
                 format,
@@ -160,14 +160,14 @@ fn list(text: &str) -> Vec<String> {
 }
 
 /// What the name of an output says it is.
-enum Kind {
+enum Destination {
     Png,
     Folder,
     Latents,
     Walk(Animation),
 }
 
-impl Kind {
+impl Destination {
     /// Where a walk is asked for, a PNG is an animated one.
     fn of(out: &Path, walk: bool) -> Result<Self> {
         let is_folder = out.is_dir() || out.as_os_str().to_string_lossy().ends_with(['/', '\\']);

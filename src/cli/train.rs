@@ -6,7 +6,7 @@ use super::AdapterArg;
 use crate::config::options::{RunFolder, TrainOptions};
 use crate::config::{Config, Override, assignment, of_option};
 use crate::error::{Error, Result};
-use crate::metrics::Kind;
+use crate::metrics::Metric;
 use crate::store::run_folder;
 use crate::systems::{gan, presets};
 
@@ -174,7 +174,7 @@ impl TrainArgs {
             }
         };
         let metrics = match &self.metrics {
-            Some(list) => Kind::list(list)?,
+            Some(list) => Metric::list(list)?,
             None => Vec::new(),
         };
         Ok(TrainOptions {

@@ -1,5 +1,5 @@
 //! What values a key may have, and the macro that keeps a key's type, default,
-//! rule and documentation in one place.
+//! what it allows and its documentation in one place.
 
 use std::ops::Bound::{self, Excluded, Included, Unbounded};
 
@@ -15,12 +15,12 @@ pub struct Key {
     /// What it means, one paragraph.
     pub doc: &'static str,
     /// What it may be.
-    pub rule: Rule,
+    pub allowed: Allowed,
 }
 
 /// The values that a key may have.
 #[derive(Clone, Copy, Debug)]
-pub enum Rule {
+pub enum Allowed {
     /// `true` or `false`.
     Flag,
     /// Any text that is not empty.
@@ -37,7 +37,7 @@ pub enum Rule {
     Sides(i64, i64),
 }
 
-impl Rule {
+impl Allowed {
     /// From 0, included, to 1, excluded.
     pub const BELOW_ONE: Self = Self::Number(Included(0.0), Excluded(1.0));
     /// A number above 0.
@@ -47,7 +47,7 @@ impl Rule {
     /// A count that may be 0.
     pub const COUNT: Self = Self::Whole(0, i64::MAX);
 
-    /// The value as its key stores it, or `None` where the rule forbids it.
+    /// The value as its key stores it, or `None` where the key forbids it.
     pub fn admit(self, value: &Value) -> Option<Value> {
         let whole = |v: &Value, min, max| v.as_integer().is_some_and(|n| n >= min && n <= max);
         let fits = match self {
@@ -76,7 +76,7 @@ impl Rule {
     }
 }
 
-impl std::fmt::Display for Rule {
+impl std::fmt::Display for Allowed {
     /// What is allowed, as it reads after "use".
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let range = |min: i64, max: i64| match max {
@@ -153,7 +153,7 @@ fn defaults<T: Keys>() -> Table {
 }
 
 /// Defines the keys of a section: a struct whose every field has a documentation,
-/// a default and a rule.
+/// a default and what it allows.
 macro_rules! section {
     (
         $(#[doc = $about:literal])+
@@ -161,7 +161,7 @@ macro_rules! section {
             $(
                 $(#[doc = $doc:literal])+
                 $(#[serde($($serde:tt)*)])?
-                $field:ident: $type:ty = $default:expr, $rule:expr;
+                $field:ident: $type:ty = $default:expr, $allowed:expr;
             )+
         }
     ) => {
@@ -187,7 +187,7 @@ macro_rules! section {
                 $($crate::config::Key {
                     name: stringify!($field),
                     doc: concat!($($doc),+),
-                    rule: $rule,
+                    allowed: $allowed,
                 },)+
             ];
         }

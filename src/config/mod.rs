@@ -4,19 +4,19 @@
 //! configures a run.
 
 mod data;
+mod key;
 pub mod options;
 mod overrides;
 mod refusal;
-mod rule;
 mod sections;
 
 pub use data::Data;
+pub use key::{Allowed, Key, Keys, Section};
+pub(crate) use key::{section, words};
 pub(crate) use overrides::nearest;
 pub(crate) use overrides::of_option;
 pub use overrides::{Override, assignment, parse_file};
 pub use refusal::{Refusal, refuse};
-pub use rule::{Key, Keys, Rule, Section};
-pub(crate) use rule::{section, words};
 pub(crate) use sections::{LONGEST, WIDEST};
 pub use sections::{
     Latent, MomentumForm, OnCollapse, Optimizer, OptimizerKind, Output, Size, Top, Train,
@@ -318,7 +318,7 @@ fn line(key: &Key, value: Option<&Value>, explained: Option<Option<&Value>>) -> 
     let Some(default) = explained else {
         return value.map_or_else(String::new, |value| format!("{name} = {}\n", show(value)));
     };
-    let about = comment(&format!("{} Use {}.", key.doc, key.rule));
+    let about = comment(&format!("{} Use {}.", key.doc, key.allowed));
     let line = match value {
         Some(value) if Some(value) != default => format!(
             "{name} = {}  # overridden, default {}\n",

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::Config;
-use crate::metrics::Kind;
+use crate::metrics::Metric;
 
 /// What `gpugan train` is asked to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,7 +18,7 @@ pub struct TrainOptions {
     /// replace the initial weights of the same names and shapes.
     pub init: Option<PathBuf>,
     /// What is measured at each snapshot; the first decides which is the best.
-    pub metrics: Vec<Kind>,
+    pub metrics: Vec<Metric>,
     /// A classifier's file for that; the one that is kept for the data where not
     /// given.
     pub features: Option<PathBuf>,
@@ -233,7 +233,7 @@ pub struct EvalOptions {
     /// How many images are generated, of the seeds from 0 on; at least 1.
     pub samples: usize,
     /// What is measured.
-    pub metrics: Vec<Kind>,
+    pub metrics: Vec<Metric>,
     /// Print the report as JSON instead of a table.
     pub json: bool,
     /// Train classifiers on generated images too.
@@ -258,7 +258,7 @@ pub struct CompareOptions {
     /// How many images of each training are scored, at least 1.
     pub samples: usize,
     /// What is measured.
-    pub metrics: Vec<Kind>,
+    pub metrics: Vec<Metric>,
     /// A classifier's file; the one that is kept for the data where not given.
     pub features: Option<PathBuf>,
     /// Folder of the runs and of what is told of them.

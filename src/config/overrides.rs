@@ -2,7 +2,7 @@
 
 use toml::{Table, Value};
 
-use super::{Refusal, Rule, Section, keys, show};
+use super::{Allowed, Refusal, Section, keys, show};
 use crate::error::{Error, Result};
 
 /// One key that gets a value, not yet checked.
@@ -70,10 +70,10 @@ impl Override {
         };
         let value = match self.text {
             // A folder may be named 2024 or true.
-            Some(text) if matches!(key.rule, Rule::Text) => Value::String(text),
+            Some(text) if matches!(key.allowed, Allowed::Text) => Value::String(text),
             _ => self.value,
         };
-        match key.rule.admit(&value) {
+        match key.allowed.admit(&value) {
             Some(value) => Ok((self.key, value)),
             None => {
                 let given = match self.option {
@@ -85,7 +85,7 @@ impl Override {
                 };
                 Err(Error::usage(
                     format!("{given} is not allowed"),
-                    format!("use {}", key.rule),
+                    format!("use {}", key.allowed),
                 ))
             }
         }

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
+use super::key::{Allowed, section, words};
 use super::refusal::{Refusal, refuse};
-use super::rule::{Rule, section, words};
 
 /// More than any layer or batch has.
 pub(crate) const WIDEST: i64 = 1 << 16;
@@ -21,15 +21,15 @@ section! {
     /// The keys above all sections.
     Top {
         /// Name of the preset that the other values started from.
-        preset: String = "default".into(), Rule::Text;
+        preset: String = "default".into(), Allowed::Text;
         /// What is trained, and with it which keys there are; a preset's choice.
-        system: String = String::new(), Rule::Text;
+        system: String = String::new(), Allowed::Text;
         /// Seed of every random choice: weights, batches, latents, dropout.
-        seed: u64 = 0, Rule::COUNT;
+        seed: u64 = 0, Allowed::COUNT;
         /// Records of the data in one step.
-        batch: usize = 64, Rule::Whole(1, WIDEST);
+        batch: usize = 64, Allowed::Whole(1, WIDEST);
         /// Steps until the run ends.
-        steps: u64 = 10_000, Rule::Whole(1, LONGEST);
+        steps: u64 = 10_000, Allowed::Whole(1, LONGEST);
     }
 }
 
@@ -37,17 +37,17 @@ section! {
     /// The loop around the networks.
     Train {
         /// Steps in a tick, which ends with a line of statistics.
-        tick: u64 = 100, Rule::Whole(1, RAREST);
+        tick: u64 = 100, Allowed::Whole(1, RAREST);
         /// Ticks from one snapshot (figures and checkpoint) to the next.
-        snap: u64 = 5, Rule::Whole(1, RAREST);
+        snap: u64 = 5, Allowed::Whole(1, RAREST);
         /// Newest checkpoints that are kept, beside the last healthy one; 0 keeps all.
-        keep: usize = 3, Rule::COUNT;
+        keep: usize = 3, Allowed::COUNT;
         /// Whether the training's health is measured, once a tick.
-        health: bool = true, Rule::Flag;
+        health: bool = true, Allowed::Flag;
         /// Whether statistics and samples are written for TensorBoard too, into the run's folder.
-        events: bool = true, Rule::Flag;
+        events: bool = true, Allowed::Flag;
         /// What an unhealthy training leads to: `warn` says so and goes on, `stop` saves and ends with exit code 3, `rollback` goes back to the last healthy checkpoint with other learning rates, three times at most. One that is not finite ends under `warn` too.
-        on_collapse: OnCollapse = OnCollapse::Warn, Rule::Choice(&["warn", "stop", "rollback"]);
+        on_collapse: OnCollapse = OnCollapse::Warn, Allowed::Choice(&["warn", "stop", "rollback"]);
     }
 }
 
@@ -55,35 +55,35 @@ section! {
     /// How the weights of one network move.
     Optimizer {
         /// `adam`, `sgd` (with momentum) or `rmsprop`.
-        kind: OptimizerKind = OptimizerKind::Adam, Rule::Choice(&["adam", "sgd", "rmsprop"]);
+        kind: OptimizerKind = OptimizerKind::Adam, Allowed::Choice(&["adam", "sgd", "rmsprop"]);
         /// Learning rate of the first update. Two players may have their own (TTUR, Heusel et al. 2017: such as 1e-4 for g and 4e-4 for d).
-        lr: f64 = 2e-4, Rule::NOT_NEGATIVE;
+        lr: f64 = 2e-4, Allowed::NOT_NEGATIVE;
         /// Decay of the mean of the gradient (`adam`).
-        beta1: f64 = 0.5, Rule::BELOW_ONE;
+        beta1: f64 = 0.5, Allowed::BELOW_ONE;
         /// Decay of the mean of the squared gradient (`adam`).
-        beta2: f64 = 0.999, Rule::BELOW_ONE;
+        beta2: f64 = 0.999, Allowed::BELOW_ONE;
         /// Added to the square root that divides the update (`adam`, `rmsprop`).
-        eps: f64 = 1e-8, Rule::NOT_NEGATIVE;
+        eps: f64 = 1e-8, Allowed::NOT_NEGATIVE;
         /// Decay of the mean of the squared gradient (`rmsprop`).
-        alpha: f64 = 0.99, Rule::BELOW_ONE;
+        alpha: f64 = 0.99, Allowed::BELOW_ONE;
         /// Part of the last change of a weight that is added to the next (`sgd`).
-        momentum: f64 = 0.0, Rule::BELOW_ONE;
+        momentum: f64 = 0.0, Allowed::BELOW_ONE;
         /// Where the learning rate stands in `sgd`: `torch` v = momentum v + g, w = w - lr v; `pylearn2` v = momentum v - lr g, w = w + v. They differ where the learning rate changes.
-        momentum_form: MomentumForm = MomentumForm::Torch, Rule::Choice(&["torch", "pylearn2"]);
+        momentum_form: MomentumForm = MomentumForm::Torch, Allowed::Choice(&["torch", "pylearn2"]);
         /// The momentum that `momentum_steps` leads to.
-        momentum_final: f64 = 0.0, Rule::BELOW_ONE;
+        momentum_final: f64 = 0.0, Allowed::BELOW_ONE;
         /// Updates in which the momentum goes linearly from `momentum` to `momentum_final`; with 0 it stays `momentum`.
-        momentum_steps: u64 = 0, Rule::Whole(0, LONGEST);
+        momentum_steps: u64 = 0, Allowed::Whole(0, LONGEST);
         /// The learning rate is divided by this after each update; 1 keeps it.
-        lr_decay: f64 = 1.0, Rule::Number(std::ops::Bound::Included(1.0), std::ops::Bound::Unbounded);
+        lr_decay: f64 = 1.0, Allowed::Number(std::ops::Bound::Included(1.0), std::ops::Bound::Unbounded);
         /// Updates in which the learning rate falls linearly to `lr_min`, after the first `lr_hold`; with 0 it does not.
-        lr_steps: u64 = 0, Rule::Whole(0, LONGEST);
+        lr_steps: u64 = 0, Allowed::Whole(0, LONGEST);
         /// Updates before those of `lr_steps`.
-        lr_hold: u64 = 0, Rule::Whole(0, LONGEST);
+        lr_hold: u64 = 0, Allowed::Whole(0, LONGEST);
         /// The learning rate that no schedule goes below.
-        lr_min: f64 = 0.0, Rule::NOT_NEGATIVE;
+        lr_min: f64 = 0.0, Allowed::NOT_NEGATIVE;
         /// This times the weight is added to its gradient before the update (L2).
-        weight_decay: f64 = 0.0, Rule::NOT_NEGATIVE;
+        weight_decay: f64 = 0.0, Allowed::NOT_NEGATIVE;
     }
 }
 

@@ -129,7 +129,7 @@ impl Dataset {
     }
 
     /// At most `count` items, evenly spread over the set.
-    pub fn spread(&self, count: usize) -> impl Iterator<Item = usize> + use<> {
+    pub fn evenly(&self, count: usize) -> impl Iterator<Item = usize> + use<> {
         let (len, count) = (self.len(), count.min(self.len()));
         (0..count).map(move |index| index * len / count)
     }
@@ -147,7 +147,7 @@ impl Dataset {
     pub fn identity(&self) -> u32 {
         let mut crc = flate2::Crc::new();
         crc.update(&self.summed(Self::identity, Store::identify).to_le_bytes());
-        for item in self.spread(DECODED) {
+        for item in self.evenly(DECODED) {
             // What cannot be read has no pixels, here and in training.
             let (input, image) = self.decode_pair(item).unwrap_or_default();
             crc.update(&input);

@@ -58,8 +58,8 @@ pub(super) fn measure(
         }
     };
     let real = real.as_ref().unwrap_or(data);
-    let real = real.pixels(real.spread(KNOWN));
-    let test = test.pixels(test.spread(TESTED));
+    let real = real.pixels(real.evenly(KNOWN));
+    let test = test.pixels(test.evenly(TESTED));
     let rows = |pixels: &[u8]| Rows {
         values: to_floats(pixels),
         width: c * h * w,

@@ -8,7 +8,7 @@ use crate::gpu::Gpu;
 use crate::metrics::{Score, mean_and_deviation};
 use crate::run::viewer::{CHECKPOINT_MEND, Viewer};
 use crate::store::checkpoint::Checkpoint;
-use crate::systems::{Known, Likelihood, System};
+use crate::systems::{Known, Likelihood, System, Weights};
 
 /// Images that are looked at, at most.
 const IMAGES: usize = 1000;
@@ -24,7 +24,7 @@ const PASS: usize = 64;
 pub(super) fn measure(
     gpu: &Gpu,
     system: &dyn System,
-    averaged: bool,
+    weights: Weights,
     file: (&Checkpoint, &Path),
     (data, source): (&Dataset, &str),
 ) -> Result<Option<Score>> {
@@ -40,8 +40,8 @@ pub(super) fn measure(
         Some(test) => (test, "test images"),
         None => (data, "training images, as there are no test images"),
     };
-    let (pixels, _) = set.pixels(set.spread(IMAGES));
-    let mut viewer = Viewer::new(gpu, system, (view, PASS), averaged, file, CHECKPOINT_MEND)?;
+    let (pixels, _) = set.pixels(set.evenly(IMAGES));
+    let mut viewer = Viewer::new(gpu, system, (view, PASS), weights, file, CHECKPOINT_MEND)?;
     let outputs = viewer.look_at(&to_floats(&pixels))?;
     let nats: Vec<f64> = outputs[0].iter().map(|&x| f64::from(x)).collect();
     let (mean, deviation) = mean_and_deviation(&nats);

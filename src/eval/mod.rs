@@ -11,7 +11,7 @@ use std::path::Path;
 use std::time::Instant;
 
 pub use observer::{Observer, unseen};
-pub use report::Report;
+pub use report::{OtherWeights, Report};
 pub use representation::Representation;
 
 use crate::config::options::EvalOptions;
@@ -21,9 +21,12 @@ use crate::gpu::{Gpu, Selector};
 use crate::metrics;
 use crate::run::progress::Progress;
 use crate::run::shown::Asked;
+use crate::run::standing;
 use crate::run::state;
 use crate::run::viewer::{self, Viewer};
 use crate::sample;
+use crate::store::checkpoint::Checkpoint;
+use crate::systems::Weights;
 
 /// Scores a checkpoint as asked and prints the report.
 ///
@@ -80,14 +83,29 @@ pub fn evaluate(options: &EvalOptions) -> Result<Report> {
         start.elapsed().as_secs_f64()
     ))?;
 
-    progress.start(0, 2 * options.samples as u64);
-    let averaged = viewer::averaged(&*system, &checkpoint, options.raw)?;
-    let mut sampler = sample::open(&gpu, (&checkpoint, &path), options.raw)?;
-    let images = generate(&mut sampler, options.samples, &mut progress)?;
-    let fake = observer.generated(&images, |count| {
-        progress.advance_by(count, "samples seen".into());
-    })?;
-    progress.end();
+    let weights = viewer::weights(&*system, &checkpoint, options.raw)?;
+    let standing = match weights {
+        Weights::Averaged => standing::estimated(&gpu, &*system, (&checkpoint, &path))?,
+        Weights::Raw | Weights::Followed => None,
+    };
+    let mut seen = |file: &Checkpoint, weights| {
+        progress.start(0, 2 * options.samples as u64);
+        let mut sampler = sample::with(&gpu, &*system, (file, &path), weights)?;
+        let images = generate(&mut sampler, options.samples, &mut progress)?;
+        let seen = observer.generated(&images, |count| {
+            progress.advance_by(count, "samples seen".into());
+        });
+        progress.end();
+        seen
+    };
+    let fake = seen(&checkpoint, weights)?;
+    let mut others = Vec::new();
+    if let Some(file) = &standing {
+        let name = viewer::shown_network(&*system, weights)?;
+        let raw = viewer::shown_network(&*system, Weights::Raw)?;
+        others.push((format!("{name}, standing"), seen(file, weights)?));
+        others.push((raw, seen(&checkpoint, Weights::Raw)?));
+    }
     progress.line(&format!(
         "samples: {} made and seen after {:.0} s",
         fake.features.count(),
@@ -107,7 +125,7 @@ pub fn evaluate(options: &EvalOptions) -> Result<Report> {
     scores.extend(likelihood::measure(
         &gpu,
         &*system,
-        averaged,
+        weights,
         file,
         (&data, source),
     )?);
@@ -115,6 +133,17 @@ pub fn evaluate(options: &EvalOptions) -> Result<Report> {
         let rows = representation::measure(of, &data, source, &mut progress)?;
         scores.extend(rows);
     }
+    let others = others.into_iter().map(|(weights, fake)| OtherWeights {
+        weights,
+        scores: metrics::measure(
+            &options.metrics,
+            &about.features,
+            &real,
+            unseen.as_deref(),
+            &fake,
+        ),
+    });
+    let others = others.collect();
     let labels = match system.classes() {
         [] => None,
         names => {
@@ -148,10 +177,11 @@ pub fn evaluate(options: &EvalOptions) -> Result<Report> {
         },
         real: real.features.count(),
         samples: options.samples,
-        weights: viewer::weights(&*system, averaged)?,
+        weights: viewer::shown_network(&*system, weights)?,
         features: about.features,
         classifier_accuracy: about.accuracy,
         scores,
+        others,
         seconds: start.elapsed().as_secs_f64(),
     };
     let out = path.parent().unwrap_or(Path::new(".")).join("eval.json");

@@ -102,7 +102,7 @@ impl Observer {
     /// # Errors
     /// [`Error::Usage`] where none can be read; errors of the device.
     pub fn real(&mut self, data: &Dataset, watch: impl FnMut(usize)) -> Result<Samples> {
-        let (pixels, _) = data.pixels(data.spread(self.reals(data)));
+        let (pixels, _) = data.pixels(data.evenly(self.reals(data)));
         if pixels.is_empty() {
             return Err(Error::usage(
                 format!("no image of {} can be read", data.name()),
@@ -242,5 +242,5 @@ pub fn unseen(data: &Dataset, source: &str) -> Result<Option<Vec<u8>>> {
         return Ok(None);
     }
     let test = data.reading().open_test(source)?;
-    Ok(test.map(|test| test.pixels(test.spread(UNSEEN)).0))
+    Ok(test.map(|test| test.pixels(test.evenly(UNSEEN)).0))
 }

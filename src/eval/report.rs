@@ -29,8 +29,20 @@ pub struct Report {
     pub classifier_accuracy: f64,
     /// Everything that was measured.
     pub scores: Vec<Score>,
+    /// The same of other weights of the file.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<OtherWeights>,
     /// Time of it all, in seconds.
     pub seconds: f64,
+}
+
+/// What was measured of samples of other weights.
+#[derive(Clone, Debug, Serialize)]
+pub struct OtherWeights {
+    /// Which, as `G`.
+    pub weights: String,
+    /// In the order of the report's.
+    pub scores: Vec<Score>,
 }
 
 impl Report {
@@ -68,28 +80,45 @@ impl Report {
             self.features,
             100.0 * self.classifier_accuracy
         );
-        let rows: Vec<[String; 3]> = self
-            .scores
-            .iter()
-            .map(|score| {
-                let value = score.value.map_or_else(|| "-".to_owned(), number);
-                let spread = score.spread.map(|s| format!(" ± {}", number(s)));
-                let value = value + &spread.unwrap_or_default();
-                [score.name.clone(), value, score.note.clone()]
-            })
-            .collect();
+        let mut rows = Vec::new();
+        if !self.others.is_empty() {
+            let others = self.others.iter().map(|other| other.weights.clone());
+            let head = [String::new(), self.weights.clone()];
+            rows.push(head.into_iter().chain(others).collect());
+        }
+        for (index, score) in self.scores.iter().enumerate() {
+            let mut row = vec![score.name.clone(), value(score)];
+            // What is measured of one kind of weights alone comes last.
+            let others = self.others.iter().map(|other| other.scores.get(index));
+            row.extend(others.map(|score| score.map_or_else(String::new, value)));
+            row.push(score.note.clone());
+            rows.push(row);
+        }
+        let columns = self.others.len() + 2;
         let widest = |column: usize| {
-            let widths = rows.iter().map(|row| row[column].chars().count());
+            let widths = rows
+                .iter()
+                .map(|row: &Vec<String>| row[column].chars().count());
             widths.max().unwrap_or(0)
         };
-        let [first, second] = [widest(0), widest(1)];
-        for [name, value, note] in &rows {
-            let line = format!("  {name:first$}  {value:second$}  {note}");
+        let widths: Vec<usize> = (0..columns).map(widest).collect();
+        for row in &rows {
+            let mut line = String::new();
+            for (cell, width) in row.iter().zip(widths.iter().chain([&0])) {
+                line += &format!("  {cell:width$}");
+            }
             text += line.trim_end();
             text.push('\n');
         }
         text
     }
+}
+
+/// A score with its deviation, or a dash where there is none.
+fn value(score: &Score) -> String {
+    let value = score.value.map_or_else(|| "-".to_owned(), number);
+    let spread = score.spread.map(|s| format!(" ± {}", number(s)));
+    value + &spread.unwrap_or_default()
 }
 
 /// Four digits behind the first that counts, but no exponent for usual sizes.
@@ -124,6 +153,7 @@ mod tests {
             weights: "G".into(),
             features: "d-classifier".into(),
             classifier_accuracy: 0.9869,
+            others: Vec::new(),
             scores: vec![
                 score("frechet(d-classifier)", None, None),
                 score("kernel(d-classifier)", Some(0.01234), Some(0.002)),

@@ -12,7 +12,7 @@ use crate::random;
 use crate::run::progress::Progress;
 use crate::run::viewer::{CHECKPOINT_MEND, Viewer};
 use crate::store::checkpoint::Checkpoint;
-use crate::systems::System;
+use crate::systems::{System, Weights};
 
 /// Labelled images of a class.
 const LABELLED: usize = 10;
@@ -89,7 +89,14 @@ impl Representation {
             ));
         }
         let file = (checkpoint, path);
-        let discriminator = Viewer::new(gpu, system, (VIEW, PASS), false, file, CHECKPOINT_MEND)?;
+        let discriminator = Viewer::new(
+            gpu,
+            system,
+            (VIEW, PASS),
+            Weights::Raw,
+            file,
+            CHECKPOINT_MEND,
+        )?;
         Ok(Self { discriminator })
     }
 
@@ -149,7 +156,7 @@ pub(super) fn measure(
         }))
     };
     progress.start(0, u64::from(DRAWS) + 1);
-    let test = see(test.pixels(test.spread(TESTED)))?;
+    let test = see(test.pixels(test.evenly(TESTED)))?;
     progress.advance("features".into());
     let mut drawn = Vec::new();
     for number in 0..DRAWS {

@@ -76,7 +76,7 @@ pub(super) fn measure(
         None => data.hold_out(10),
     };
     let labelled = |set: &Dataset, count: usize| {
-        let (pixels, labels) = set.pixels(set.spread(count));
+        let (pixels, labels) = set.pixels(set.evenly(count));
         Labelled { pixels, labels }
     };
     let test = labelled(&test, IMAGES);

@@ -34,12 +34,12 @@ const LARGEST: u32 = 32_768;
 const BOARD: ([u8; 2], u32) = ([255, 216], 8);
 
 /// The pixels of a batch, checked to fit its shape.
-struct Batch<'a> {
+struct Pixels<'a> {
     values: &'a [f32],
     shape: [usize; 4],
 }
 
-impl<'a> Batch<'a> {
+impl<'a> Pixels<'a> {
     fn new(values: &'a [f32], shape: [usize; 4]) -> Result<Self> {
         let [_, c, h, w] = shape;
         let size = shape.iter().try_fold(1usize, |n, d| n.checked_mul(*d));
@@ -161,7 +161,7 @@ pub fn grid_of(
     columns: usize,
     scale: Option<u32>,
 ) -> Result<RgbImage> {
-    let batch = Batch::new(images, shape)?;
+    let batch = Pixels::new(images, shape)?;
     let [n, _, h, w] = shape;
     let columns = columns.clamp(1, n);
     let rows = n.div_ceil(columns);
@@ -208,7 +208,7 @@ fn too_large(n: usize) -> Error {
 /// # Errors
 /// As of [`grid`], and [`Error::Usage`] if there is no image `index`.
 pub fn single(images: &[f32], shape: [usize; 4], index: usize) -> Result<DynamicImage> {
-    let batch = Batch::new(images, shape)?;
+    let batch = Pixels::new(images, shape)?;
     let [n, c, h, w] = shape;
     if index >= n {
         return Err(Error::usage(

@@ -20,7 +20,7 @@ const FEW: usize = 2000;
 
 /// A family of scores, as `--metrics` names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kind {
+pub enum Metric {
     /// [`frechet`]
     Frechet,
     /// [`kernel`]
@@ -39,7 +39,7 @@ pub enum Kind {
     Memorisation,
 }
 
-impl Kind {
+impl Metric {
     /// All, in the order of a report.
     pub const ALL: [Self; 8] = [
         Self::Frechet,
@@ -173,7 +173,7 @@ impl Samples {
 /// `unseen` are pixels of real images that the generator was not trained on;
 /// where there are none, training images stand for them.
 pub fn measure(
-    kinds: &[Kind],
+    kinds: &[Metric],
     features: &str,
     real: &Samples,
     unseen: Option<&[u8]>,
@@ -183,8 +183,8 @@ pub fn measure(
     let mut kinds = kinds.to_vec();
     let width = real.features.width;
     let few = real.features.count().min(fake.features.count()) <= width;
-    if few && kinds.contains(&Kind::Frechet) && !kinds.contains(&Kind::Kernel) {
-        kinds.push(Kind::Kernel);
+    if few && kinds.contains(&Metric::Frechet) && !kinds.contains(&Metric::Kernel) {
+        kinds.push(Metric::Kernel);
     }
     let mut add = |name: &str, of_features: bool, value: Option<f64>, spread, note: String| {
         let name = if of_features {
@@ -212,25 +212,25 @@ pub fn measure(
                 let note = "the classifier's features are not finite".to_owned();
                 add(kind.word(), true, None, None, note);
             }
-            Kind::Inception if fake.stack > 1 => {
+            Metric::Inception if fake.stack > 1 => {
                 let note = "stacks have no class probabilities".to_owned();
                 add("inception-style", true, None, None, note);
             }
-            Kind::Memorisation if fake.stack > 1 => {
+            Metric::Memorisation if fake.stack > 1 => {
                 let note = "a few only of all stacks are looked at".to_owned();
                 add("memorisation", false, None, None, note);
             }
-            Kind::Frechet => {
+            Metric::Frechet => {
                 let (value, note) = of_moments(&real.features, &fake.features);
                 add("frechet", true, value, None, note);
             }
-            Kind::Kernel => {
+            Metric::Kernel => {
                 let found = kernel::distance(&real.features, &fake.features);
                 let (value, spread) = parts(found);
                 add("kernel", true, value, spread, String::new());
             }
-            Kind::Neighbours => {
-                let [real, fake] = [real, fake].map(|set| set.features.spread(NEIGHBOURS));
+            Metric::Neighbours => {
+                let [real, fake] = [real, fake].map(|set| set.features.evenly(NEIGHBOURS));
                 let found = neighbours::compare(&real, &fake);
                 let count = real.count().min(fake.count());
                 for (name, value, k) in [
@@ -250,14 +250,14 @@ pub fn measure(
                     add(name, true, value, None, note);
                 }
             }
-            Kind::Inception => {
+            Metric::Inception => {
                 let classes = fake.classes.len();
                 let (value, spread) = parts(inception::score(&fake.probabilities, classes));
                 let ceiling = inception::score(&real.probabilities, classes);
                 let note = ceiling.map_or_else(String::new, |c| format!("real {:.3}", c.value));
                 add("inception-style", true, value, spread, note);
             }
-            Kind::Modes => {
+            Metric::Modes => {
                 let found = modes::compare(&real.classes, &fake.classes);
                 let note = found.map_or_else(String::new, |m| format!("of {}", m.of));
                 add("modes", true, found.map(|m| m.captured as f64), None, note);
@@ -266,7 +266,7 @@ pub fn measure(
                 });
                 add("reverse-kl", true, found.map(|m| m.reverse_kl), None, note);
             }
-            Kind::Wasserstein => {
+            Metric::Wasserstein => {
                 let found = wasserstein::distances(&real.pixels, &fake.pixels, real.shape);
                 let mean = found
                     .as_ref()
@@ -277,16 +277,16 @@ pub fn measure(
                 });
                 add("swd", false, mean, None, note);
             }
-            Kind::Ssim => {
+            Metric::Ssim => {
                 let (value, spread) = parts(ssim::diversity(&fake.pixels, fake.shape, PAIRS));
                 let of_real = ssim::diversity(&real.pixels, real.shape, PAIRS);
                 let note = of_real.map_or_else(String::new, |r| format!("real {:.4}", r.value));
                 add("ms-ssim", false, value, spread, note);
             }
-            Kind::Memorisation => {
+            Metric::Memorisation => {
                 let size: usize = real.shape.iter().product();
                 let reals = real.pixels.len() / size.max(1);
-                let queries: Vec<usize> = spread(reals).collect();
+                let queries: Vec<usize> = evenly(reals).collect();
                 let unseen = unseen.map(|pixels| chosen(pixels, size));
                 let compared = match &unseen {
                     Some(pixels) => Unseen::Images(pixels),
@@ -336,14 +336,14 @@ fn parts(estimate: Option<super::Estimate>) -> (Option<f64>, Option<f64>) {
 }
 
 /// At most [`QUERIES`] of `count` items, evenly spread.
-fn spread(count: usize) -> impl Iterator<Item = usize> {
+fn evenly(count: usize) -> impl Iterator<Item = usize> {
     let wanted = count.min(QUERIES);
     (0..wanted).map(move |index| index * count / wanted)
 }
 
 /// Those images of `[count, size]`.
 fn chosen(pixels: &[u8], size: usize) -> Vec<u8> {
-    spread(pixels.len() / size.max(1))
+    evenly(pixels.len() / size.max(1))
         .flat_map(|item| &pixels[item * size..][..size])
         .copied()
         .collect()

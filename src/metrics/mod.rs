@@ -20,7 +20,7 @@ pub mod quality;
 pub mod ssim;
 pub mod wasserstein;
 
-pub use measure::{Kind, Samples, Score, measure};
+pub use measure::{Metric, Samples, Score, measure};
 
 /// Feature vectors, row-major `[count, width]`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -57,7 +57,7 @@ impl Rows {
 
     /// At most `count` of the vectors, evenly spread.
     #[must_use]
-    pub fn spread(&self, count: usize) -> Self {
+    pub fn evenly(&self, count: usize) -> Self {
         let all = self.count();
         let count = count.min(all);
         let rows = (0..count).flat_map(|index| self.row(index * all / count));

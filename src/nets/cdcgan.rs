@@ -24,7 +24,7 @@ use std::sync::Arc;
 
 use super::parts::output;
 use super::{Conditioned, Entry, Family, Judgement, Pair};
-use crate::config::{Keys, Refusal, Rule, Size, refuse, section};
+use crate::config::{Allowed, Keys, Refusal, Size, refuse, section};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId};
 use crate::nn::{Init, Inits, Net, Square, flatten, leaky_relu, one_hot};
@@ -44,11 +44,11 @@ section! {
     /// Sizes of both networks.
     Cdcgan {
         /// Channels of the layer next to the image, in both networks; the layer beyond has twice as many.
-        width: usize = 64, Rule::Whole(1, 4096);
+        width: usize = 64, Allowed::Whole(1, 4096);
         /// Features of the dense layer farthest from the image, in both networks.
-        units: usize = 1024, Rule::Whole(1, 1 << 16);
+        units: usize = 1024, Allowed::Whole(1, 1 << 16);
         /// Standard deviation of the initial weights, around 0.
-        init_std: f64 = 0.02, Rule::POSITIVE;
+        init_std: f64 = 0.02, Allowed::POSITIVE;
     }
 }
 

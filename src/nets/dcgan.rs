@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use super::parts::output;
 use super::{Compared, Entry, Family, Judgement, Norm, Normalised, Pair};
-use crate::config::{Keys, Refusal, Rule, Size, refuse, section, words};
+use crate::config::{Allowed, Keys, Refusal, Size, refuse, section, words};
 use crate::error::Result;
 use crate::graph::{Graph, NodeId};
 use crate::nn::{Init, Inits, Net, Square, flatten, leaky_relu};
@@ -34,11 +34,11 @@ section! {
     /// Sizes of both networks.
     Dcgan {
         /// Channels of the layer next to the image, in both networks; each halving of the image doubles them.
-        width: usize = 64, Rule::Whole(1, 4096);
+        width: usize = 64, Allowed::Whole(1, 4096);
         /// `linear` makes a quarter of the image by a dense layer and doubles it twice, with biases next to the image; `conv` makes 4x4 by a convolution and doubles it up to a square of 16, 32, 64, ... without biases.
-        stem: Stem = Stem::Linear, Rule::Choice(&["linear", "conv"]);
+        stem: Stem = Stem::Linear, Allowed::Choice(&["linear", "conv"]);
         /// Standard deviation of the initial weights, around 0 for convolutions and around 1 for the gains of batch normalisation.
-        init_std: f64 = 0.02, Rule::POSITIVE;
+        init_std: f64 = 0.02, Allowed::POSITIVE;
     }
 }
 

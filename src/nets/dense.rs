@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::parts::{output, uniform};
 use super::{Compared, Entry, Family, Judgement, Pair};
-use crate::config::{Keys, Refusal, Rule, Size, WIDEST, section};
+use crate::config::{Allowed, Keys, Refusal, Size, WIDEST, section};
 use crate::error::Result;
 use crate::graph::{Graph, NodeId};
 use crate::nn::{Inits, Net, flatten, leaky_relu};
@@ -15,9 +15,9 @@ section! {
     /// Sizes of both networks.
     Dense {
         /// Units of the generator's hidden layers (ReLU).
-        hidden_g: Vec<usize> = vec![1200, 1200], Rule::Wholes(1, WIDEST);
+        hidden_g: Vec<usize> = vec![1200, 1200], Allowed::Wholes(1, WIDEST);
         /// Units of the discriminator's hidden layers (ReLU).
-        hidden_d: Vec<usize> = vec![128, 128, 128], Rule::Wholes(1, WIDEST);
+        hidden_d: Vec<usize> = vec![128, 128, 128], Allowed::Wholes(1, WIDEST);
     }
 }
 

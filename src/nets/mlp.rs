@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::parts::output;
 use super::{Entry, Family, Judgement, Pair};
-use crate::config::{Keys, Output, Refusal, Rule, Size, WIDEST, section, words};
+use crate::config::{Allowed, Keys, Output, Refusal, Size, WIDEST, section, words};
 use crate::error::Result;
 use crate::graph::{Graph, NodeId};
 use crate::nn::{Init, Inits, Net, flatten, leaky_relu, maxout};
@@ -18,21 +18,21 @@ section! {
     /// Sizes of both networks.
     Mlp {
         /// Units of the generator's hidden layers (ReLU).
-        hidden_g: Vec<usize> = vec![1200, 1200], Rule::Wholes(1, WIDEST);
+        hidden_g: Vec<usize> = vec![1200, 1200], Allowed::Wholes(1, WIDEST);
         /// Units of each of the discriminator's two maxout layers.
-        maxout_units: usize = 240, Rule::Whole(1, WIDEST);
+        maxout_units: usize = 240, Allowed::Whole(1, WIDEST);
         /// Linear pieces of a maxout unit, of which the largest is its value.
-        maxout_pieces: usize = 5, Rule::Whole(1, 64);
+        maxout_pieces: usize = 5, Allowed::Whole(1, 64);
         /// Probability that the discriminator drops an element of the image; the others are divided by one minus it.
-        dropout_input: f64 = 0.2, Rule::BELOW_ONE;
+        dropout_input: f64 = 0.2, Allowed::BELOW_ONE;
         /// Probability that the discriminator drops a hidden unit; the others are divided by one minus it.
-        dropout_hidden: f64 = 0.5, Rule::BELOW_ONE;
+        dropout_hidden: f64 = 0.5, Allowed::BELOW_ONE;
         /// The generator's initial weights are uniform between minus this and this.
-        irange_g: f64 = 0.05, Rule::POSITIVE;
+        irange_g: f64 = 0.05, Allowed::POSITIVE;
         /// The discriminator's initial weights are uniform between minus this and this.
-        irange_d: f64 = 0.005, Rule::POSITIVE;
+        irange_d: f64 = 0.005, Allowed::POSITIVE;
         /// Initial biases of the generator's last layer: `zero`, or `marginals`, with which it starts from the mean real image; all other biases start at zero.
-        output_bias: OutputBias = OutputBias::Zero, Rule::Choice(&["zero", "marginals"]);
+        output_bias: OutputBias = OutputBias::Zero, Allowed::Choice(&["zero", "marginals"]);
     }
 }
 

@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use super::parts::{output, uniform};
 use super::{Compared, Conditioned, Entry, Family, Judgement, Norm, Normalised, Pair};
-use crate::config::{Keys, Refusal, Rule, Size, refuse, section, words};
+use crate::config::{Allowed, Keys, Refusal, Size, refuse, section, words};
 use crate::error::Result;
 use crate::graph::{Graph, NodeId, Window};
 use crate::nn::{BATCH_NORM_EPS, Init, Inits, Net, Square, flatten, leaky_relu, one_hot};
@@ -79,11 +79,11 @@ section! {
     /// Sizes of both networks.
     Resnet {
         /// Channels of every block.
-        width: usize = 64, Rule::Whole(1, 4096);
+        width: usize = 64, Allowed::Whole(1, 4096);
         /// How the generator knows the class that it makes: `batch-norm` with gains and offsets of the class in every batch normalisation, for labelled data; `none` makes images of no class.
-        condition: Condition = Condition::None, Rule::Choice(&["none", "batch-norm"]);
+        condition: Condition = Condition::None, Allowed::Choice(&["none", "batch-norm"]);
         /// Whether the discriminator knows the class, by a projection (Miyato and Koyama 2018), where there is a condition. Without it, `loss.class_weight_d` and `loss.class_weight_g` teach classes (Odena et al. 2017).
-        projection: bool = true, Rule::Flag;
+        projection: bool = true, Allowed::Flag;
     }
 }
 

@@ -4,12 +4,12 @@ use serde::{Deserialize, Serialize};
 
 use super::tile::{self, Operand, Product};
 use super::winograd::{self, Winograd};
-use super::{Contraction, Epilogue, Facts, Launch, Launches, Rung, Variant, spread, word};
+use super::{Contraction, Epilogue, Facts, Launch, Launches, Rung, Variant, word, workgroups_of};
 use crate::graph::ConvGeometry;
 
 /// Which of the three tensors of a convolution is computed from the others.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
-pub enum Kind {
+pub enum Target {
     /// y of (x, w): `Op::Conv2d`.
     Forward,
     /// x of (y, w): `Op::ConvTranspose2d`.
@@ -24,7 +24,7 @@ pub enum Kind {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Conv {
     /// What is computed.
-    pub kind: Kind,
+    pub kind: Target,
     /// Image sizes, kernel, stride, pads, groups.
     pub geometry: ConvGeometry,
     /// Images of the batch, N.
@@ -79,7 +79,7 @@ impl Conv {
     fn stride(&self) -> [usize; 2] {
         let g = &self.geometry;
         std::array::from_fn(|axis| match (self.kind, g.output[axis]) {
-            (Kind::Transpose, 1) => g.dilation[axis] * (g.kernel[axis] - 1) + 1,
+            (Target::Transpose, 1) => g.dilation[axis] * (g.kernel[axis] - 1) + 1,
             _ => g.stride[axis],
         })
     }
@@ -93,7 +93,7 @@ impl Conv {
         let taps = g.kernel[0] * g.kernel[1];
         let run = self.run();
         match self.kind {
-            Kind::Forward => Product {
+            Target::Forward => Product {
                 parts: 1,
                 rows: self.batch * g.output[0] * g.output[1],
                 columns: self.filters,
@@ -101,7 +101,7 @@ impl Conv {
                 walks: taps / run,
                 met: taps / run,
             },
-            Kind::Transpose => Product {
+            Target::Transpose => Product {
                 parts: g.stride[0] * g.stride[1],
                 rows: self.batch
                     * g.input[0].div_ceil(g.stride[0])
@@ -111,7 +111,7 @@ impl Conv {
                 walks: taps,
                 met: taps.div_ceil(g.stride[0] * g.stride[1]),
             },
-            Kind::WeightGrad => Product {
+            Target::WeightGrad => Product {
                 parts: 1,
                 rows: taps * self.channels,
                 columns: self.filters,
@@ -125,7 +125,7 @@ impl Conv {
     /// How many taps of a kernel row are taken as one axis with the channels.
     fn run(&self) -> usize {
         match self.kind {
-            Kind::Forward if !whole(self.channels) => self.geometry.kernel[1],
+            Target::Forward if !whole(self.channels) => self.geometry.kernel[1],
             _ => 1,
         }
     }
@@ -181,13 +181,13 @@ impl Conv {
         );
         let right = self.right();
         let w = match self.kind {
-            Kind::WeightGrad => None,
+            Target::WeightGrad => None,
             _ if right.vector => None,
-            Kind::Forward if whole(self.channels) => Some([2, 3, 0, 1]),
-            Kind::Forward if whole(self.filters) => Some([2, 3, 1, 0]),
-            Kind::Transpose if whole(self.channels) => Some([2, 3, 0, 1]),
-            Kind::Transpose if whole(self.filters) => Some([2, 3, 1, 0]),
-            Kind::Forward | Kind::Transpose => None,
+            Target::Forward if whole(self.channels) => Some([2, 3, 0, 1]),
+            Target::Forward if whole(self.filters) => Some([2, 3, 1, 0]),
+            Target::Transpose if whole(self.channels) => Some([2, 3, 0, 1]),
+            Target::Transpose if whole(self.filters) => Some([2, 3, 1, 0]),
+            Target::Forward | Target::Transpose => None,
         };
         Orders { x, w, y }
     }
@@ -197,7 +197,7 @@ impl Conv {
     fn right(&self) -> Operand {
         let [o, c, h, w] = self.w;
         match self.kind {
-            Kind::Forward => {
+            Target::Forward => {
                 let depth = self.channels * self.run();
                 // Taps and channels of a run are one axis for a vector only if
                 // they are one in memory.
@@ -216,8 +216,8 @@ impl Conv {
                     _ => side,
                 }
             }
-            Kind::Transpose => Operand::of(c, o, self.channels, self.filters, &[h, w]),
-            Kind::WeightGrad => Operand {
+            Target::Transpose => Operand::of(c, o, self.channels, self.filters, &[h, w]),
+            Target::WeightGrad => Operand {
                 vector: vector_channels(self.filters, self.y) == Some(true),
                 deep: false,
             },
@@ -246,11 +246,11 @@ impl Conv {
                 let mut constants = self.geometry_constants();
                 constants.extend(cut);
                 let file = match self.kind {
-                    Kind::WeightGrad => {
+                    Target::WeightGrad => {
                         self.weight_grad_constants(&mut constants);
                         "conv_weight_grad_tile.wgsl"
                     }
-                    Kind::Forward | Kind::Transpose => {
+                    Target::Forward | Target::Transpose => {
                         self.image_constants(&mut constants);
                         "conv_tile.wgsl"
                     }
@@ -263,9 +263,9 @@ impl Conv {
     fn geometry_constants(&self) -> Vec<(&'static str, u32)> {
         let g = &self.geometry;
         vec![
-            ("FORWARD", u32::from(self.kind == Kind::Forward)),
-            ("TRANSPOSE", u32::from(self.kind == Kind::Transpose)),
-            ("WEIGHT_GRAD", u32::from(self.kind == Kind::WeightGrad)),
+            ("FORWARD", u32::from(self.kind == Target::Forward)),
+            ("TRANSPOSE", u32::from(self.kind == Target::Transpose)),
+            ("WEIGHT_GRAD", u32::from(self.kind == Target::WeightGrad)),
             ("KH", word(g.kernel[0])),
             ("KW", word(g.kernel[1])),
             ("STRIDE_H", word(self.stride()[0])),
@@ -300,13 +300,13 @@ impl Conv {
             constants.extend(names.into_iter().zip(strides.map(word)));
         }
         let outputs = match self.kind {
-            Kind::Forward => self.batch * self.filters * g.output[0] * g.output[1],
-            Kind::Transpose => self.batch * self.channels * g.input[0] * g.input[1],
-            Kind::WeightGrad => {
+            Target::Forward => self.batch * self.filters * g.output[0] * g.output[1],
+            Target::Transpose => self.batch * self.channels * g.input[0] * g.input[1],
+            Target::WeightGrad => {
                 self.filters * (self.channels / g.groups) * g.kernel[0] * g.kernel[1]
             }
         };
-        let workgroups = spread(outputs, tile::WORKGROUP);
+        let workgroups = workgroups_of(outputs, tile::WORKGROUP);
         tile::launch(
             "conv_plain.wgsl",
             "plain",
@@ -321,7 +321,7 @@ impl Conv {
     fn image_constants(&self, constants: &mut Vec<(&'static str, u32)>) {
         let g = &self.geometry;
         let [o, c, kh, kw] = self.w;
-        let forward = self.kind == Kind::Forward;
+        let forward = self.kind == Target::Forward;
         let (source, source_channels, source_size, target, target_channels, target_size) =
             if forward {
                 (

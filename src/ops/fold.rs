@@ -2,11 +2,11 @@
 //! pixels with all weights, whose results each pixel of the image gathers
 //! (`shaders/fold.wgsl`).
 
-use super::conv::{Conv, Kind, Orders};
+use super::conv::{Conv, Orders, Target};
 use super::matmul::MatMul;
 use crate::graph::MAX_ELEMENTS;
 
-use super::{Epilogue, Facts, Launch, Launches, Rung, spread, tile, word};
+use super::{Epilogue, Facts, Launch, Launches, Rung, tile, word, workgroups_of};
 
 /// Most channels of the image: with more, a tile's columns are filled anyway
 /// and the products cost more memory than they save loads.
@@ -26,7 +26,7 @@ impl Fold {
     /// The convolution as a fold, where that is what suits it.
     pub fn suits(conv: &Conv, facts: &Facts) -> Option<Self> {
         let g = &conv.geometry;
-        let possible = conv.kind == Kind::Transpose && g.groups == 1 && g.dilation == [1, 1];
+        let possible = conv.kind == Target::Transpose && g.groups == 1 && g.dilation == [1, 1];
         let few = conv.channels <= FEW_CHANNELS && conv.filters >= LEAST_FILTERS;
         let many_taps = g.kernel[0] * g.kernel[1] >= 4 && g.output != [1, 1];
         let fold = Self(*conv);
@@ -104,7 +104,7 @@ impl Fold {
                 .zip(conv.x.map(word)),
         );
         let pixels = conv.batch * conv.channels * g.input[0] * g.input[1];
-        let workgroups = spread(pixels, tile::WORKGROUP);
+        let workgroups = workgroups_of(pixels, tile::WORKGROUP);
         tile::launch("fold.wgsl", "gather", constants, workgroups, epilogue, 2)
     }
 }

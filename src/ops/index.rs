@@ -5,7 +5,7 @@
 use std::fmt::Write;
 
 use super::load::{Load, address, place};
-use super::{Facts, Launch, Rung, spread};
+use super::{Facts, Launch, Rung, workgroups_of};
 use crate::graph::PadMode;
 use crate::recording::Kernel;
 
@@ -282,7 +282,7 @@ impl Border {
 /// One thread an element of the output, in the order of its memory.
 fn element_launch(file: &'static str, shape: &[usize], y: &[usize]) -> Launch {
     let count: usize = shape.iter().product();
-    let workgroups = spread(count, WORKGROUP);
+    let workgroups = workgroups_of(count, WORKGROUP);
     let store = Load {
         strides: y.to_vec(),
         offset: 0,

@@ -4,7 +4,7 @@
 use std::fmt::Write;
 
 use super::load::{Axes, Load, binding, mentioned_coordinates, shifted};
-use super::{Launch, spread};
+use super::{Launch, workgroups_of};
 use crate::graph::{Binary, Unary};
 use crate::recording::Kernel;
 
@@ -221,7 +221,7 @@ impl Map {
         });
         let coordinates = mentioned_coordinates(&self.body, "linear", &self.shape, 0);
         let threads = self.shape.iter().product::<usize>() / per_thread;
-        let workgroups = spread(threads, WORKGROUP);
+        let workgroups = workgroups_of(threads, WORKGROUP);
         Launch {
             kernel: Kernel {
                 file: "map.wgsl",

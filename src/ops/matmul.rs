@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::tile::{self, Product};
-use super::{Contraction, Epilogue, Facts, Launch, Variant, spread, word};
+use super::{Contraction, Epilogue, Facts, Launch, Variant, word, workgroups_of};
 
 /// `y[i] = a[i] b[i]` of `[M, K]` and `[K, N]` matrices. Strides are in
 /// elements, of the logical operands: a transposed operand is one whose row
@@ -99,7 +99,7 @@ impl MatMul {
                     ("K", word(self.k)),
                     ("WORKGROUP", tile::WORKGROUP),
                 ]);
-                let workgroups = spread(self.batch * self.m * self.n, tile::WORKGROUP);
+                let workgroups = workgroups_of(self.batch * self.m * self.n, tile::WORKGROUP);
                 tile::launch(
                     "matmul_plain.wgsl",
                     "plain",

@@ -2,8 +2,8 @@
 //! Normalising itself is a [`Map`](super::map::Map).
 
 use super::load::Axes;
-use super::reduce::{BUSY, Kind, Reduce, Stages, Tile};
-use super::{Facts, Launch, Load, spread};
+use super::reduce::{BUSY, Reduce, Reduction, Stages, Tile};
+use super::{Facts, Launch, Load, workgroups_of};
 use crate::recording::Kernel;
 
 /// Sizes of a tensor `[batch, channels, pixels]`; what lies behind the channel
@@ -47,7 +47,7 @@ impl ChannelStats {
         if plan.chunks == 1 {
             return Stages::One(first);
         }
-        let workgroups = spread(plan.channels, 64);
+        let workgroups = workgroups_of(plan.channels, 64);
         let mut constants = plan.sizes();
         constants.extend([("MERGE", 1), ("WORKGROUP", 64), ("GRID_X", workgroups[0])]);
         Stages::Two {
@@ -84,7 +84,7 @@ impl ChannelDot {
                 offset: 0,
             }],
             body: "    let result = v0;\n".to_owned(),
-            kind: Kind::Sum,
+            kind: Reduction::Sum,
         };
         Stages::Two {
             first,
@@ -149,7 +149,7 @@ impl Plan {
 
     fn launch(&self, what: &'static str) -> Launch {
         let groups = self.channels.div_ceil(self.tile.columns as usize);
-        let workgroups = spread(groups * self.chunks, 1);
+        let workgroups = workgroups_of(groups * self.chunks, 1);
         let mut constants = self.tile.constants();
         constants.extend(self.sizes());
         constants.extend([

@@ -3,7 +3,7 @@
 //! the averaging weight come from the step buffer.
 
 use super::map::literal;
-use super::{Launch, spread};
+use super::{Launch, workgroups_of};
 use crate::recording::{Access, Kernel};
 
 /// Where the learning rate stands in gradient descent with momentum.
@@ -20,7 +20,7 @@ pub enum Momentum {
 /// How parameters move. The numbers are f64 so that `1 - beta` rounds once, as
 /// in PyTorch.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub enum Rule {
+pub enum UpdateRule {
     /// Gradient descent; 1 moment with momentum, else none.
     Sgd(Momentum),
     /// `s = alpha s + (1 - alpha) g^2; p -= lr g / (sqrt(s) + eps)`; 1 moment.
@@ -46,12 +46,12 @@ pub enum Rule {
 }
 
 /// The update of `len` parameters. Bindings: 0 the parameters, 1 their
-/// gradients (for [`Rule::Ema`] the parameters to average), then the rule's
+/// gradients (for [`UpdateRule::Ema`] the parameters to average), then the rule's
 /// moments, all slices of `len` elements.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Optimizer {
     /// How parameters move.
-    pub rule: Rule,
+    pub rule: UpdateRule,
     /// Number of parameters.
     pub len: usize,
     /// L2 penalty: `weight_decay p` is added to the gradient first.
@@ -62,7 +62,7 @@ pub struct Optimizer {
 
 const WORKGROUP: u32 = 64;
 
-impl Rule {
+impl UpdateRule {
     /// Number of moments it keeps, each as long as the parameters and zero at
     /// the start.
     pub fn moments(self) -> usize {
@@ -86,21 +86,21 @@ impl Optimizer {
     pub fn launch(&self) -> Launch {
         let width = if self.len.is_multiple_of(4) { 4 } else { 1 };
         let threads = self.len / width;
-        let workgroups = spread(threads, WORKGROUP);
+        let workgroups = workgroups_of(threads, WORKGROUP);
         let number = |value: f64| literal(value as f32);
         let value = if width == 4 { "vec4<f32>" } else { "f32" };
         let mut snippets = vec![("value", value.to_owned())];
         let rule = match self.rule {
-            Rule::Sgd(Momentum::None) => "SGD",
-            Rule::Sgd(Momentum::Outside) => "SGD_OUTSIDE",
-            Rule::Sgd(Momentum::Inside) => "SGD_INSIDE",
-            Rule::RmsProp { alpha, eps } => {
+            UpdateRule::Sgd(Momentum::None) => "SGD",
+            UpdateRule::Sgd(Momentum::Outside) => "SGD_OUTSIDE",
+            UpdateRule::Sgd(Momentum::Inside) => "SGD_INSIDE",
+            UpdateRule::RmsProp { alpha, eps } => {
                 snippets.push(("alpha", number(alpha)));
                 snippets.push(("one_minus_alpha", number(1.0 - alpha)));
                 snippets.push(("eps", number(eps)));
                 "RMSPROP"
             }
-            Rule::Adam { beta1, beta2, eps } => {
+            UpdateRule::Adam { beta1, beta2, eps } => {
                 snippets.push(("beta1", number(beta1)));
                 snippets.push(("one_minus_beta1", number(1.0 - beta1)));
                 snippets.push(("beta2", number(beta2)));
@@ -108,7 +108,7 @@ impl Optimizer {
                 snippets.push(("eps", number(eps)));
                 "ADAM"
             }
-            Rule::Ema => "EMA",
+            UpdateRule::Ema => "EMA",
         };
         let mut constants = vec![
             ("WORKGROUP", WORKGROUP),
@@ -146,19 +146,19 @@ mod tests {
     #[test]
     fn every_rule_makes_a_valid_shader() {
         let rules = [
-            Rule::Sgd(Momentum::None),
-            Rule::Sgd(Momentum::Outside),
-            Rule::Sgd(Momentum::Inside),
-            Rule::RmsProp {
+            UpdateRule::Sgd(Momentum::None),
+            UpdateRule::Sgd(Momentum::Outside),
+            UpdateRule::Sgd(Momentum::Inside),
+            UpdateRule::RmsProp {
                 alpha: 0.99,
                 eps: 1e-8,
             },
-            Rule::Adam {
+            UpdateRule::Adam {
                 beta1: 0.5,
                 beta2: 0.999,
                 eps: 1e-8,
             },
-            Rule::Ema,
+            UpdateRule::Ema,
         ];
         for rule in rules {
             for len in [64, 7] {
@@ -179,7 +179,7 @@ mod tests {
     #[test]
     fn one_minus_beta_rounds_once() {
         let adam = Optimizer {
-            rule: Rule::Adam {
+            rule: UpdateRule::Adam {
                 beta1: 0.9,
                 beta2: 0.999,
                 eps: 1e-8,

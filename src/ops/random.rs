@@ -1,7 +1,7 @@
 //! Random tensors (`shaders/random.wgsl`).
 
 use super::map::literal;
-use super::{Launch, spread};
+use super::{Launch, workgroups_of};
 use crate::graph::Distribution;
 use crate::recording::Kernel;
 
@@ -30,7 +30,7 @@ impl Random {
                 vec![("probability", literal(p.0))],
             ),
         };
-        let workgroups = spread(self.count, WORKGROUP);
+        let workgroups = workgroups_of(self.count, WORKGROUP);
         Launch {
             kernel: Kernel {
                 file: "random.wgsl",

@@ -4,12 +4,12 @@
 use std::fmt::Write;
 
 use super::load::{Axes, Load, binding, mentioned_coordinates, mentions, push_let, shifted};
-use super::{Facts, Launch, spread};
+use super::{Facts, Launch, workgroups_of};
 use crate::recording::Kernel;
 
 /// What a reduction computes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Kind {
+pub enum Reduction {
     /// Sum of the elements.
     Sum,
     /// Largest element.
@@ -35,7 +35,7 @@ pub struct Reduce {
     /// along `kept` and then `reduced`.
     pub body: String,
     /// How values combine.
-    pub kind: Kind,
+    pub kind: Reduction,
 }
 
 /// What computes one result: a kernel, or two with a temporary between them.
@@ -183,16 +183,16 @@ impl Reduce {
         let coordinates = mentioned_coordinates(&self.body, "o", &self.kept, 0)
             + &mentioned_coordinates(&self.body, "r", &self.reduced, rank);
 
-        let workgroups = spread(outputs, tile.columns);
+        let workgroups = workgroups_of(outputs, tile.columns);
         let mut constants = tile.constants();
         constants.push(("GRID_X", workgroups[0]));
         constants.push(("OUTPUTS", outputs as u32));
         constants.push(("REDUCED", count as u32));
         constants.push((
             match self.kind {
-                Kind::Sum => "SUM",
-                Kind::Max => "MAX",
-                Kind::ArgMax => "ARGMAX",
+                Reduction::Sum => "SUM",
+                Reduction::Max => "MAX",
+                Reduction::ArgMax => "ARGMAX",
             },
             1,
         ));
@@ -241,7 +241,7 @@ impl Reduce {
         let count: usize = self.reduced.iter().product();
         let coordinates = (0..self.kept.len() + self.reduced.len())
             .any(|axis| mentions(&self.body, &format!("i{axis}")));
-        if self.kind == Kind::ArgMax || coordinates || count < 1 << 14 || outputs * 64 > BUSY {
+        if self.kind == Reduction::ArgMax || coordinates || count < 1 << 14 || outputs * 64 > BUSY {
             return None;
         }
         let rank = self.kept.len();
@@ -300,7 +300,7 @@ mod tests {
     use super::*;
     use crate::ops::validate::validate;
 
-    fn over(kept: &[usize], reduced: &[usize], strides: &[usize], kind: Kind) -> Reduce {
+    fn over(kept: &[usize], reduced: &[usize], strides: &[usize], kind: Reduction) -> Reduce {
         Reduce {
             kept: kept.to_vec(),
             reduced: reduced.to_vec(),
@@ -315,7 +315,7 @@ mod tests {
 
     #[test]
     fn every_variant_makes_a_valid_shader() {
-        for kind in [Kind::Sum, Kind::Max, Kind::ArgMax] {
+        for kind in [Reduction::Sum, Reduction::Max, Reduction::ArgMax] {
             for (kept, reduced, strides, variant) in [
                 (&[5][..], &[3][..], &[3, 1][..], "thread"),
                 (&[], &[1000, 1000], &[1000, 1], "rows"),
@@ -329,7 +329,7 @@ mod tests {
                 validate(&over(kept, reduced, strides, kind).launch(&Facts::SOFTWARE));
             }
         }
-        let mut places = over(&[3], &[5], &[5, 1], Kind::Sum);
+        let mut places = over(&[3], &[5], &[5, 1], Reduction::Sum);
         places.body = "    let result = v0 * f32(i1) + f32(i0);\n".to_owned();
         validate(&places.launch(&Facts::CARD));
     }
@@ -351,7 +351,7 @@ mod tests {
 
     #[test]
     fn large_reductions_split_into_equal_parts() {
-        let full = over(&[], &[64, 3, 64, 64], &[12288, 4096, 64, 1], Kind::Sum);
+        let full = over(&[], &[64, 3, 64, 64], &[12288, 4096, 64, 1], Reduction::Sum);
         let [first, second] = full.split().unwrap();
         assert_eq!(first.kept, [256]);
         assert_eq!(first.reduced, [3072]);
@@ -360,12 +360,16 @@ mod tests {
         assert_eq!(second.loads[0].strides, [1]);
         validate(&first.launch(&Facts::CARD));
         validate(&second.launch(&Facts::CARD));
-        let bias = over(&[64], &[65536], &[1, 64], Kind::Sum);
+        let bias = over(&[64], &[65536], &[1, 64], Reduction::Sum);
         let [first, second] = bias.split().unwrap();
         assert_eq!(first.kept[1..], [64]);
         assert_eq!(first.kept[0] * first.reduced[0], 65536);
         assert_eq!(second.loads[0].strides, [1, 64]);
-        assert!(over(&[], &[100], &[1], Kind::Sum).split().is_none());
-        assert!(over(&[], &[1 << 20], &[1], Kind::ArgMax).split().is_none());
+        assert!(over(&[], &[100], &[1], Reduction::Sum).split().is_none());
+        assert!(
+            over(&[], &[1 << 20], &[1], Reduction::ArgMax)
+                .split()
+                .is_none()
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! The tiles that matrix products and convolutions share: how a problem is cut
 //! into them (the WGSL side is `shaders/lib/tiling.wgsl`).
 
-use super::{Epilogue, Facts, Launch, Rung, spread, word};
+use super::{Epilogue, Facts, Launch, Rung, word, workgroups_of};
 use crate::recording::Kernel;
 
 /// Invocations of a workgroup, where no subgroup decides it.
@@ -249,7 +249,7 @@ impl Product {
             ("WORKGROUP", workgroup),
         ]);
         let workgroups = self.tiles(variant).div_ceil(tiles_a_workgroup as usize);
-        (constants, spread(workgroups, 1))
+        (constants, workgroups_of(workgroups, 1))
     }
 }
 

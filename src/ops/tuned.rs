@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::conv::{Conv, Kind};
+use super::conv::{Conv, Target};
 use super::matmul::MatMul;
 use super::{Epilogue, Facts, Launches, Variant};
 use crate::graph::Shape;
@@ -136,11 +136,11 @@ fn conv_shapes(conv: &Conv) -> [Shape; 3] {
     ]
 }
 
-fn in_binding_order<T>(kind: Kind, [x, w, y]: [T; 3]) -> [T; 3] {
+fn in_binding_order<T>(kind: Target, [x, w, y]: [T; 3]) -> [T; 3] {
     match kind {
-        Kind::Forward => [y, x, w],
-        Kind::Transpose => [x, y, w],
-        Kind::WeightGrad => [w, x, y],
+        Target::Forward => [y, x, w],
+        Target::Transpose => [x, y, w],
+        Target::WeightGrad => [w, x, y],
     }
 }
 

@@ -2,7 +2,7 @@
 //! `shaders/resize.wgsl`).
 
 use super::load::{Load, address, place};
-use super::{Launch, spread};
+use super::{Launch, workgroups_of};
 use crate::graph::Window;
 use crate::recording::Kernel;
 
@@ -152,7 +152,7 @@ fn image_launch(
 ) -> Launch {
     const NAMES: [&str; 4] = ["n", "c", "h", "w"];
     let count: usize = sizes.iter().product();
-    let workgroups = spread(count, WORKGROUP);
+    let workgroups = workgroups_of(count, WORKGROUP);
     constants.extend([
         ("WORKGROUP", WORKGROUP),
         ("GRID_X", workgroups[0]),

@@ -4,22 +4,22 @@
 use crate::config::{MomentumForm, Optimizer, OptimizerKind};
 use crate::error::Result;
 use crate::graph::{Group, Places};
-use crate::ops::optimizer::{Momentum, Optimizer as Update, Rule};
+use crate::ops::optimizer::{Momentum, Optimizer as Update, UpdateRule};
 use crate::recording::{Binding, Command, Dispatch, Recording, Slice, StepValues};
 
 /// The kernel's rule for a configuration.
-pub fn rule(config: &Optimizer) -> Rule {
+pub fn rule(config: &Optimizer) -> UpdateRule {
     match config.kind {
-        OptimizerKind::Adam => Rule::Adam {
+        OptimizerKind::Adam => UpdateRule::Adam {
             beta1: config.beta1,
             beta2: config.beta2,
             eps: config.eps,
         },
-        OptimizerKind::Rmsprop => Rule::RmsProp {
+        OptimizerKind::Rmsprop => UpdateRule::RmsProp {
             alpha: config.alpha,
             eps: config.eps,
         },
-        OptimizerKind::Sgd => Rule::Sgd(match config.momentum_form {
+        OptimizerKind::Sgd => UpdateRule::Sgd(match config.momentum_form {
             MomentumForm::Torch => Momentum::Outside,
             MomentumForm::Pylearn2 => Momentum::Inside,
         }),
@@ -69,34 +69,35 @@ pub fn recording(
     places: &Places,
     net: &str,
 ) -> Result<Recording> {
-    let update = |rule: Rule, weight_decay: f64, groups: &[Group], label: &str| -> Vec<Command> {
-        let slices: Vec<Vec<Slice>> = groups.iter().map(|group| places.group(group)).collect();
-        (0..slices[0].len())
-            .map(|chunk| {
-                let update = Update {
-                    rule,
-                    len: slices[0][chunk].len,
-                    weight_decay,
-                    clip: if rule == Rule::Ema { None } else { clip },
-                };
-                let launch = update.launch();
-                let bindings = slices
-                    .iter()
-                    .zip(update.accesses())
-                    .map(|(slices, access)| Binding {
-                        slice: slices[chunk],
-                        access,
+    let update =
+        |rule: UpdateRule, weight_decay: f64, groups: &[Group], label: &str| -> Vec<Command> {
+            let slices: Vec<Vec<Slice>> = groups.iter().map(|group| places.group(group)).collect();
+            (0..slices[0].len())
+                .map(|chunk| {
+                    let update = Update {
+                        rule,
+                        len: slices[0][chunk].len,
+                        weight_decay,
+                        clip: if rule == UpdateRule::Ema { None } else { clip },
+                    };
+                    let launch = update.launch();
+                    let bindings = slices
+                        .iter()
+                        .zip(update.accesses())
+                        .map(|(slices, access)| Binding {
+                            slice: slices[chunk],
+                            access,
+                        })
+                        .collect();
+                    Command::Dispatch(Dispatch {
+                        kernel: launch.kernel,
+                        bindings,
+                        workgroups: launch.workgroups,
+                        label: format!("{label} {net}"),
                     })
-                    .collect();
-                Command::Dispatch(Dispatch {
-                    kernel: launch.kernel,
-                    bindings,
-                    workgroups: launch.workgroups,
-                    label: format!("{label} {net}"),
                 })
-            })
-            .collect()
-    };
+                .collect()
+        };
     let rule = rule(config);
     let name = || net.to_owned();
     let mut groups = vec![Group::Weights(name()), Group::Gradient(name())];
@@ -107,7 +108,7 @@ pub fn recording(
         (Group::AverageBuffers(name()), Group::Buffers(name())),
     ] {
         if !places.group(&average).is_empty() {
-            commands.extend(update(Rule::Ema, 0.0, &[average, of], "average"));
+            commands.extend(update(UpdateRule::Ema, 0.0, &[average, of], "average"));
         }
     }
     Ok(Recording {

@@ -6,7 +6,7 @@ use super::lower::Lowering;
 use super::view::{ValueId, View, row_major};
 use crate::error::Result;
 use crate::graph::{Class, ConvGeometry, NodeId, Op};
-use crate::ops::conv::{Conv, Kind};
+use crate::ops::conv::{Conv, Target};
 use crate::ops::fold::Fold;
 use crate::ops::map::Map;
 use crate::ops::matmul::MatMul;
@@ -24,9 +24,9 @@ impl Lowering<'_> {
                 Some(host) => self.contraction(host, id)?,
                 None => self.elementwise(id)?,
             },
-            Op::Sum(axes) => self.reduce(id, axes, reduce::Kind::Sum)?,
-            Op::Max(axes) => self.reduce(id, axes, reduce::Kind::Max)?,
-            Op::ArgMax(axes) => self.reduce(id, axes, reduce::Kind::ArgMax)?,
+            Op::Sum(axes) => self.reduce(id, axes, reduce::Reduction::Sum)?,
+            Op::Max(axes) => self.reduce(id, axes, reduce::Reduction::Max)?,
+            Op::ArgMax(axes) => self.reduce(id, axes, reduce::Reduction::ArgMax)?,
             op if op.class() == Class::Contraction => self.contraction(id, id)?,
             _ => self.emit_other(id)?,
         };
@@ -66,7 +66,7 @@ impl Lowering<'_> {
         Ok(output)
     }
 
-    fn reduce(&mut self, id: NodeId, axes: &[usize], kind: reduce::Kind) -> Result<View> {
+    fn reduce(&mut self, id: NodeId, axes: &[usize], kind: reduce::Reduction) -> Result<View> {
         let graph = self.graph;
         let input = graph.node(id).inputs[0];
         let expression = self.expression_of_input(input)?;
@@ -124,7 +124,7 @@ impl Lowering<'_> {
             ),
             Op::Conv2d(geometry) => self.conv(
                 host,
-                Kind::Forward,
+                Target::Forward,
                 geometry,
                 &epilogue,
                 &extras,
@@ -132,7 +132,7 @@ impl Lowering<'_> {
             ),
             Op::ConvTranspose2d(geometry) => self.conv(
                 host,
-                Kind::Transpose,
+                Target::Transpose,
                 geometry,
                 &epilogue,
                 &extras,
@@ -140,7 +140,7 @@ impl Lowering<'_> {
             ),
             Op::ConvWeightGrad(geometry) => self.conv(
                 host,
-                Kind::WeightGrad,
+                Target::WeightGrad,
                 geometry,
                 &epilogue,
                 &extras,
@@ -179,7 +179,7 @@ impl Lowering<'_> {
     fn conv(
         &mut self,
         id: NodeId,
-        kind: Kind,
+        kind: Target,
         geometry: ConvGeometry,
         epilogue: &Epilogue,
         extras: &[View],
@@ -189,9 +189,9 @@ impl Lowering<'_> {
         let node = graph.node(id);
         let (first, second) = (node.inputs[0], node.inputs[1]);
         let (x, w, y) = match kind {
-            Kind::Forward => (first, second, id),
-            Kind::Transpose => (id, second, first),
-            Kind::WeightGrad => (first, id, second),
+            Target::Forward => (first, second, id),
+            Target::Transpose => (id, second, first),
+            Target::WeightGrad => (first, id, second),
         };
         let [batch, channels] = [graph.shape(x)[0], graph.shape(x)[1]];
         let mut conv = Conv {
@@ -235,9 +235,9 @@ impl Lowering<'_> {
         conv.w = four(&views[1]);
         conv.y = four(&views[2]);
         let [output, first, second] = match kind {
-            Kind::Forward => [2, 0, 1],
-            Kind::Transpose => [0, 2, 1],
-            Kind::WeightGrad => [1, 0, 2],
+            Target::Forward => [2, 0, 1],
+            Target::Transpose => [0, 2, 1],
+            Target::WeightGrad => [1, 0, 2],
         };
         let launches = match Fold::suits(&conv, self.facts) {
             None => conv.launches(variant, epilogue),

@@ -10,11 +10,10 @@ use crate::ops::{Contraction, Facts};
 use crate::optim;
 use crate::plan::Plan;
 use crate::recording::Recording;
-use crate::systems::{Build, Field, Network, Pass, System, View};
+use crate::systems::{Build, Field, Network, Pass, System, View, Weights};
 
 use super::memory::MemoryPlan;
 use super::monitor::Monitor;
-use super::shown::output_name;
 
 /// What a recording is a part of.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -146,7 +145,7 @@ impl Blueprint {
         }
         let mut monitor = None;
         for (index, ViewPlan { view, count }) in views.iter().enumerate() {
-            let program = seen(system, &networks, view, true, *count)?;
+            let program = seen(system, &networks, view, Weights::Averaged, *count)?;
             add_view(&mut places, view, *count, &program)?;
             programs.push((view.name, Part::View, program));
             if index == 0 && config.train.health {
@@ -274,11 +273,11 @@ pub(crate) fn seen(
     system: &dyn System,
     networks: &[Network],
     view: &View,
-    averaged: bool,
+    weights: Weights,
     count: usize,
 ) -> Result<Program> {
     let named = (view.name, view.inputs.clone());
-    let mut build = Build::view(system, networks, named, averaged, count);
+    let mut build = Build::view(system, networks, named, weights, count);
     system.look(view.name, &mut build)?;
     Ok(build.finish()?.program)
 }
@@ -289,7 +288,7 @@ fn add_view(places: &mut Places, view: &View, count: usize, program: &Program) -
         .map(|field| (format!("{}.{}", view.name, field.name), field.shape(count)))
         .collect();
     for output in &view.outputs {
-        let name = output_name(view, output);
+        let name = view.output_tensor(output);
         let id = program
             .graph
             .find_state(&name)

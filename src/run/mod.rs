@@ -14,6 +14,7 @@ pub(crate) mod pace;
 pub(crate) mod progress;
 pub mod session;
 pub mod shown;
+pub(crate) mod standing;
 pub mod state;
 pub mod stats;
 pub(crate) mod stop;

@@ -131,7 +131,7 @@ pub(super) fn look(
             for (field, earlier) in view.inputs.iter().zip(&mut inside) {
                 if view.outputs.iter().any(|output| output == field.name) {
                     let name = format!("{}.{}", view.name, field.name);
-                    let values = ready.get(&format!("{name}.next"))?;
+                    let values = ready.get(&view.output_tensor(field.name))?;
                     ready.put(&name, &values)?;
                     changed |= values != *earlier;
                     *earlier = values;
@@ -143,18 +143,11 @@ pub(super) fn look(
             }
         }
         for (all, output) in all.iter_mut().zip(&view.outputs) {
-            let made = ready.get(&output_name(view, output))?;
+            let made = ready.get(&view.output_tensor(output))?;
             all.extend(&made[..made.len() / count * part]);
         }
     }
     Ok(all)
-}
-
-/// The tensor of an output; one that becomes an input has a name of its own.
-pub(super) fn output_name(view: &View, output: &str) -> String {
-    let again = view.inputs.iter().any(|field| field.name == output);
-    let next = if again { ".next" } else { "" };
-    format!("{}.{output}{next}", view.name)
 }
 
 #[cfg(test)]

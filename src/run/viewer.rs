@@ -7,14 +7,14 @@ use super::capacity::Limits;
 use super::finite;
 use super::latent;
 use super::memory::MemoryPlan;
-use super::shown::{self, Asked, Ready, output_name};
+use super::shown::{self, Asked, Ready};
 use crate::error::{Error, Result};
 use crate::gpu::{AdapterFacts, Executable, Gpu, Memory};
 use crate::graph::{Places, Program, Role};
 use crate::plan::Plan;
 use crate::recording::{Slice, StepValues};
 use crate::store::checkpoint::Checkpoint;
-use crate::systems::{Source, System, View, average_of};
+use crate::systems::{Source, System, View, Weights, average_of};
 
 /// What to do about a checkpoint that lacks a tensor.
 pub(crate) const CHECKPOINT_MEND: &str = "give a checkpoint that this version wrote";
@@ -26,6 +26,8 @@ pub(crate) struct Viewer {
     /// Records of a replay.
     count: usize,
     classes: Vec<String>,
+    /// Names of its running statistics.
+    buffers: Vec<String>,
 }
 
 /// A program with its memory.
@@ -47,8 +49,8 @@ pub(crate) struct Planned {
 }
 
 impl Planned {
-    /// Plans a view for at least `count` records of a pass, with averaged weights where
-    /// `averaged` says so, or tells what of the limits it exceeds.
+    /// Plans a view for at least `count` records of a pass, with these weights, or tells
+    /// what of the limits it exceeds.
     ///
     /// # Errors
     /// Where sizes do not fit together.
@@ -57,11 +59,11 @@ impl Planned {
         system: &dyn System,
         view: View,
         count: usize,
-        averaged: bool,
+        weights: Weights,
     ) -> Result<std::result::Result<Self, String>> {
         let count = view.records(count);
         let plan = || {
-            let program = seen(system, &system.networks()?, &view, averaged, count)?;
+            let program = seen(system, &system.networks()?, &view, weights, count)?;
             let places = Places::of(&program)?;
             let plan = Plan::new(&program, &places, &facts.kernel_facts())?;
             Ok((program, places, plan))
@@ -122,7 +124,10 @@ impl Planned {
                 }
             }
         }
+        let states = program.graph.states().iter();
+        let buffers = states.filter(|state| state.role == Role::Buffer);
         Ok(Viewer {
+            buffers: buffers.map(|state| state.name.clone()).collect(),
             program: Loaded {
                 gpu: gpu.clone(),
                 memory,
@@ -136,8 +141,8 @@ impl Planned {
     }
 }
 
-/// Whether a file has averaged weights, and they are not passed over.
-pub(crate) fn averaged(system: &dyn System, file: &Checkpoint, raw: bool) -> Result<bool> {
+/// The averaged weights, where a file has any and they are not passed over.
+pub(crate) fn weights(system: &dyn System, file: &Checkpoint, raw: bool) -> Result<Weights> {
     let networks = system.networks()?;
     let prefixes = networks
         .iter()
@@ -146,25 +151,28 @@ pub(crate) fn averaged(system: &dyn System, file: &Checkpoint, raw: bool) -> Res
         let mut names = file.tensors.keys();
         names.any(|name| name.starts_with(prefix.as_str()))
     });
-    Ok(!raw && prefixes.next().is_some())
+    Ok(match !raw && prefixes.next().is_some() {
+        true => Weights::Averaged,
+        false => Weights::Raw,
+    })
 }
 
 /// The name of the network that the first view shows, as files have it.
-pub(crate) fn weights(system: &dyn System, averaged: bool) -> Result<String> {
+pub(crate) fn shown_network(system: &dyn System, weights: Weights) -> Result<String> {
     let networks = system.networks()?;
+    let is_raw = weights == Weights::Raw;
     let shown = networks
         .iter()
-        .find(|network| !averaged || network.average > 0.0);
-    Ok(shown.map_or_else(String::new, |network| match averaged {
-        true => network.average_name(),
-        false => network.name.to_owned(),
+        .find(|network| is_raw || network.average > 0.0);
+    Ok(shown.map_or_else(String::new, |network| match is_raw {
+        true => network.name.to_owned(),
+        false => network.average_name(),
     }))
 }
 
 impl Viewer {
     /// Loads everything that a view keeps, parameters and running statistics, from
-    /// a file that was read from `path`, for at least `count` records of a pass;
-    /// averaged weights where `averaged` says so.
+    /// a file that was read from `path`, for at least `count` records of a pass.
     ///
     /// # Errors
     /// [`Error::Usage`] with this mend where the file lacks a tensor;
@@ -173,7 +181,7 @@ impl Viewer {
         gpu: &Gpu,
         system: &dyn System,
         (view, count): (&str, usize),
-        averaged: bool,
+        weights: Weights,
         (file, path): (&Checkpoint, &Path),
         mend: &str,
     ) -> Result<Self> {
@@ -185,7 +193,7 @@ impl Viewer {
         let mut count = view.records(count);
         loop {
             let of = (facts, &limits);
-            let reason = match Planned::new(of, system, view.clone(), count, averaged)? {
+            let reason = match Planned::new(of, system, view.clone(), count, weights)? {
                 Ok(planned) => return planned.load(gpu, (file, path), mend),
                 Err(reason) => reason,
             };
@@ -219,10 +227,21 @@ impl Viewer {
     /// Elements of a record of each output.
     pub(crate) fn widths(&self) -> Vec<usize> {
         let width = |output: &String| {
-            let place = self.program.places.get(&output_name(&self.view, output));
+            let place = self.program.places.get(&self.view.output_tensor(output));
             place.map_or(0, |(_, slice)| slice.len / self.count)
         };
         self.view.outputs.iter().map(width).collect()
+    }
+
+    /// What its running statistics are now, by name.
+    ///
+    /// # Errors
+    /// Errors of the device.
+    pub(super) fn buffers(&self) -> Result<Vec<(String, Vec<f32>)>> {
+        let names = self.buffers.iter();
+        names
+            .map(|name| Ok((name.clone(), self.program.get(name)?)))
+            .collect()
     }
 
     /// The seeds' vectors of the first input, row-major.

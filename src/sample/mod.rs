@@ -16,6 +16,7 @@ use crate::run::shown::Asked;
 use crate::run::state;
 use crate::run::viewer::{self, CHECKPOINT_MEND, Viewer};
 use crate::store::checkpoint::{Checkpoint, newest_readable};
+use crate::systems::{System, Weights};
 
 /// Images of one pass.
 const PASS: usize = 64;
@@ -239,13 +240,20 @@ pub(crate) fn load(path: &Path) -> Result<(PathBuf, Checkpoint)> {
 
 /// What a checkpoint's system shows first, with averaged weights unless there are
 /// none or the `raw` ones are asked for.
-pub(crate) fn open(
-    gpu: &Gpu,
-    (checkpoint, path): (&Checkpoint, &Path),
-    raw: bool,
-) -> Result<Viewer> {
-    let (config, about) = state::description(checkpoint, path)?;
+pub(crate) fn open(gpu: &Gpu, file: (&Checkpoint, &Path), raw: bool) -> Result<Viewer> {
+    let (config, about) = state::description(file.0, file.1)?;
     let system = state::system_of(&config, &about)?;
+    let weights = viewer::weights(&*system, file.0, raw)?;
+    with(gpu, &*system, file, weights)
+}
+
+/// What a checkpoint's system shows first, with these weights.
+pub(crate) fn with(
+    gpu: &Gpu,
+    system: &dyn System,
+    (checkpoint, path): (&Checkpoint, &Path),
+    weights: Weights,
+) -> Result<Viewer> {
     let views = system.views();
     let view = views.first().ok_or_else(|| {
         Error::usage(
@@ -253,14 +261,7 @@ pub(crate) fn open(
             "give a checkpoint of a generator",
         )
     })?;
-    let averaged = viewer::averaged(&*system, checkpoint, raw)?;
     let view = (view.name, PASS);
-    Viewer::new(
-        gpu,
-        &*system,
-        view,
-        averaged,
-        (checkpoint, path),
-        CHECKPOINT_MEND,
-    )
+    let from = (checkpoint, path);
+    Viewer::new(gpu, system, view, weights, from, CHECKPOINT_MEND)
 }

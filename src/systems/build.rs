@@ -1,9 +1,10 @@
 //! What a pass or a view is built with.
 
+use super::view::output_tensor;
 use super::{Field, Network, System, average_of};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId, Program, Role, Shape, StateId};
-use crate::nn::{Mode, Net};
+use crate::nn::{Mode, Net, Statistics};
 
 /// A pass or a view while it is built.
 pub struct Build<'a> {
@@ -14,6 +15,8 @@ pub struct Build<'a> {
     fields: Vec<Field>,
     /// Before the names of fields and outputs.
     prefix: String,
+    /// Whether running statistics follow the batch.
+    follows: bool,
     system: &'a dyn System,
     nets: Vec<(&'static str, Net)>,
     /// Networks whose running statistics stay as they are.
@@ -22,6 +25,18 @@ pub struct Build<'a> {
     reports: Vec<(&'static str, NodeId)>,
     remembered: Vec<(StateId, NodeId)>,
     outputs: Vec<(String, NodeId)>,
+}
+
+/// Which weights a view is of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Weights {
+    /// Those that training moves.
+    Raw,
+    /// Their moving averages, where there are any.
+    Averaged,
+    /// As averaged, with statistics of the batch, which the running ones follow. With
+    /// the others, a view changes nothing of a run, whatever it normalises with.
+    Followed,
 }
 
 /// How weights are to move.
@@ -59,24 +74,32 @@ impl<'a> Build<'a> {
         )
     }
 
-    /// A view of `count` records, with the averaged weights where `averaged` says
-    /// so and there are any.
+    /// A view of `count` records with these weights.
     pub fn view(
         system: &'a dyn System,
         networks: &[Network],
         (name, fields): (&str, Vec<Field>),
-        averaged: bool,
+        weights: Weights,
         count: usize,
     ) -> Self {
+        let mode = match weights {
+            Weights::Raw | Weights::Averaged => Mode::EVAL,
+            Weights::Followed => Mode {
+                statistics: Statistics::Batch,
+                ..Mode::EVAL
+            },
+        };
         let nets = networks.iter().map(|network| {
             let name = network.name;
-            let prefix = match averaged && network.average > 0.0 {
+            let prefix = match weights != Weights::Raw && network.average > 0.0 {
                 true => average_of(name),
                 false => name.to_owned(),
             };
-            (name, system.net(name, &prefix, Mode::EVAL))
+            (name, system.net(name, &prefix, mode))
         });
-        Self::new(system, nets.collect(), fields, format!("{name}."), count)
+        let mut view = Self::new(system, nets.collect(), fields, format!("{name}."), count);
+        view.follows = weights == Weights::Followed;
+        view
     }
 
     fn new(
@@ -91,6 +114,7 @@ impl<'a> Build<'a> {
             count,
             fields,
             prefix,
+            follows: true,
             system,
             nets,
             still: Vec::new(),
@@ -179,20 +203,14 @@ impl<'a> Build<'a> {
 
     /// Gives an output of a view.
     pub fn output(&mut self, name: &str, value: NodeId) {
-        // What is an input too is another tensor until the next replay.
-        let again = self.fields.iter().any(|field| field.name == name);
-        let next = if again { ".next" } else { "" };
-        self.outputs
-            .push((format!("{}{name}{next}", self.prefix), value));
+        self.outputs.push((name.to_owned(), value));
     }
 
     /// What was reported or given as an output under this name.
     pub fn result(&self, name: &str) -> Option<NodeId> {
         let reports = self.reports.iter().map(|(known, node)| (*known, node));
-        let outputs = self.outputs.iter().filter_map(|(known, node)| {
-            let known = known.strip_prefix(&self.prefix)?;
-            Some((known.strip_suffix(".next").unwrap_or(known), node))
-        });
+        let outputs = self.outputs.iter();
+        let outputs = outputs.map(|(known, node)| (known.as_str(), node));
         let found = reports.chain(outputs).find(|(known, _)| *known == name);
         found.map(|(_, node)| *node)
     }
@@ -209,6 +227,8 @@ impl<'a> Build<'a> {
             remembered,
             outputs,
             prefix,
+            fields,
+            follows,
             ..
         } = self;
         let mut assigns: Vec<(StateId, NodeId)> = Vec::new();
@@ -248,14 +268,14 @@ impl<'a> Build<'a> {
             let state = graph.declare(name, Shape::scalar(), Role::Output)?;
             assigns.push((state, node));
         }
-        // A view changes nothing of the run, whatever it normalises with.
-        if prefix.is_empty() {
+        if follows {
             for (_, net) in nets.iter().filter(|(name, _)| !still.contains(name)) {
                 assigns.extend_from_slice(net.running());
             }
         }
         assigns.extend(remembered);
         for (name, node) in outputs {
+            let name = output_tensor(&prefix, &fields, &name);
             let shape = graph.shape(node).clone();
             assigns.push((graph.declare(name, shape, Role::Output)?, node));
         }

@@ -7,7 +7,7 @@ use super::{
     Build, Counters, Field, Given, Medium, Moves, Network, Pass, Report, System, Unit, View,
     registry,
 };
-use crate::config::{Config, Keys, Optimizer, Output, Rule, Schema, section};
+use crate::config::{Allowed, Config, Keys, Optimizer, Output, Schema, section};
 use crate::error::{Error, Result};
 use crate::graph::Graph;
 use crate::nets::Classifier as Net;
@@ -40,9 +40,9 @@ section! {
     /// Sizes of the network.
     Model {
         /// Channels of the first convolution; each further one has twice as many, 128 at most.
-        width: usize = 32, Rule::Whole(1, 4096);
+        width: usize = 32, Allowed::Whole(1, 4096);
         /// Length of the feature vector.
-        features: usize = 64, Rule::Whole(1, 4096);
+        features: usize = 64, Allowed::Whole(1, 4096);
     }
 }
 

@@ -26,13 +26,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::frozen::{Frozen, Kind};
+use super::frozen::{Extractor, Frozen};
 use super::{
     Build, Counters, Duel, Field, Given, Judged, Medium, Memory, Moves, Network, Observed, Pass,
     Report, System, Unit, View, registry,
 };
 use crate::adversarial::{Level, Loss, LossKind, loss};
-use crate::config::{Config, Keys, Optimizer, Output, Rule, Schema, section};
+use crate::config::{Allowed, Config, Keys, Optimizer, Output, Schema, section};
 use crate::data::Sides;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId, Shape, Unary};
@@ -95,9 +95,9 @@ section! {
     /// The networks.
     Model {
         /// Channels of the drawer next to the image; twice as many after each halving.
-        width: usize = 128, Rule::Whole(1, 1024);
+        width: usize = 128, Allowed::Whole(1, 1024);
         /// Channels of the discriminator's first layer; twice as many after each halving.
-        d_width: usize = 128, Rule::Whole(1, 1024);
+        d_width: usize = 128, Allowed::Whole(1, 1024);
     }
 }
 
@@ -106,15 +106,15 @@ section! {
     Terms {
         /// The file of a classifier of the source that `gpugan classify --out FILE` wrote. Read when a run begins, and kept in checkpoints.
         #[serde(skip_serializing_if = "Option::is_none")]
-        features: Option<String> = None, Rule::Text;
+        features: Option<String> = None, Allowed::Text;
         /// Weight of the adversarial loss.
-        adversarial: f64 = 1.0, Rule::NOT_NEGATIVE;
+        adversarial: f64 = 1.0, Allowed::NOT_NEGATIVE;
         /// Weight of the mean squared difference of what the features are of a source image and of what is drawn of it.
-        constancy: f64 = 15.0, Rule::NOT_NEGATIVE;
+        constancy: f64 = 15.0, Allowed::NOT_NEGATIVE;
         /// Weight of the mean squared difference of a target image and what is drawn of it.
-        identity: f64 = 15.0, Rule::NOT_NEGATIVE;
+        identity: f64 = 15.0, Allowed::NOT_NEGATIVE;
         /// Weight of the total variation of drawn images, which makes them smooth.
-        variation: f64 = 0.0, Rule::NOT_NEGATIVE;
+        variation: f64 = 0.0, Allowed::NOT_NEGATIVE;
     }
 }
 
@@ -165,7 +165,7 @@ impl Dtn {
             ));
         }
         let frozen = Frozen::open(given, Path::new(path), None)?;
-        let Kind::Classifier(classifier) = frozen.kind.clone() else {
+        let Extractor::Classifier(classifier) = frozen.kind.clone() else {
             return Err(Error::usage(
                 format!(
                     "{path} holds convolutions alone, and this system draws features without places"

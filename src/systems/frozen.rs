@@ -17,14 +17,14 @@ use crate::store::classifier::About;
 /// What a frozen network is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum Kind {
+pub(super) enum Extractor {
     /// A classifier that `gpugan classify` wrote.
     Classifier(Classifier),
     /// Convolutions under torchvision's names.
     Vgg(Vgg),
 }
 
-impl Kind {
+impl Extractor {
     fn is_possible(&self) -> bool {
         match self {
             Self::Classifier(of) => of.is_possible(),
@@ -36,7 +36,7 @@ impl Kind {
 /// A frozen network, described but not built.
 #[derive(Clone, Debug)]
 pub(super) struct Frozen {
-    pub(super) kind: Kind,
+    pub(super) kind: Extractor,
     /// The values of its tensors by their names; none where a checkpoint gives them.
     weights: BTreeMap<String, Vec<f32>>,
 }
@@ -53,11 +53,11 @@ impl Frozen {
             (Some(_), _) => return Self::load(file, last),
             (None, "") => {
                 let classes = given.classes.len().max(2);
-                Kind::Classifier(Classifier::new(given.image, classes))
+                Extractor::Classifier(Classifier::new(given.image, classes))
             }
             (None, kept) => {
-                let found: Option<Kind> = serde_json::from_str(kept).ok();
-                found.filter(Kind::is_possible).ok_or_else(|| {
+                let found: Option<Extractor> = serde_json::from_str(kept).ok();
+                found.filter(Extractor::is_possible).ok_or_else(|| {
                     Error::usage(
                         "the checkpoint does not say what its features are of, or no network can be so",
                         "give a checkpoint that this version wrote",
@@ -80,7 +80,7 @@ impl Frozen {
                 Some((name.strip_prefix(&prefix)?.to_owned(), values.clone()))
             });
             return Ok(Self {
-                kind: Kind::Classifier(About::of(&file, path)?.network),
+                kind: Extractor::Classifier(About::of(&file, path)?.network),
                 weights: own.collect(),
             });
         }
@@ -108,7 +108,7 @@ impl Frozen {
         })?;
         let weights = file.tensors.into_iter();
         Ok(Self {
-            kind: Kind::Vgg(network),
+            kind: Extractor::Vgg(network),
             weights: weights.map(|(name, (_, values))| (name, values)).collect(),
         })
     }
@@ -116,8 +116,8 @@ impl Frozen {
     /// Channels of the images that it takes.
     pub(super) fn channels(&self) -> usize {
         match &self.kind {
-            Kind::Classifier(of) => of.image[0],
-            Kind::Vgg(_) => Vgg::CHANNELS,
+            Extractor::Classifier(of) => of.image[0],
+            Extractor::Vgg(_) => Vgg::CHANNELS,
         }
     }
 

@@ -13,7 +13,7 @@ use super::{
     System, Unit, View, registry,
 };
 use crate::config::{
-    Config, Keys, Latent, Optimizer, Output, Rule, Schema, WIDEST, section, words,
+    Allowed, Config, Keys, Latent, Optimizer, Output, Schema, WIDEST, section, words,
 };
 use crate::error::{Error, Result};
 use crate::graph::{Binary, Graph, NodeId, Shape, Unary};
@@ -71,7 +71,7 @@ section! {
     /// Sizes of the network.
     Hidden {
         /// Units of the hidden layers (ReLU).
-        hidden: Vec<usize> = vec![500], Rule::Wholes(1, WIDEST);
+        hidden: Vec<usize> = vec![500], Allowed::Wholes(1, WIDEST);
     }
 }
 
@@ -79,7 +79,7 @@ section! {
     /// The order of the pixels.
     Ordered {
         /// Which pixels another depends on: `natural` is row by row from the top, `random` an order that the seed fixes.
-        order: Order = Order::Natural, Rule::Choice(&["natural", "random"]);
+        order: Order = Order::Natural, Allowed::Choice(&["natural", "random"]);
     }
 }
 

@@ -21,7 +21,7 @@ pub mod srgan;
 pub mod vae;
 mod view;
 
-pub use build::Build;
+pub use build::{Build, Weights};
 pub use counters::Counters;
 pub use field::{Field, Source};
 pub(crate) use network::find;

@@ -15,7 +15,7 @@ use super::{
     Report, System, Unit, View, registry,
 };
 use crate::adversarial::{LossKind, PatchLoss};
-use crate::config::{Config, Keys, Optimizer, Output, Rule, Schema, section, words};
+use crate::config::{Allowed, Config, Keys, Optimizer, Output, Schema, section, words};
 use crate::data::Sides;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId, Unary};
@@ -63,23 +63,23 @@ section! {
     /// The networks.
     Model {
         /// Channels of the generator next to the images; each level further in has twice as many.
-        width: usize = 64, Rule::Whole(1, 1024);
+        width: usize = 64, Allowed::Whole(1, 1024);
         /// Channels of a level of the generator at most, in multiples of `width`.
-        most: usize = 8, Rule::Whole(1, 64);
+        most: usize = 8, Allowed::Whole(1, 64);
         /// How often the generator halves the image; 0: until the shorter side is 1.
-        levels: usize = 0, Rule::Whole(0, 12);
+        levels: usize = 0, Allowed::Whole(0, 12);
         /// The first layer of the generator's way out that drops half of its features, from 0, the one at the smallest images.
-        drop_first: usize = 1, Rule::Whole(0, 12);
+        drop_first: usize = 1, Allowed::Whole(0, 12);
         /// Layers that drop from there on; the only source of variety in the outputs.
-        drop_layers: usize = 3, Rule::Whole(0, 12);
+        drop_layers: usize = 3, Allowed::Whole(0, 12);
         /// Normalisation in both networks: `batch`, `instance` or `none`.
-        norm: ImageNorm = ImageNorm::Batch, Rule::Choice(&["batch", "instance", "none"]);
+        norm: ImageNorm = ImageNorm::Batch, Allowed::Choice(&["batch", "instance", "none"]);
         /// Channels of the discriminator's first layer.
-        d_width: usize = 64, Rule::Whole(1, 1024);
+        d_width: usize = 64, Allowed::Whole(1, 1024);
         /// Layers of the discriminator that halve: 1, 2, 3 or 4 judge patches of 16, 34, 70 or 142 pixels, 5 and 6 of 286 and 574; 0 judges single pixels.
-        d_layers: usize = 3, Rule::Whole(0, 6);
+        d_layers: usize = 3, Allowed::Whole(0, 6);
         /// How the generator is used: `as-trained` drops features and normalises each image with its own statistics, as the paper does; `fixed` takes running statistics and drops nothing, which is right after a training on batches of several images.
-        at_test: AtTest = AtTest::AsTrained, Rule::Choice(&["as-trained", "fixed"]);
+        at_test: AtTest = AtTest::AsTrained, Allowed::Choice(&["as-trained", "fixed"]);
     }
 }
 
@@ -87,15 +87,15 @@ section! {
     /// What the networks minimise.
     Terms {
         /// The adversarial loss: `non-saturating` (cross-entropy), `least-squares` or `hinge`.
-        kind: LossKind = LossKind::NonSaturating, Rule::Choice(&["non-saturating", "least-squares", "hinge"]);
+        kind: LossKind = LossKind::NonSaturating, Allowed::Choice(&["non-saturating", "least-squares", "hinge"]);
         /// Weight of the generator's adversarial loss; 0 trains it without a discriminator's help.
-        adversarial: f64 = 1.0, Rule::NOT_NEGATIVE;
+        adversarial: f64 = 1.0, Allowed::NOT_NEGATIVE;
         /// Weight of the mean absolute difference between the generated and the real image.
-        l1: f64 = 100.0, Rule::NOT_NEGATIVE;
+        l1: f64 = 100.0, Allowed::NOT_NEGATIVE;
         /// Factor of the discriminator's loss; 0.5 makes it the mean over real and generated images.
-        d_weight: f64 = 0.5, Rule::POSITIVE;
+        d_weight: f64 = 0.5, Allowed::POSITIVE;
         /// Whether the discriminator sees the input beside the image.
-        conditional: bool = true, Rule::Flag;
+        conditional: bool = true, Allowed::Flag;
     }
 }
 

@@ -9,7 +9,7 @@ use super::{
     Source, System, Unit, View, registry,
 };
 use crate::config::{
-    Keys, Latent, Optimizer, Output, Rule, Schema, WIDEST, refuse, section, words,
+    Allowed, Keys, Latent, Optimizer, Output, Schema, WIDEST, refuse, section, words,
 };
 use crate::error::{Error, Result};
 use crate::graph::{Binary, Graph, NodeId, Unary};
@@ -62,15 +62,15 @@ section! {
     /// The network.
     Model {
         /// Units of the encoder's hidden layer, and of the decoder's (ReLU); with 0 both are linear.
-        hidden: usize = 400, Rule::Whole(0, WIDEST);
+        hidden: usize = 400, Allowed::Whole(0, WIDEST);
         /// Length of the latent vector.
-        latent: usize = 20, Rule::Whole(1, WIDEST);
+        latent: usize = 20, Allowed::Whole(1, WIDEST);
         /// Distribution of each pixel for a latent vector: `bernoulli`, a probability of being white; `gaussian`, a mean and one variance of all pixels, which is learned.
-        pixels: Pixels = Pixels::Bernoulli, Rule::Choice(&["bernoulli", "gaussian"]);
+        pixels: Pixels = Pixels::Bernoulli, Allowed::Choice(&["bernoulli", "gaussian"]);
         /// What becomes of the pixels, which are from 0 to 1: `none` leaves them, `threshold` makes those above one half 1 and the others 0.
-        binary: Binarised = Binarised::None, Rule::Choice(&["none", "threshold"]);
+        binary: Binarised = Binarised::None, Allowed::Choice(&["none", "threshold"]);
         /// Latent vectors that the bound of an image's likelihood is computed from; the more, the nearer it is (Burda et al. 2016, 1509.00519, theorem 1).
-        bound_samples: usize = 50, Rule::Whole(1, WIDEST);
+        bound_samples: usize = 50, Allowed::Whole(1, WIDEST);
     }
 }
 

@@ -29,6 +29,21 @@ pub struct View {
     pub any_size: Option<AnySize>,
 }
 
+impl View {
+    /// The tensor of an output.
+    pub(crate) fn output_tensor(&self, output: &str) -> String {
+        output_tensor(&format!("{}.", self.name), &self.inputs, output)
+    }
+}
+
+/// The tensor of an output, behind the prefix of its pass or view. One that becomes
+/// the input of the next replay has a name beside that input's.
+pub(super) fn output_tensor(prefix: &str, inputs: &[Field], output: &str) -> String {
+    let again = inputs.iter().any(|field| field.name == output);
+    let next = if again { ".next" } else { "" };
+    format!("{prefix}{output}{next}")
+}
+
 /// What sizes of images fully convolutional networks take, and what of an image an
 /// output pixel depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -74,7 +74,7 @@ impl Lattice {
         for point in points {
             // Each sample is shared by the cells around it, or the smoothed
             // density would have the lattice in it.
-            self.spread(point, share, &mut density);
+            self.deposit(point, share, &mut density);
         }
         let kernel = self.kernel();
         for axis in 0..self.dimensions {
@@ -84,7 +84,7 @@ impl Lattice {
     }
 
     /// Adds `share` to the cells around a point, by how near they are.
-    fn spread(self, point: &[f32], share: f64, density: &mut [f64]) {
+    fn deposit(self, point: &[f32], share: f64, density: &mut [f64]) {
         let mut corners = vec![(0, share)];
         for (axis, &x) in point.iter().enumerate() {
             let place = (f64::from(x) + REACH) / self.cell() - 0.5;

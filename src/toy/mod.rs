@@ -79,7 +79,7 @@ pub fn run(options: &ToyOptions) -> Result<()> {
     })?;
     progress.log_to(Log::open(folder.log())?)?;
     progress.line(&format!("run: {}", folder.path().display()))?;
-    let mut run = Run {
+    let mut run = Game {
         name: name.into_owned(),
         watcher,
         points: Points {
@@ -158,7 +158,7 @@ impl Feed for Points {
     }
 }
 
-struct Run {
+struct Game {
     name: String,
     config: Config,
     data: Distribution,
@@ -173,7 +173,7 @@ struct Run {
     progress: Progress,
 }
 
-impl Run {
+impl Game {
     fn train(&mut self, frames: u64, folder: &RunFolder) -> Result<()> {
         let steps = self.config.steps;
         stop::finishing(&self.progress, "this step and its picture");

@@ -304,7 +304,7 @@ fn charts(scene: &Scene<'_>) -> [Panel; 3] {
         };
         return [game, divergence, outputs];
     };
-    let score = |of: fn(&super::score::Score) -> f64| {
+    let score = |of: fn(&super::score::Coverage) -> f64| {
         series(&|record| record.score.as_ref().map_or(f64::NAN, of))
     };
     let captured = Panel {

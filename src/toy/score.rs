@@ -6,7 +6,7 @@ use super::Distribution;
 
 /// What samples are worth.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
-pub struct Score {
+pub struct Coverage {
     /// Modes with a sample of high quality.
     pub modes: usize,
     /// Share of samples of high quality.
@@ -20,7 +20,7 @@ pub struct Score {
 const REACH: f64 = 3.0;
 
 /// The score of samples `[N, dimensions]`; `None` where there are no modes.
-pub fn score(data: &Distribution, samples: &[f32]) -> Option<Score> {
+pub fn score(data: &Distribution, samples: &[f32]) -> Option<Coverage> {
     let Distribution::Mixture { modes, deviation } = data else {
         return None;
     };
@@ -53,7 +53,7 @@ pub fn score(data: &Distribution, samples: &[f32]) -> Option<Score> {
         .iter()
         .filter(|&&share| share > 0.0)
         .map(|share| share * (share * modes.len() as f64).ln());
-    Some(Score {
+    Some(Coverage {
         modes: captured.iter().filter(|&&known| known).count(),
         quality: f64::from(good) / count as f64,
         reverse_kl: divergence.sum::<f64>().max(0.0),

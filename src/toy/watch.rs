@@ -1,7 +1,7 @@
 //! What is seen of a run at a moment.
 
 use super::density::{self, Lattice, Optimum};
-use super::score::{self, Score};
+use super::score::{self, Coverage};
 use super::{DRAWN, Distribution};
 use crate::adversarial::Loss;
 use crate::error::{Error, Result};
@@ -34,7 +34,7 @@ pub struct Record {
     pub tick: Tick,
     /// Of data that have modes.
     #[serde(flatten)]
-    pub score: Option<Score>,
+    pub score: Option<Coverage>,
     /// Jensen-Shannon divergence of data and generated points in nats, both
     /// smoothed; 0 to log 2.
     pub jsd: f64,

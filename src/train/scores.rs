@@ -13,7 +13,7 @@ use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::eval::{Observer, unseen};
 use crate::gpu::Gpu;
-use crate::metrics::{self, Kind, Samples, Score};
+use crate::metrics::{self, Metric, Samples, Score};
 use crate::run::progress::Progress;
 use crate::run::session::Session;
 use crate::run::shown::Asked;
@@ -59,7 +59,7 @@ pub(super) fn asked(
         return Ok(None);
     };
     let features = known.and_then(|metadata| metadata.get(FEATURES));
-    let scores = Kind::list(list)
+    let scores = Metric::list(list)
         .and_then(|kinds| Scores::new(gpu, data, source, &kinds, features.map(Path::new)));
     // A classifier may have gone; that ends the scores, not the run.
     if let Err(error) = &scores {
@@ -71,7 +71,7 @@ pub(super) fn asked(
 /// What a run needs to score its samples.
 pub(super) struct Scores {
     observer: Observer,
-    kinds: Vec<Kind>,
+    kinds: Vec<Metric>,
     real: Samples,
     unseen: Option<Vec<u8>>,
     /// The classifier's file, where one was named.
@@ -92,7 +92,7 @@ impl Scores {
         gpu: &Gpu,
         data: &Dataset,
         source: &str,
-        kinds: &[Kind],
+        kinds: &[Metric],
         features: Option<&Path>,
     ) -> Result<Self> {
         let mut observer = Observer::open(gpu, data, source, features)?;

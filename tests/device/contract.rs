@@ -4,7 +4,7 @@
 
 use gpugan::gpu::{Executable, Gpu, Memory};
 use gpugan::graph::{ConvGeometry, Op, Shape};
-use gpugan::ops::conv::{Conv, Kind};
+use gpugan::ops::conv::{Conv, Target};
 use gpugan::ops::matmul::MatMul;
 use gpugan::ops::{Epilogue, Facts, Launch, Variant};
 use gpugan::recording::{
@@ -260,19 +260,19 @@ const CASES: [Case; 16] = [
 
 /// Jobs of one kind for a case: operands in row-major order and as the variant
 /// demands them.
-fn conv_jobs(facts: &Facts, turn: usize, kind: Kind, case: Case) -> Vec<Job> {
+fn conv_jobs(facts: &Facts, turn: usize, kind: Target, case: Case) -> Vec<Job> {
     let ([n, c, o], input, kernel, stride, dilation, pad, groups) = case;
     let geometry = ConvGeometry::forward(input, kernel, stride, dilation, pad, groups).unwrap();
     let x_shape = Shape::from([n, c, input[0], input[1]]);
     let w_shape = Shape::from([o, c / groups, kernel[0], kernel[1]]);
     let y_shape = Shape::from([n, o, geometry.output[0], geometry.output[1]]);
     let (op, shapes) = match kind {
-        Kind::Forward => (Op::Conv2d(geometry), [&y_shape, &x_shape, &w_shape]),
-        Kind::Transpose => (
+        Target::Forward => (Op::Conv2d(geometry), [&y_shape, &x_shape, &w_shape]),
+        Target::Transpose => (
             Op::ConvTranspose2d(geometry),
             [&x_shape, &y_shape, &w_shape],
         ),
-        Kind::WeightGrad => (Op::ConvWeightGrad(geometry), [&w_shape, &x_shape, &y_shape]),
+        Target::WeightGrad => (Op::ConvWeightGrad(geometry), [&w_shape, &x_shape, &y_shape]),
     };
     let (left, right) = (numbers(shapes[1].clone(), 1), numbers(shapes[2].clone(), 2));
     let plain_want = apply(&op, &[&left, &right], shapes[0], 0, 0).unwrap();
@@ -317,21 +317,21 @@ fn conv_jobs(facts: &Facts, turn: usize, kind: Kind, case: Case) -> Vec<Job> {
                 reorder(&x_shape, orders.x, &mut conv.x);
                 reorder(&w_shape, orders.w, &mut conv.w);
                 reorder(&y_shape, orders.y, &mut conv.y);
-                if kind == Kind::WeightGrad && odd.is_multiple_of(2) {
+                if kind == Target::WeightGrad && odd.is_multiple_of(2) {
                     conv.w = w_shape.strides_in(&[2, 3, 1, 0]).try_into().unwrap();
                 }
                 // The other contiguous axis of the weight is as good.
-                if kind == Kind::Forward && odd.is_multiple_of(2) {
+                if kind == Target::Forward && odd.is_multiple_of(2) {
                     conv.w = w_shape.strides_in(&[2, 3, 0, 1]).try_into().unwrap();
                 }
-                if kind == Kind::Transpose && odd.is_multiple_of(2) {
+                if kind == Target::Transpose && odd.is_multiple_of(2) {
                     conv.w = w_shape.strides_in(&[0, 2, 3, 1]).try_into().unwrap();
                 }
             }
             let strides = match kind {
-                Kind::Forward => [conv.y, conv.x, conv.w],
-                Kind::Transpose => [conv.x, conv.y, conv.w],
-                Kind::WeightGrad => [conv.w, conv.x, conv.y],
+                Target::Forward => [conv.y, conv.x, conv.w],
+                Target::Transpose => [conv.x, conv.y, conv.w],
+                Target::WeightGrad => [conv.w, conv.x, conv.y],
             };
             let mut inputs = vec![
                 (left.clone(), strides[1].to_vec()),
@@ -359,7 +359,7 @@ fn conv_jobs(facts: &Facts, turn: usize, kind: Kind, case: Case) -> Vec<Job> {
     jobs
 }
 
-fn check_kind(kind: Kind) {
+fn check_kind(kind: Target) {
     let gpu = open();
     let facts = gpu.facts.kernel_facts();
     let jobs: Vec<_> = CASES
@@ -372,15 +372,15 @@ fn check_kind(kind: Kind) {
 
 #[test]
 fn convolutions_agree_with_the_reference() {
-    check_kind(Kind::Forward);
+    check_kind(Target::Forward);
 }
 
 #[test]
 fn transposed_convolutions_agree_with_the_reference() {
-    check_kind(Kind::Transpose);
+    check_kind(Target::Transpose);
 }
 
 #[test]
 fn weight_gradients_agree_with_the_reference() {
-    check_kind(Kind::WeightGrad);
+    check_kind(Target::WeightGrad);
 }

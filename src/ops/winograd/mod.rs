@@ -26,7 +26,7 @@ mod transform;
 
 use self::filtering::{Filtering, Matrix, transposed};
 use self::transform::Tensor;
-use super::conv::{Conv, Kind, Orders, channels_last};
+use super::conv::{Conv, Orders, Target, channels_last};
 use super::matmul::MatMul;
 use super::{Epilogue, Launches};
 use crate::graph::ConvGeometry;
@@ -52,7 +52,7 @@ const CACHE_LINE: usize = 16;
 /// A convolution or adjoint in planes.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) struct Winograd {
-    /// Never a [`Kind::Transpose`] of stride 1.
+    /// Never a [`Target::Transpose`] of stride 1.
     conv: Conv,
     /// The weight is taken from its last tap to its first.
     mirrored: bool,
@@ -85,7 +85,7 @@ impl Winograd {
             outputs: outputs as usize,
             taps,
         };
-        let mirrored = conv.kind == Kind::Transpose && taps == 3;
+        let mirrored = conv.kind == Target::Transpose && taps == 3;
         let winograd = Self {
             conv: if mirrored { mirror(conv) } else { *conv },
             mirrored,
@@ -216,13 +216,13 @@ impl Winograd {
             y: rows(m, n),
         };
         match self.conv.kind {
-            Kind::Forward => of([tiles, depth, filters], rows(x[0], x[1]), rows(w[0], w[1])),
-            Kind::Transpose => of(
+            Target::Forward => of([tiles, depth, filters], rows(x[0], x[1]), rows(w[0], w[1])),
+            Target::Transpose => of(
                 [tiles, filters, depth],
                 rows(y[0], y[1]),
                 columns(w[0], w[1]),
             ),
-            Kind::WeightGrad => of(
+            Target::WeightGrad => of(
                 [depth, tiles, filters],
                 columns(x[0], x[1]),
                 rows(y[0], y[1]),
@@ -258,9 +258,9 @@ impl Winograd {
             tensor.launch_from_planes(filtering, matrix, kind, epilogue)
         };
         let (operands, last) = match kind {
-            Kind::Forward => ([to_x(), to_w()], last(&y, &outputs)),
-            Kind::Transpose => ([to_y(), to_w()], last(&x, &transposed(&inputs))),
-            Kind::WeightGrad => ([to_x(), to_y()], last(&w, &transposed(&taps))),
+            Target::Forward => ([to_x(), to_w()], last(&y, &outputs)),
+            Target::Transpose => ([to_y(), to_w()], last(&x, &transposed(&inputs))),
+            Target::WeightGrad => ([to_x(), to_y()], last(&w, &transposed(&taps))),
         };
         Launches {
             operands: operands.map(Some),
@@ -275,7 +275,7 @@ fn mirror(conv: &Conv) -> Conv {
     let g = &conv.geometry;
     let [filter, channel, row, column] = conv.w;
     Conv {
-        kind: Kind::Forward,
+        kind: Target::Forward,
         geometry: ConvGeometry {
             input: g.output,
             output: g.input,
@@ -298,7 +298,7 @@ mod tests {
     use crate::ops::validate::validate;
     use crate::ops::{Contraction, Facts, Rung, Variant};
 
-    fn conv(kind: Kind, [kernel, stride, pad]: [usize; 3], image: usize) -> Conv {
+    fn conv(kind: Target, [kernel, stride, pad]: [usize; 3], image: usize) -> Conv {
         let geometry = ConvGeometry::forward(
             [image, image + 3],
             [kernel; 2],
@@ -325,7 +325,7 @@ mod tests {
         }
     }
 
-    const KINDS: [Kind; 3] = [Kind::Forward, Kind::Transpose, Kind::WeightGrad];
+    const KINDS: [Target; 3] = [Target::Forward, Target::Transpose, Target::WeightGrad];
 
     #[test]
     fn every_filtering_makes_valid_shaders() {
@@ -400,17 +400,17 @@ mod tests {
             candidates.iter().any(is)
         };
         for form in [[5, 2, 2], [4, 1, 1], [3, 2, 1], [3, 1, 3]] {
-            assert!(!filtered(conv(Kind::Forward, form, 9)), "{form:?}");
+            assert!(!filtered(conv(Target::Forward, form, 9)), "{form:?}");
         }
         let odd = Conv {
             channels: 6,
-            ..conv(Kind::Forward, [3, 1, 1], 9)
+            ..conv(Target::Forward, [3, 1, 1], 9)
         };
         assert!(!filtered(odd));
         // Planes of more numbers than a binding may have.
         let immense = Conv {
             batch: 1 << 11,
-            ..conv(Kind::Forward, [3, 1, 1], 17)
+            ..conv(Target::Forward, [3, 1, 1], 17)
         };
         assert!(!filtered(immense));
     }

@@ -2,9 +2,9 @@
 //! `shaders/winograd_pixels.wgsl`).
 
 use super::filtering::{Filtering, Matrix};
-use crate::ops::conv::Kind;
+use crate::ops::conv::Target;
 use crate::ops::map::literal;
-use crate::ops::{Epilogue, Launch, spread, tile, word};
+use crate::ops::{Epilogue, Launch, tile, word, workgroups_of};
 use crate::recording::Kernel;
 
 /// A tensor of the convolution and its planes. `count` images (of the weight: input
@@ -62,7 +62,7 @@ impl Tensor {
     pub(super) fn launch_to_planes(&self, filtering: Filtering, matrix: &Matrix) -> Launch {
         let mut constants = self.constants();
         let threads = self.threads(self.tiles);
-        let workgroups = spread(threads, tile::WORKGROUP);
+        let workgroups = workgroups_of(threads, tile::WORKGROUP);
         constants.extend([
             ("COUNT", word(threads)),
             ("TAKEN", word(matrix[0].len())),
@@ -87,11 +87,11 @@ impl Tensor {
         &self,
         filtering: Filtering,
         matrix: &Matrix,
-        kind: Kind,
+        kind: Target,
         epilogue: &Epilogue,
     ) -> Launch {
         // Those of the image overlap.
-        let neighbours = kind == Kind::Transpose;
+        let neighbours = kind == Target::Transpose;
         let mut constants = self.constants();
         let grid = if neighbours {
             let pixels_of_a_phase = self.size.map(|size| size.div_ceil(self.stride));
@@ -100,7 +100,7 @@ impl Tensor {
             self.tiles
         };
         let threads = self.threads(grid);
-        let workgroups = spread(threads, tile::WORKGROUP);
+        let workgroups = workgroups_of(threads, tile::WORKGROUP);
         let given = matrix.len() - usize::from(neighbours);
         constants.extend([
             ("COUNT", word(threads)),
@@ -109,7 +109,7 @@ impl Tensor {
             ("TAKEN", word(filtering.side() + usize::from(neighbours))),
             ("GIVEN", word(given)),
             ("SIDE", word(filtering.side())),
-            ("WEIGHT", u32::from(kind == Kind::WeightGrad)),
+            ("WEIGHT", u32::from(kind == Target::WeightGrad)),
             ("ENDS_WITH_PLANES", u32::from(grid == self.tiles)),
         ]);
         let mut launch = tile::launch(

@@ -1,24 +1,24 @@
 //! The keys of this system.
 
 use crate::adversarial::LossKind;
-use crate::config::{Rule, section};
+use crate::config::{Allowed, section};
 use crate::nets::ImageNorm;
 
 section! {
     /// The networks.
     Model {
         /// Channels of a generator next to the images.
-        width: usize = 64, Rule::Whole(1, 1024);
+        width: usize = 64, Allowed::Whole(1, 1024);
         /// Residual blocks of a generator: 9 for images of 256 pixels in the paper, 6 for 128.
-        blocks: usize = 9, Rule::Whole(0, 64);
+        blocks: usize = 9, Allowed::Whole(0, 64);
         /// Normalisation in all networks: `instance`, `batch` or `none`.
-        norm: ImageNorm = ImageNorm::Instance, Rule::Choice(&["instance", "batch", "none"]);
+        norm: ImageNorm = ImageNorm::Instance, Allowed::Choice(&["instance", "batch", "none"]);
         /// Whether the generators' blocks drop half of their features in training.
-        dropout: bool = false, Rule::Flag;
+        dropout: bool = false, Allowed::Flag;
         /// Channels of a discriminator's first layer.
-        d_width: usize = 64, Rule::Whole(1, 1024);
+        d_width: usize = 64, Allowed::Whole(1, 1024);
         /// Layers of a discriminator that halve: 1, 2, 3 or 4 judge patches of 16, 34, 70 or 142 pixels, 5 and 6 of 286 and 574; 0 judges single pixels.
-        d_layers: usize = 3, Rule::Whole(0, 6);
+        d_layers: usize = 3, Allowed::Whole(0, 6);
     }
 }
 
@@ -26,14 +26,14 @@ section! {
     /// What the networks minimise.
     Terms {
         /// The adversarial loss: `least-squares` (the distance from 1 and 0), `non-saturating` (cross-entropy) or `hinge`.
-        kind: LossKind = LossKind::LeastSquares, Rule::Choice(&["least-squares", "non-saturating", "hinge"]);
+        kind: LossKind = LossKind::LeastSquares, Allowed::Choice(&["least-squares", "non-saturating", "hinge"]);
         /// Weight of the mean absolute difference between an image and what comes back of it through both generators.
-        cycle: f64 = 10.0, Rule::NOT_NEGATIVE;
+        cycle: f64 = 10.0, Allowed::NOT_NEGATIVE;
         /// Weight of the mean absolute difference between an image of a side and what the generator that makes that side makes of it, as a part of `cycle`. It keeps colours; 0 is off.
-        identity: f64 = 0.5, Rule::NOT_NEGATIVE;
+        identity: f64 = 0.5, Allowed::NOT_NEGATIVE;
         /// Factor of the discriminators' losses; 0.5 makes them means over real and generated images.
-        d_weight: f64 = 0.5, Rule::POSITIVE;
+        d_weight: f64 = 0.5, Allowed::POSITIVE;
         /// Generated images of each side from which the discriminators get every second one on average (Shrivastava et al. 2017); 0 shows the newest only.
-        pool: usize = 50, Rule::Whole(0, 4096);
+        pool: usize = 50, Allowed::Whole(0, 4096);
     }
 }

@@ -4,7 +4,8 @@ use toml::Table;
 
 use crate::adversarial::Loss;
 use crate::config::{
-    Config, Keys, LONGEST, Latent, Optimizer, Output, Rule, Section, Size, WIDEST, section, words,
+    Allowed, Config, Keys, LONGEST, Latent, Optimizer, Output, Section, Size, WIDEST, section,
+    words,
 };
 use crate::error::Result;
 use crate::nets::{self, Pair, Sizes};
@@ -13,15 +14,15 @@ section! {
     /// What both networks have.
     Model {
         /// `mlp`: dense generator and maxout discriminator (Goodfellow et al. 2014); `dcgan`: convolutional (Radford et al. 2015); `cdcgan`: the same of classes, for labelled data; `resnet`: residual blocks (Gulrajani et al. 2017, Miyato et al. 2018); `dense`: dense ReLU networks for points of the plane (`gpugan toy`). Each has keys of its own.
-        architecture: String = nets::DEFAULT.into(), Rule::Choice(&nets::NAMES);
+        architecture: String = nets::DEFAULT.into(), Allowed::Choice(&nets::NAMES);
         /// Length of the latent vector z.
-        latent: usize = 100, Rule::Whole(1, WIDEST);
+        latent: usize = 100, Allowed::Whole(1, WIDEST);
         /// Distribution of each element of z: `normal` N(0, 1), or `uniform` between -sqrt(3) and sqrt(3), which has variance 1 too.
-        latent_distribution: Latent = Latent::Normal, Rule::Choice(&["normal", "uniform"]);
+        latent_distribution: Latent = Latent::Normal, Allowed::Choice(&["normal", "uniform"]);
         /// Whether every weight of the discriminator is divided by its largest singular value, one power iteration an update (Miyato et al. 2018).
-        spectral_norm: bool = false, Rule::Flag;
+        spectral_norm: bool = false, Allowed::Flag;
         /// Last function of the generator: `tanh` with images in [-1, 1], `sigmoid` with images in [0, 1], or `linear`.
-        output: Output = Output::Tanh, Rule::Choice(&["tanh", "sigmoid", "linear"]);
+        output: Output = Output::Tanh, Allowed::Choice(&["tanh", "sigmoid", "linear"]);
     }
 }
 
@@ -29,23 +30,23 @@ section! {
     /// The order of updates.
     Play {
         /// Discriminator steps for each generator step.
-        d_steps: usize = 1, Rule::Whole(1, 1000);
+        d_steps: usize = 1, Allowed::Whole(1, 1000);
         /// Discriminator steps for each of the generator steps that `d_steps_first` and `d_steps_every` name.
-        d_steps_boost: usize = 100, Rule::Whole(1, 1000);
+        d_steps_boost: usize = 100, Allowed::Whole(1, 1000);
         /// Generator steps at the start of a run that take `d_steps_boost`; WGAN has 25.
-        d_steps_first: u64 = 0, Rule::Whole(0, LONGEST);
+        d_steps_first: u64 = 0, Allowed::Whole(0, LONGEST);
         /// Every such generator step takes `d_steps_boost` too, the first included; WGAN has 500, 0 is never.
-        d_steps_every: u64 = 0, Rule::Whole(0, LONGEST);
+        d_steps_every: u64 = 0, Allowed::Whole(0, LONGEST);
         /// `alternating`: the generator steps against the discriminator just updated, with new latents; `simultaneous`: both step from one batch, its latents and its dropout.
-        update: Update = Update::Alternating, Rule::Choice(&["alternating", "simultaneous"]);
+        update: Update = Update::Alternating, Allowed::Choice(&["alternating", "simultaneous"]);
         /// Updates of the discriminator, by gradient descent with `unroll_lr`, that each generator step looks ahead and learns through (Metz et al. 2017), by the whole value of the game: needs `loss.kind = minimax`; 0 is off.
-        unroll: usize = 0, Rule::Whole(0, 20);
+        unroll: usize = 0, Allowed::Whole(0, 20);
         /// Learning rate of the updates that `unroll` looks ahead; one that overshoots teaches the generator nonsense.
-        unroll_lr: f64 = 0.003, Rule::POSITIVE;
+        unroll_lr: f64 = 0.003, Allowed::POSITIVE;
         /// Discriminator steps before the generator's first.
-        d_pretrain: u64 = 0, Rule::Whole(0, LONGEST);
+        d_pretrain: u64 = 0, Allowed::Whole(0, LONGEST);
         /// Decay, in a step, of the moving average of the generator's weights that is sampled; 0 is off.
-        ema_decay: f64 = 0.999, Rule::BELOW_ONE;
+        ema_decay: f64 = 0.999, Allowed::BELOW_ONE;
     }
 }
 

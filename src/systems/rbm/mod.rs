@@ -17,7 +17,7 @@ use super::{
     Build, Counters, Field, Given, Known, Likelihood, Medium, Memory, Moves, Network, Observed,
     Pass, Report, Source, System, Unit, View, registry,
 };
-use crate::config::{Config, Keys, Latent, Optimizer, Output, Rule, Schema, WIDEST, section};
+use crate::config::{Allowed, Config, Keys, Latent, Optimizer, Output, Schema, WIDEST, section};
 use crate::error::Result;
 use crate::graph::{Binary, Graph, NodeId, Unary};
 use crate::nn::{self, Init, Mode, Net};
@@ -64,13 +64,13 @@ section! {
     /// Units and chains.
     Model {
         /// Hidden units. The likelihood of images is exact where two to the power of this, times their pixels, is 2^24 at most.
-        hidden: usize = 500, Rule::Whole(1, WIDEST);
+        hidden: usize = 500, Allowed::Whole(1, WIDEST);
         /// Gibbs steps, each from hidden to visible to hidden units, between two updates.
-        k: usize = 15, Rule::Whole(1, 1000);
+        k: usize = 15, Allowed::Whole(1, 1000);
         /// Whether the chains go on from update to update (PCD) instead of starting at each batch (CD).
-        persistent: bool = true, Rule::Flag;
+        persistent: bool = true, Allowed::Flag;
         /// Rounds of `k` Gibbs steps to a sample, from one of the persistent chains, or from random pixels where there are none.
-        sample_rounds: usize = 10, Rule::Whole(1, 1_000_000);
+        sample_rounds: usize = 10, Allowed::Whole(1, 1_000_000);
     }
 }
 

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId};
 use crate::nets::Classifier;
 use crate::nn::Net;
-use crate::systems::frozen::{Frozen, Kind};
+use crate::systems::frozen::{Extractor, Frozen};
 use crate::systems::{Given, Network};
 
 /// What the content loss compares.
@@ -44,8 +44,8 @@ impl Features {
         let of = Frozen::open(given, Path::new(path), terms.layer)?;
         of.check_channels(channels)?;
         let halvings = match &of.kind {
-            Kind::Vgg(_) => 0,
-            Kind::Classifier(network) => halvings_to(network, terms.layer)?,
+            Extractor::Vgg(_) => 0,
+            Extractor::Classifier(network) => halvings_to(network, terms.layer)?,
         };
         Ok(Self { of, halvings })
     }
@@ -73,8 +73,8 @@ impl Features {
     pub(super) fn build(&self, graph: &mut Graph, net: &mut Net, images: NodeId) -> Result<NodeId> {
         let shown = self.of.shown(graph, images)?;
         match &self.of.kind {
-            Kind::Vgg(of) => of.build(graph, net, shown),
-            Kind::Classifier(of) => of.map(graph, net, shown, self.halvings),
+            Extractor::Vgg(of) => of.build(graph, net, shown),
+            Extractor::Classifier(of) => of.map(graph, net, shown, self.halvings),
         }
     }
 }

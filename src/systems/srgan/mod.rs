@@ -25,7 +25,7 @@ use super::{
     Pass, Report, Stage, System, Unit, View, registry,
 };
 use crate::adversarial::{LossKind, PatchLoss};
-use crate::config::{Config, Keys, LONGEST, Optimizer, Output, Rule, Schema, refuse, section};
+use crate::config::{Allowed, Config, Keys, LONGEST, Optimizer, Output, Schema, refuse, section};
 use crate::data::Sides;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId, Unary};
@@ -91,15 +91,15 @@ section! {
     /// The networks.
     Model {
         /// Channels of the generator.
-        width: usize = 64, Rule::Whole(1, 1024);
+        width: usize = 64, Allowed::Whole(1, 1024);
         /// Residual blocks of the generator.
-        blocks: usize = 16, Rule::Whole(0, 64);
+        blocks: usize = 16, Allowed::Whole(0, 64);
         /// Channels of the discriminator's first layers; twice as many after each halving.
-        d_width: usize = 64, Rule::Whole(1, 1024);
+        d_width: usize = 64, Allowed::Whole(1, 1024);
         /// How often the discriminator halves the image.
-        d_stages: usize = 4, Rule::Whole(1, 8);
+        d_stages: usize = 4, Allowed::Whole(1, 8);
         /// Features of the discriminator's dense layer.
-        d_units: usize = 1024, Rule::Whole(1, 65536);
+        d_units: usize = 1024, Allowed::Whole(1, 65536);
     }
 }
 
@@ -107,21 +107,21 @@ section! {
     /// What the networks minimise.
     Terms {
         /// Steps of least squares before the game; with 0 there is one stage.
-        pretrain: u64 = 0, Rule::Whole(0, LONGEST);
+        pretrain: u64 = 0, Allowed::Whole(0, LONGEST);
         /// Weight of the mean squared difference of features; 0 needs none.
-        content: f64 = 1.0, Rule::NOT_NEGATIVE;
+        content: f64 = 1.0, Allowed::NOT_NEGATIVE;
         /// A file of the network whose features are compared: what `gpugan classify --out FILE` wrote, or a safetensors file of VGG's convolutions with torchvision's names. Read when the game begins, and kept in checkpoints.
         #[serde(skip_serializing_if = "Option::is_none")]
-        features: Option<String> = None, Rule::Text;
+        features: Option<String> = None, Allowed::Text;
         /// The layer whose output is compared, by its place in the `nn.Sequential` of the file: a ReLU, such as 2 or 5 of a classifier and 35 of VGG19. Where not set, the last.
         #[serde(skip_serializing_if = "Option::is_none")]
-        layer: Option<usize> = None, Rule::Whole(0, 1000);
+        layer: Option<usize> = None, Allowed::Whole(0, 1000);
         /// Weight of the mean squared difference of pixels.
-        pixel: f64 = 0.0, Rule::NOT_NEGATIVE;
+        pixel: f64 = 0.0, Allowed::NOT_NEGATIVE;
         /// Weight of the adversarial loss, -log D(G(input)); 0 trains without a discriminator.
-        adversarial: f64 = 1e-3, Rule::NOT_NEGATIVE;
+        adversarial: f64 = 1e-3, Allowed::NOT_NEGATIVE;
         /// Weight of the total variation of enlarged images, which makes them smooth.
-        variation: f64 = 0.0, Rule::NOT_NEGATIVE;
+        variation: f64 = 0.0, Allowed::NOT_NEGATIVE;
     }
 }
 

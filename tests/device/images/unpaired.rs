@@ -73,7 +73,7 @@ fn found(gpu: &Gpu, setting: &Setting<'_>, more: &[&str]) -> Found {
     let data = Streams::unpaired(a, Arc::clone(&b));
     let mut loaders = Loaders::new(&data, config.batch, config.seed, &[], false).unwrap();
     let mut session = shown(gpu, &config, &data, &mut loaders);
-    let (pixels, labels) = test.pixels(test.spread(tested));
+    let (pixels, labels) = test.pixels(test.evenly(tested));
     let images = to_floats(&pixels);
     let count = labels.len();
     let negatives: Vec<f32> = images.iter().map(|x| -x).collect();

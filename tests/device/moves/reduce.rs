@@ -1,6 +1,6 @@
 use gpugan::graph::{Op, Unary};
 use gpugan::ops::norm::{ChannelDot, ChannelStats, Channels};
-use gpugan::ops::reduce::{Kind, Reduce, Stages};
+use gpugan::ops::reduce::{Reduce, Reduction, Stages};
 use gpugan::ops::{Facts, Load};
 use gpugan::recording::StepValues;
 use gpugan::reference::Tensor;
@@ -16,7 +16,7 @@ fn run(stages: &Stages, inputs: &[Vec<f32>], len: usize) -> Vec<f32> {
 
 /// The reduction of one tensor that lies in memory in `order`; what is kept
 /// lies row-major.
-fn reduce(shape: &[usize], order: &[usize], axes: &[usize], kind: Kind) -> Reduce {
+fn reduce(shape: &[usize], order: &[usize], axes: &[usize], kind: Reduction) -> Reduce {
     let steps = strides(shape, order);
     let kept: Vec<usize> = (0..shape.len()).filter(|a| !axes.contains(a)).collect();
     let pick = |from: &[usize], axes: &[usize]| axes.iter().map(|&a| from[a]).collect::<Vec<_>>();
@@ -53,9 +53,14 @@ fn sums_maxima_and_places_of_all_sizes_and_orders() {
         for order in [natural, last] {
             let what = format!("{shape:?} {axes:?} {order:?}");
             for (kind, op, x, tolerances) in [
-                (Kind::Sum, Op::Sum(axes.clone()), &x, (1e-5, 2e-4)),
-                (Kind::Max, Op::Max(axes.clone()), &x, (0.0, 0.0)),
-                (Kind::ArgMax, Op::ArgMax(axes.clone()), &ties, (0.0, 0.0)),
+                (Reduction::Sum, Op::Sum(axes.clone()), &x, (1e-5, 2e-4)),
+                (Reduction::Max, Op::Max(axes.clone()), &x, (0.0, 0.0)),
+                (
+                    Reduction::ArgMax,
+                    Op::ArgMax(axes.clone()),
+                    &ties,
+                    (0.0, 0.0),
+                ),
             ] {
                 let expected = lay(&truth(&op, &[x], &kept), &natural);
                 for facts in &KINDS {
@@ -73,7 +78,7 @@ fn sums_maxima_and_places_of_all_sizes_and_orders() {
 fn a_million_elements_take_two_kernels_and_any_expression() {
     let shape = [64, 16, 32, 32];
     let x = noise(shape, 9);
-    let mut sum = reduce(&shape, &[0, 1, 2, 3], &[0, 1, 2, 3], Kind::Sum);
+    let mut sum = reduce(&shape, &[0, 1, 2, 3], &[0, 1, 2, 3], Reduction::Sum);
     sum.body = "    let result = op_softplus(v0) * v0;\n".to_owned();
     let soft = truth(&Op::Unary(Unary::Softplus), &[&x], &shape);
     let expected: f64 = soft.data.iter().zip(&x.data).map(|(a, b)| a * b).sum();
@@ -88,7 +93,7 @@ fn a_million_elements_take_two_kernels_and_any_expression() {
 #[test]
 fn reduced_coordinates_reach_the_expression() {
     let x = noise([3, 70], 10);
-    let mut sum = reduce(&[3, 70], &[0, 1], &[1], Kind::Sum);
+    let mut sum = reduce(&[3, 70], &[0, 1], &[1], Reduction::Sum);
     sum.body = "    let result = v0 * f32(i1) + f32(i0);\n".to_owned();
     let expected = Tensor::from_fn([3], |p| {
         (0..70)

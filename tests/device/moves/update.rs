@@ -1,5 +1,5 @@
 use gpugan::graph::{Distribution, Op, Scalar, Shape};
-use gpugan::ops::optimizer::{Momentum, Optimizer, Rule};
+use gpugan::ops::optimizer::{Momentum, Optimizer, UpdateRule};
 use gpugan::ops::random::Random;
 use gpugan::ops::reduce::Stages;
 use gpugan::recording::StepValues;
@@ -54,26 +54,26 @@ fn expected_step(
     let g = gradient + optimizer.weight_decay * *p;
     let [first, second] = moments;
     match optimizer.rule {
-        Rule::Sgd(Momentum::None) => *p -= lr * g,
-        Rule::Sgd(Momentum::Outside) => {
+        UpdateRule::Sgd(Momentum::None) => *p -= lr * g,
+        UpdateRule::Sgd(Momentum::Outside) => {
             *first = momentum * *first + g;
             *p -= lr * *first;
         }
-        Rule::Sgd(Momentum::Inside) => {
+        UpdateRule::Sgd(Momentum::Inside) => {
             *first = momentum * *first - lr * g;
             *p += *first;
         }
-        Rule::RmsProp { alpha, eps } => {
+        UpdateRule::RmsProp { alpha, eps } => {
             *first = alpha * *first + (1.0 - alpha) * g * g;
             *p -= lr * g / (first.sqrt() + eps);
         }
-        Rule::Adam { beta1, beta2, eps } => {
+        UpdateRule::Adam { beta1, beta2, eps } => {
             *first = beta1 * *first + (1.0 - beta1) * g;
             *second = beta2 * *second + (1.0 - beta2) * g * g;
             let mean = *first / f64::from(step.correction1);
             *p -= lr * mean / (second.sqrt() / f64::from(step.correction2) + eps);
         }
-        Rule::Ema => {
+        UpdateRule::Ema => {
             let decay = f64::from(step.ema_decay);
             *p = decay * *p + (1.0 - decay) * gradient;
         }
@@ -86,23 +86,23 @@ fn expected_step(
 #[test]
 fn optimisers_follow_their_definitions_for_several_steps() {
     for rule in [
-        Rule::Sgd(Momentum::None),
-        Rule::Sgd(Momentum::Outside),
-        Rule::Sgd(Momentum::Inside),
-        Rule::RmsProp {
+        UpdateRule::Sgd(Momentum::None),
+        UpdateRule::Sgd(Momentum::Outside),
+        UpdateRule::Sgd(Momentum::Inside),
+        UpdateRule::RmsProp {
             alpha: 0.99,
             eps: 1e-8,
         },
-        Rule::Adam {
+        UpdateRule::Adam {
             beta1: 0.5,
             beta2: 0.999,
             eps: 1e-8,
         },
-        Rule::Ema,
+        UpdateRule::Ema,
     ] {
         for (len, weight_decay, clip) in [(128, 0.0, None), (67, 0.01, None), (64, 0.0, Some(0.5))]
         {
-            let ema = rule == Rule::Ema;
+            let ema = rule == UpdateRule::Ema;
             let optimizer = Optimizer {
                 rule,
                 len,

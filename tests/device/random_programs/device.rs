@@ -27,14 +27,14 @@ fn narrow(values: &[f64]) -> Vec<f32> {
 }
 
 /// A planned program in memory.
-struct Run<'a> {
+struct Replay<'a> {
     sample: &'a Sample,
     places: &'a Places,
     memory: Memory,
     executable: Executable,
 }
 
-impl Run<'_> {
+impl Replay<'_> {
     /// What the assigned tensors hold afterwards.
     fn step(&mut self, states: &States) -> Vec<Vec<f32>> {
         let Sample { program, .. } = self.sample;
@@ -98,7 +98,7 @@ fn wrong(seed: u32, wish: Wish) -> Option<Vec<String>> {
     let arenas: Vec<usize> = sample.places.arenas().iter().map(|a| a.len).collect();
     let memory = Memory::new(&GPU, &arenas, &plan.recording.temporaries).unwrap();
     let executable = Executable::new(&GPU, &memory, &plan.recording).unwrap();
-    let mut run = Run {
+    let mut run = Replay {
         sample: &sample,
         places: &sample.places,
         memory,

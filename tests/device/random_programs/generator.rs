@@ -38,7 +38,7 @@ impl Dice {
 
 /// What an input is filled with.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub(crate) enum Kind {
+pub(crate) enum Content {
     /// Numbers in [-1, 1).
     Number,
     /// Whole numbers from 0 to below this one.
@@ -62,7 +62,7 @@ pub(crate) struct Wish {
 pub(crate) struct Sample {
     pub(crate) program: Program,
     pub(crate) places: Places,
-    pub(crate) inputs: Vec<(StateId, Kind)>,
+    pub(crate) inputs: Vec<(StateId, Content)>,
     /// What the gradients are taken of, with cotangents: first and second order.
     pub(crate) roots: Vec<Vec<(NodeId, NodeId)>>,
     /// The gradients of each order with respect to `targets`.
@@ -84,7 +84,7 @@ impl Sample {
         } = growth;
         let targets: Vec<(StateId, NodeId)> = inputs
             .iter()
-            .filter(|(_, kind)| *kind == Kind::Number)
+            .filter(|(_, kind)| *kind == Content::Number)
             .map(|&(state, _)| (state, graph.state(state)))
             .collect();
         let mut results: Vec<NodeId> = pool[pool.len() - dice.range(1, 2)..].to_vec();
@@ -92,7 +92,7 @@ impl Sample {
         let mut places = Places::default();
         if dice.once_in(2) {
             let whole = whole_arena(&mut graph, &mut places, &inputs);
-            inputs.push((whole, Kind::Whole));
+            inputs.push((whole, Content::Whole));
             let whole = graph.state(whole);
             let squares = graph.square(whole);
             results.push(graph.mean_all(squares).unwrap());
@@ -109,7 +109,7 @@ impl Sample {
                 } else {
                     let name = format!("cotangent.{order}.{index}");
                     let state = graph.declare(name, shape, Role::Input).unwrap();
-                    inputs.push((state, Kind::Number));
+                    inputs.push((state, Content::Number));
                     graph.state(state)
                 };
                 pairs.push((end, weight));
@@ -201,7 +201,7 @@ impl Sample {
 }
 
 /// Lays out the inputs so far and declares their arena as a tensor.
-fn whole_arena(graph: &mut Graph, places: &mut Places, inputs: &[(StateId, Kind)]) -> StateId {
+fn whole_arena(graph: &mut Graph, places: &mut Places, inputs: &[(StateId, Content)]) -> StateId {
     let tensors: Vec<(String, Shape)> = inputs
         .iter()
         .map(|&(state, _)| graph.state_info(state))

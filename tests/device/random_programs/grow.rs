@@ -6,7 +6,7 @@ use gpugan::graph::{
     Unary, Window,
 };
 
-use super::generator::{Dice, Kind};
+use super::generator::{Content, Dice};
 
 /// Sizes of axes: 1, primes, and vectors with and without a rest.
 const SIZES: [usize; 8] = [1, 1, 2, 3, 4, 5, 7, 9];
@@ -19,7 +19,7 @@ pub(crate) struct Growth {
     pub(crate) dice: Dice,
     /// Nodes to go on from.
     pub(crate) pool: Vec<NodeId>,
-    pub(crate) inputs: Vec<(StateId, Kind)>,
+    pub(crate) inputs: Vec<(StateId, Content)>,
     stops: bool,
 }
 
@@ -34,7 +34,7 @@ impl Growth {
         };
         for _ in 0..growth.dice.range(2, 3) {
             let shape = growth.new_shape();
-            let node = growth.input(&shape, Kind::Number);
+            let node = growth.input(&shape, Content::Number);
             growth.pool.push(node);
         }
         growth
@@ -62,7 +62,7 @@ impl Growth {
         }
     }
 
-    fn input(&mut self, shape: &[usize], kind: Kind) -> NodeId {
+    fn input(&mut self, shape: &[usize], kind: Content) -> NodeId {
         let name = format!("x{}", self.inputs.len());
         let role = self
             .dice
@@ -319,7 +319,7 @@ impl Growth {
             let axis = self.dice.below(shape.len());
             shape[axis] = 1;
         }
-        let index = self.input(&shape, Kind::Index(size));
+        let index = self.input(&shape, Content::Index(size));
         self.graph.broadcast(index, whole).unwrap()
     }
 
@@ -371,7 +371,7 @@ impl Growth {
         let columns = self.dice.pick(&SIZES);
         shape[rank - 2] = if tb { columns } else { depth };
         shape[rank - 1] = if tb { depth } else { columns };
-        let b = self.input(&shape, Kind::Number);
+        let b = self.input(&shape, Content::Number);
         self.graph.matmul(a, b, ta, tb).unwrap()
     }
 
@@ -391,7 +391,7 @@ impl Growth {
                 return x;
             };
             let weight = [c, filters / groups, kernel[0], kernel[1]];
-            let weight = self.input(&weight, Kind::Number);
+            let weight = self.input(&weight, Content::Number);
             return self.graph.conv_transpose2d(x, weight, geometry).unwrap();
         }
         let dilation = [self.dice.range(1, 2), 1];
@@ -400,10 +400,13 @@ impl Growth {
             return x;
         };
         if self.dice.once_in(3) {
-            let y = self.input(&[n, filters, g.output[0], g.output[1]], Kind::Number);
+            let y = self.input(&[n, filters, g.output[0], g.output[1]], Content::Number);
             return self.graph.conv_weight_grad(x, y, g).unwrap();
         }
-        let weight = self.input(&[filters, c / groups, kernel[0], kernel[1]], Kind::Number);
+        let weight = self.input(
+            &[filters, c / groups, kernel[0], kernel[1]],
+            Content::Number,
+        );
         self.graph.conv2d(x, weight, g).unwrap()
     }
 
@@ -459,10 +462,10 @@ impl Growth {
                 self.graph.channel_dot(g, x, stats).unwrap()
             }
             _ => {
-                let gain = self.input(&[channels], Kind::Number);
+                let gain = self.input(&[channels], Content::Number);
                 let offset = match self.dice.once_in(2) {
                     true => gain,
-                    false => self.input(&[channels], Kind::Number),
+                    false => self.input(&[channels], Content::Number),
                 };
                 self.graph.batch_norm(x, gain, offset, 0.1).unwrap()
             }

@@ -2,7 +2,7 @@
 
 use gpugan::graph::NodeId;
 
-use super::generator::{Kind, Sample, Wish};
+use super::generator::{Content, Sample, Wish};
 use super::values::{States, evaluate, fill, is_discrete};
 
 /// Half the distance of the two points of a difference; shorter ones where a
@@ -82,7 +82,11 @@ fn check_all(seeds: impl Iterator<Item = u32>) {
         };
         let sample = Sample::draw(seed, wish);
         // The arena that an input lies in would have to move with it.
-        if sample.inputs.iter().any(|(_, kind)| *kind == Kind::Whole) {
+        if sample
+            .inputs
+            .iter()
+            .any(|(_, kind)| *kind == Content::Whole)
+        {
             continue;
         }
         count += 1;

@@ -7,7 +7,7 @@ use gpugan::random;
 use gpugan::recording::StepValues;
 use gpugan::reference::{Tensor, apply};
 
-use super::generator::{Kind, Sample};
+use super::generator::{Content, Sample};
 
 /// Seed and counter of random tensors.
 pub(crate) const STEP: StepValues = StepValues {
@@ -33,12 +33,12 @@ pub(crate) fn fill(sample: &Sample, turn: u32) -> States {
         let mut tensor = Tensor::full(info.shape.clone(), 0.0);
         for (element, value) in (0..).zip(&mut tensor.data) {
             *value = f64::from(match kind {
-                Kind::Number => 2.0 * uniform(element) - 1.0,
-                Kind::Index(size) => (uniform(element) * size as f32).floor(),
-                Kind::Whole => 0.0,
+                Content::Number => 2.0 * uniform(element) - 1.0,
+                Content::Index(size) => (uniform(element) * size as f32).floor(),
+                Content::Whole => 0.0,
             });
         }
-        if kind == Kind::Whole {
+        if kind == Content::Whole {
             // Gaps between tensors are zero.
             for (earlier, held) in &states {
                 let slice = sample.places.get(&graph.state_info(*earlier).name);

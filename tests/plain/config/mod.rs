@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use crate::usage::refused;
 use gpugan::Error;
 use gpugan::config::{
-    Config, Data, Key, Keys, Latent, OptimizerKind, Output, Override, Rule, Size, Top, Train,
+    Allowed, Config, Data, Key, Keys, Latent, OptimizerKind, Output, Override, Size, Top, Train,
     assignment, parse_file,
 };
 use gpugan::nets::dcgan::{Dcgan, Stem};
@@ -116,7 +116,7 @@ fn every_word_that_a_rule_allows_is_one_that_its_type_knows() {
         .chain([presets::load("classifier")]);
     for config in configs.map(Result::unwrap) {
         for (path, key) in keys(&config) {
-            let Rule::Choice(choices) = key.rule else {
+            let Allowed::Choice(choices) = key.allowed else {
                 continue;
             };
             if seen.contains(&path) {

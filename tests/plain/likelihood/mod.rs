@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use gpugan::graph::{Graph, NodeId, StateId};
 use gpugan::reference::{Tensor, evaluate};
-use gpugan::systems::{self, Build, Given, System};
+use gpugan::systems::{self, Build, Given, System, Weights};
 
 use crate::preset::changed;
 
@@ -55,7 +55,7 @@ impl Tiny {
         let networks = self.system.networks().unwrap();
         let view = self.system.views().into_iter().find(|v| v.name == name);
         let named = (name, view.unwrap().inputs);
-        let mut build = Build::view(&*self.system, &networks, named, true, count);
+        let mut build = Build::view(&*self.system, &networks, named, Weights::Averaged, count);
         self.system.look(name, &mut build).unwrap();
         build
     }

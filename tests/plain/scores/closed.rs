@@ -4,7 +4,7 @@
 use gpugan::graph::{Graph, Role};
 use gpugan::metrics::frechet::{self, Moments};
 use gpugan::metrics::{
-    Kind, Rows, Samples, inception, kernel, measure, memory, modes, neighbours, ssim, wasserstein,
+    Metric, Rows, Samples, inception, kernel, measure, memory, modes, neighbours, ssim, wasserstein,
 };
 use gpugan::nn;
 use gpugan::random;
@@ -176,7 +176,13 @@ fn samples(count: usize, stream: u32) -> Samples {
 fn few_samples_give_warnings_and_no_nan() {
     let real = samples(40, 1);
     for count in [0, 1, 2, 3, 5, 8, 9, 30] {
-        let scores = measure(&Kind::ALL, "test-features", &real, None, &samples(count, 2));
+        let scores = measure(
+            &Metric::ALL,
+            "test-features",
+            &real,
+            None,
+            &samples(count, 2),
+        );
         for score in &scores {
             assert!(score.value.is_none_or(f64::is_finite), "{count}: {score:?}");
             assert!(
@@ -199,7 +205,7 @@ fn few_samples_give_warnings_and_no_nan() {
         assert!(!scores.iter().any(|s| s.name.to_lowercase().contains("fid")));
     }
     // Asked for the one, the other is given.
-    let scores = measure(&[Kind::Frechet], "f", &real, None, &samples(5, 2));
+    let scores = measure(&[Metric::Frechet], "f", &real, None, &samples(5, 2));
     let names: Vec<_> = scores.iter().map(|score| score.name.as_str()).collect();
     assert_eq!(names, ["frechet(f)", "kernel(f)"]);
 }
@@ -261,7 +267,7 @@ fn features_that_are_not_finite_have_no_scores() {
         probabilities: vec![0.5; 80],
         classes: vec![20, 20],
     };
-    let numbers = measure(&Kind::ALL, "f", &set(0.0), None, &set(1.0));
+    let numbers = measure(&Metric::ALL, "f", &set(0.0), None, &set(1.0));
     let of_features = |name: &str| name.contains("(f)");
     assert!(
         numbers
@@ -270,7 +276,7 @@ fn features_that_are_not_finite_have_no_scores() {
             .all(|s| s.value.is_some())
     );
     for [real, fake] in [[f32::NAN, f32::NAN], [0.0, f32::INFINITY], [f32::NAN, 0.0]] {
-        let scores = measure(&Kind::ALL, "f", &set(real), None, &set(fake));
+        let scores = measure(&Metric::ALL, "f", &set(real), None, &set(fake));
         for score in scores {
             if of_features(&score.name) {
                 assert_eq!(score.value, None, "{}", score.name);

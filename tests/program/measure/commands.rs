@@ -151,6 +151,20 @@ fn a_classifier_learns_digits_and_scores_samples() {
         (&80.into(), &1797.into())
     );
     assert!(report["scores"].as_array().unwrap().len() >= 12, "{report}");
+    // Other weights of the same generator, so other images.
+    assert_eq!(report["weights"], "G_ema");
+    let others = report["others"].as_array().unwrap();
+    let names = others
+        .iter()
+        .map(|other| other["weights"].as_str().unwrap());
+    assert!(names.eq(["G_ema, standing", "G"]), "{report}");
+    let sliced = |of: &serde_json::Value| {
+        let scores = of["scores"].as_array().unwrap().iter();
+        let mut values = scores.filter(|score| score["name"] == "swd");
+        values.next().unwrap()["value"].as_f64().unwrap()
+    };
+    let found = [&report, &others[0], &others[1]].map(sliced);
+    assert!(found[0] != found[1] && found[0] != found[2] && found[1] != found[2]);
 
     // The second time real features come from the cache, and JSON is all there
     // is on standard output.
