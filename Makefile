@@ -115,7 +115,7 @@ plain:
 	$(call phase,plain,cargo test --test plain)
 
 # Tests that compute more than they compile.
-COMPUTING := digits:: golden:: optima:: penalised:: images::
+COMPUTING := digits:: generated:: golden:: optima:: penalised:: images::
 device:
 	$(call phase,device,cargo test --test device -- $(COMPUTING))
 

@@ -180,8 +180,9 @@ fn the_same_seed_gives_the_same_weights_and_another_seed_others() {
 /// unbroken run.
 #[test]
 fn twenty_kills_change_nothing() {
-    const STEPS: &str = "100";
-    const EACH: [&str; 6] = ["--steps", STEPS, "--tick", "1", "--snap", "1"];
+    const STEPS: u32 = 100;
+    let last = STEPS.to_string();
+    let each = ["--steps", &last, "--tick", "1", "--snap", "1"];
     /// So few steps that 20 lives do not reach the end.
     const STEPS_A_LIFE: f64 = 3.5;
     let [whole, killed] = [(); 2].map(|()| tempfile::tempdir().unwrap());
@@ -193,14 +194,14 @@ fn twenty_kills_change_nothing() {
     // The first one compiles.
     let [_, start] =
         [(); 2].map(|()| timed(tempfile::tempdir().unwrap().path(), &["--steps", "1"]));
-    let step = timed(whole.path(), &EACH).saturating_sub(start) / 100;
+    let step = timed(whole.path(), &each).saturating_sub(start) / STEPS;
     let mut kills = 0;
     let mut done_between = Vec::new();
     for attempt in 0.. {
         assert!(attempt < 200, "the run does not come to its end");
         let outdir = killed.path().to_str().unwrap();
-        let resume = ["train", "--outdir", outdir, "--resume", "--steps", STEPS];
-        let first = [&["train", "--outdir", outdir][..], &SMALL, &EACH].concat();
+        let resume = ["train", "--outdir", outdir, "--resume", "--steps", &last];
+        let first = [&["train", "--outdir", outdir][..], &SMALL, &each].concat();
         let has_run = run_folders(killed.path())
             .iter()
             .any(|run| run.join("config.toml").is_file());
@@ -226,7 +227,7 @@ fn twenty_kills_change_nothing() {
         }
         let output = child.wait_with_output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
-        let finished = newest_step(killed.path()) == Some(STEPS.parse().unwrap());
+        let finished = newest_step(killed.path()) == Some(STEPS.into());
         assert!(
             output.status.success() || (finished && said.contains("already")),
             "{said}"
@@ -255,7 +256,11 @@ fn twenty_kills_change_nothing() {
         .iter()
         .map(|tick| tick.step)
         .collect();
-    assert_eq!(steps, (1..=200).collect::<Vec<u64>>(), "every step once");
+    assert_eq!(
+        steps,
+        (1..=u64::from(STEPS)).collect::<Vec<u64>>(),
+        "every step once"
+    );
 }
 
 /// A run that was killed after its first tick and before its first checkpoint.
