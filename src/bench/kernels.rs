@@ -10,6 +10,7 @@ use crate::config::Optimizer;
 use crate::error::{Error, Result};
 use crate::gpu::{Executable, Gpu, Memory};
 use crate::graph::{Graph, Group, NodeId, Op, Places, Program, Role, Shape};
+use crate::ops::Facts;
 use crate::optim;
 use crate::plan::Plan;
 use crate::recording::Recording;
@@ -77,6 +78,18 @@ fn run_case(
     show: &mut impl FnMut(Row) -> Result<()>,
 ) -> Result<()> {
     let derived = case.derive()?;
+    for (name, program) in programs(case, &derived)? {
+        let (recording, times) = time(gpu, &derived, &program)?;
+        let flops = flops(&program.graph);
+        let bytes = bytes(&program);
+        let row = Row::new(name, &times, variants(&recording));
+        show(rated(row, &times, ceilings, flops, bytes))?;
+    }
+    Ok(())
+}
+
+/// The result of a case and each first gradient, as programs.
+fn programs(case: &Case, derived: &Derived) -> Result<Vec<(String, Program)>> {
     let mut parts = vec![(case.name.clone(), derived.result)];
     for gradient in &derived.first {
         // Such as the gradient of a sum, which is its cotangent stretched.
@@ -85,7 +98,7 @@ fn run_case(
             parts.push((format!("{}, d {}", case.name, gradient.of), gradient.node));
         }
     }
-    for (name, root) in parts {
+    let program = |(name, root)| {
         let mut program = Program {
             graph: derived.graph.clone(),
             assigns: Vec::new(),
@@ -93,14 +106,24 @@ fn run_case(
         let shape = derived.graph.shape(root).clone();
         let result = program.graph.declare("result", shape, Role::Output)?;
         program.assign(result, root)?;
-        let program = program.simplified()?;
-        let (recording, times) = time(gpu, &derived, &program)?;
-        let flops = flops(&program.graph);
-        let bytes = bytes(&program);
-        let row = Row::new(name, &times, variants(&recording));
-        show(rated(row, &times, ceilings, flops, bytes))?;
+        Ok((name, program.simplified()?))
+    };
+    parts.into_iter().map(program).collect()
+}
+
+/// The recordings of the cases that contain one of the words, all where there is none.
+pub(super) fn recordings(facts: &Facts, words: &[String]) -> Result<Vec<(String, Recording)>> {
+    let mut recordings = Vec::new();
+    let cases = shapes(Size::Real).into_iter();
+    for case in cases.filter(|case| asked(&case.name, words)) {
+        for (name, program) in programs(&case, &case.derive()?)? {
+            recordings.push((name, planned(facts, &program)?.1.recording));
+        }
     }
-    Ok(())
+    if asked(ADAM, words) {
+        recordings.push((ADAM.to_owned(), adams()?.1));
+    }
+    Ok(recordings)
 }
 
 /// A row with rates: of arithmetic where there are contractions, else of memory.
@@ -118,7 +141,7 @@ fn rated(row: Row, times: &Times, ceilings: &Ceilings, flops: usize, bytes: usiz
     }
 }
 
-fn time(gpu: &Gpu, derived: &Derived, program: &Program) -> Result<(Recording, Times)> {
+fn planned(facts: &Facts, program: &Program) -> Result<(Places, Plan)> {
     let mut places = Places::default();
     let named = |role: Role| -> Vec<(String, Shape)> {
         program
@@ -131,7 +154,12 @@ fn time(gpu: &Gpu, derived: &Derived, program: &Program) -> Result<(Recording, T
     };
     places.add_group(Group::Role(Role::Input), &named(Role::Input))?;
     places.add_group(Group::Role(Role::Output), &named(Role::Output))?;
-    let plan = Plan::new(program, &places, &gpu.facts.kernel_facts())?;
+    let plan = Plan::new(program, &places, facts)?;
+    Ok((places, plan))
+}
+
+fn time(gpu: &Gpu, derived: &Derived, program: &Program) -> Result<(Recording, Times)> {
+    let (places, plan) = planned(&gpu.facts.kernel_facts(), program)?;
     let arenas: Vec<usize> = places.arenas().iter().map(|arena| arena.len).collect();
     let memory = Memory::new(gpu, &arenas, &plan.recording.temporaries)?;
     for (id, tensor) in &derived.inputs {
@@ -158,7 +186,7 @@ fn time_recording(gpu: &Gpu, memory: &Memory, recording: &Recording) -> Result<T
 }
 
 /// Adam over all parameters of one network.
-fn adam(gpu: &Gpu, ceilings: &Ceilings) -> Result<Row> {
+fn adams() -> Result<(Places, Recording)> {
     let mut places = Places::default();
     let name = || "network".to_owned();
     let groups = [
@@ -171,6 +199,11 @@ fn adam(gpu: &Gpu, ceilings: &Ceilings) -> Result<Row> {
         places.add_group(group, &[(format!("w{index}"), [PARAMETERS].into())])?;
     }
     let recording = optim::recording(&Optimizer::default(), None, &places, &name())?;
+    Ok((places, recording))
+}
+
+fn adam(gpu: &Gpu, ceilings: &Ceilings) -> Result<Row> {
+    let (places, recording) = adams()?;
     let arenas: Vec<usize> = places.arenas().iter().map(|arena| arena.len).collect();
     let memory = Memory::new(gpu, &arenas, &[])?;
     let times = time_recording(gpu, &memory, &recording)?;

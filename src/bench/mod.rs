@@ -3,6 +3,7 @@
 
 mod ceiling;
 mod compare;
+mod emit;
 mod kernels;
 mod measure;
 mod report;
@@ -11,12 +12,13 @@ mod step;
 mod tune;
 
 use crate::config::options::{BenchOptions, BenchWhat};
-use crate::console::print;
+use crate::console::{counted, print};
 use crate::error::Result;
 use crate::gpu::{Gpu, Selector};
 
 pub use ceiling::Ceilings;
 pub use compare::compare;
+pub use emit::emit;
 pub use kernels::{names, run_kernels};
 pub use measure::{Timer, Times};
 pub use report::Row;
@@ -39,6 +41,16 @@ pub fn run(options: &BenchOptions) -> Result<()> {
     }
     let earlier = options.compare.as_deref().map(report::read).transpose()?;
     let gpu = Gpu::open(&Selector::named(options.adapter.as_deref()))?;
+    if let Some(folder) = &options.emit {
+        let recordings = match &options.what {
+            BenchWhat::Kernels(words) => emit::of_cases(&gpu.facts, words)?,
+            BenchWhat::Step(config) | BenchWhat::Tune(config) | BenchWhat::Scaling(config, _) => {
+                emit::of_run(&gpu.facts, config)?
+            }
+        };
+        let kernels = counted(emit(folder, &recordings)?, "kernels");
+        return print(&format!("{kernels} -> {}\n", folder.display()));
+    }
     if !options.json {
         print(&format!(
             "{}\n{} {}; times by {}\n\n",

@@ -231,7 +231,7 @@ fn launched(
     }
     if let Some(product) = launches.between {
         let launch = product.launch(product.choose(facts), &Epilogue::none());
-        lens.push(product.batch * product.y[0]);
+        lens.push(product.result_len());
         launched.push((launch, [&[lens.len() - 1], &read[..]].concat()));
         read = vec![lens.len() - 1];
     }

@@ -38,6 +38,10 @@ pub struct BenchArgs {
     /// List the kernel cases
     #[arg(long)]
     list: bool,
+    /// Write the kernels of the cases, or of `step`'s preset, to a folder instead of measuring
+    /// them: WGSL, SPIR-V, MSL and HLSL, and kernels.csv with their bindings and workgroups
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["tune", "json", "save", "compare"])]
+    emit: Option<PathBuf>,
     /// Write all figures to a file
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
@@ -79,6 +83,7 @@ impl BenchArgs {
             adapter: self.adapter.chosen(),
             json: self.json,
             list: self.list,
+            emit: self.emit,
             save: self.save,
             compare: self.compare,
         })

@@ -308,6 +308,8 @@ pub struct BenchOptions {
     pub json: bool,
     /// Print the names of the cases and measure nothing.
     pub list: bool,
+    /// A folder to write the kernels to instead of measuring them.
+    pub emit: Option<PathBuf>,
     /// A file to write all rows to.
     pub save: Option<PathBuf>,
     /// A file that `save` wrote, to compare with.

@@ -39,6 +39,11 @@ pub struct Orders {
 }
 
 impl MatMul {
+    /// Elements that its results take, with what lies between them.
+    pub(crate) fn result_len(&self) -> usize {
+        self.batch * self.y[0]
+    }
+
     fn product(&self) -> Product {
         Product {
             parts: self.batch,

@@ -264,7 +264,7 @@ impl Lowering<'_> {
         }
         let mut inputs = operands.to_vec();
         if let Some(product) = launches.between {
-            let products = self.value(product.batch * product.y[0]);
+            let products = self.value(product.result_len());
             let variant = self.choose(Contraction::MatMul(product));
             let launch = product.launch(variant, &Epilogue::none());
             self.step(launch, products, &inputs, format!("{label} (products)"));
