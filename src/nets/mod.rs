@@ -220,6 +220,8 @@ pub struct Pair {
     classes: usize,
     /// Whether the discriminator tells the classes of images too.
     classifies: bool,
+    /// Layers of the discriminator, from the first on, that are not trained.
+    freeze_d: usize,
 }
 
 /// What all families take.
@@ -234,6 +236,8 @@ pub(crate) struct Sizes {
     pub(crate) classes: usize,
     /// Whether the discriminator tells the classes of images too.
     pub(crate) classifies: bool,
+    /// Layers of the discriminator, from the first on, that are not trained.
+    pub(crate) freeze_d: usize,
 }
 
 impl Pair {
@@ -254,6 +258,7 @@ impl Pair {
             spectral_norm,
             classes,
             classifies,
+            freeze_d,
         } = sizes;
         let family = (entry.open)(config)?;
         let conditional = family.condition().is_some();
@@ -267,6 +272,7 @@ impl Pair {
             mean_image: None,
             pack,
             spectral_norm,
+            freeze_d,
         })
     }
 
@@ -351,7 +357,10 @@ impl Pair {
     /// A network before it is built; the discriminator's weights are normalised
     /// where that is asked for.
     pub fn net(&self, name: &str, mode: Mode, discriminates: bool) -> Net {
-        Net::new(name, mode).spectral(discriminates && self.spectral_norm)
+        let frozen = if discriminates { self.freeze_d } else { 0 };
+        Net::new(name, mode)
+            .spectral(discriminates && self.spectral_norm)
+            .frozen(frozen)
     }
 
     /// Both networks, named so, built once for their parameters.

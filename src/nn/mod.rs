@@ -92,6 +92,10 @@ pub struct Net {
     prefix: String,
     mode: Mode,
     spectral: bool,
+    /// Layers from the first on whose tensors are not trained.
+    frozen: usize,
+    /// Layers so far: weights of more than one axis.
+    layers: usize,
     parameters: Vec<(Parameter, StateId)>,
     /// Latest value of each running statistic in this graph.
     running: Vec<(StateId, NodeId)>,
@@ -152,6 +156,8 @@ impl Net {
             prefix: prefix.into(),
             mode,
             spectral: false,
+            frozen: 0,
+            layers: 0,
             parameters: Vec::new(),
             running: Vec::new(),
             moved: Vec::new(),
@@ -164,6 +170,14 @@ impl Net {
     #[must_use]
     pub fn spectral(mut self, on: bool) -> Self {
         self.spectral = on;
+        self
+    }
+
+    /// Keeps the tensors of the first `layers` layers as they start, biases and
+    /// normalisations behind them included (Mo et al. 2020).
+    #[must_use]
+    pub fn frozen(mut self, layers: usize) -> Self {
+        self.frozen = layers;
         self
     }
 
@@ -217,6 +231,11 @@ impl Net {
             }
             return Ok(*id);
         }
+        self.layers += usize::from(role == Role::Parameter && shape.rank() > 1);
+        let role = match role {
+            Role::Parameter if (1..=self.frozen).contains(&self.layers) => Role::Buffer,
+            role => role,
+        };
         let id = graph.declare(name.clone(), shape.clone(), role)?;
         self.parameters.push((
             Parameter {

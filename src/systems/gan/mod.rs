@@ -22,7 +22,7 @@ use super::{
 };
 use crate::adversarial::{Penalty, augment};
 use crate::config::{Config, Schema, Size};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::graph::Shape;
 use crate::nets::Pair;
 use crate::nn::{Init, Mode, Net};
@@ -132,6 +132,15 @@ impl System for Gan {
             play, loss, g, d, ..
         } = &self.settings;
         let [of_g, of_d] = self.pair.networks([G, D])?;
+        if of_d.count() == 0 {
+            return Err(Error::usage(
+                format!(
+                    "train.freeze_d = {} leaves no layer of the discriminator to train",
+                    play.freeze_d
+                ),
+                "use fewer",
+            ));
+        }
         let of_d_moves = Moves {
             clip: loss.clip(),
             ..Moves::new("optimizer.d", d)

@@ -45,6 +45,8 @@ section! {
         unroll_lr: f64 = 0.003, Allowed::POSITIVE;
         /// Discriminator steps before the generator's first.
         d_pretrain: u64 = 0, Allowed::Whole(0, LONGEST);
+        /// First layers of the discriminator whose weights stay as they start, for a run that goes on from another's networks (`--init`; Mo et al. 2020); 0 trains all.
+        freeze_d: usize = 0, Allowed::Whole(0, 64);
         /// Decay, in a step, of the moving average of the generator's weights that is sampled; 0 is off.
         ema_decay: f64 = 0.999, Allowed::BELOW_ONE;
     }
@@ -124,6 +126,7 @@ impl Settings {
             spectral_norm: model.spectral_norm,
             classes,
             classifies: self.loss.classifies(),
+            freeze_d: self.play.freeze_d,
         };
         Pair::new(config, &model.architecture, sizes)
     }

@@ -387,3 +387,48 @@ fn what_trains_from_a_file_starts_where_the_file_ends() {
         saved.tensors["D.main.0.weight"]
     );
 }
+
+#[test]
+fn frozen_layers_of_the_discriminator_stay_what_they_start_as() {
+    let [first, second] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let newest = |outdir: &Path| {
+        let (_, file) = checkpoint::list(&run_folders(outdir)[0])
+            .unwrap()
+            .pop()
+            .unwrap();
+        Checkpoint::load(&file).unwrap().tensors
+    };
+    train(first.path(), &["--steps", "2"]).success();
+    let init = run_folders(first.path())[0].to_str().unwrap().to_owned();
+    let frozen = ["--steps", "2", "--init", &init, "--set"];
+    train(
+        second.path(),
+        &[&frozen[..], &["train.freeze_d=1"]].concat(),
+    )
+    .success();
+    let [before, after] = [first.path(), second.path()].map(newest);
+    let weights = before.keys().filter(|name| name.ends_with("weight"));
+    let (mut same, mut moved) = (Vec::new(), Vec::new());
+    for name in weights.filter(|name| name.starts_with("D.") || name.starts_with("G.")) {
+        match before[name] == after[name] {
+            true => same.push(name.as_str()),
+            false => moved.push(name.as_str()),
+        }
+    }
+    assert_eq!(same, ["D.main.0.weight"], "{moved:?}");
+    assert!(moved.len() > 4, "{moved:?}");
+    // Nothing is kept for weights that do not move.
+    let of_first = |name: &&String| name.contains("D.main.0") && !name.starts_with("D.");
+    assert!(before.keys().any(|name| of_first(&name)));
+    assert_eq!(after.keys().filter(of_first).count(), 0);
+    let all = train(
+        second.path(),
+        &["--steps", "1", "--set", "train.freeze_d=64"],
+    );
+    assert_eq!(all.code(), Some(2));
+    let said = all.said();
+    assert!(
+        said.contains("train.freeze_d = 64 leaves no layer"),
+        "{said}"
+    );
+}
