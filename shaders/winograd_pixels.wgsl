@@ -9,6 +9,7 @@
 // in another tile than the planes, unless ENDS_WITH_PLANES.
 #import lib/grid.wgsl
 #import lib/epilogue.wgsl
+#import lib/veiled.wgsl
 
 #if VECTOR
 @group(0) @binding(0) var<storage, read_write> y: array<vec4<f32>>;
@@ -69,6 +70,31 @@ fn store(n: u32, channel: u32, h: u32, w: u32, v: vec4<f32>) {
 #endif
 }
 
+alias Row = array<vec4<f32>, GIVEN>;
+
+// Stores a tile in loops, so that the epilogue is compiled once and not for every
+// pixel; the loops hand the values on from place to place.
+fn store_tile(n: u32, channel: u32, h: u32, w: u32, tile: array<Row, GIVEN>) {
+    var rows = tile;
+    let end = veiled(GIVEN);
+    for (var i = 0u; i < end; i++) {
+        var row = rows[0];
+        for (var j = 0u; j < end; j++) {
+            store(n, channel, h + i * STRIDE, w + j * STRIDE, row[0]);
+            row = Row(
+#for k in GIVEN
+                row[($ku + 1u) % GIVEN],
+#end
+            );
+        }
+        rows = array(
+#for k in GIVEN
+            rows[($ku + 1u) % GIVEN],
+#end
+        );
+    }
+}
+
 @compute @workgroup_size(WORKGROUP)
 fn main(
     @builtin(workgroup_id) wg: vec3<u32>,
@@ -104,8 +130,10 @@ fn main(
         c$j[$iu],
 #end
     ), first_w > 0u);
-#for j in GIVEN
-    store(n, quad * 4u, h + $iu * STRIDE, w + $ju * STRIDE, r$i[$ju]);
 #end
+    store_tile(n, quad * 4u, h, w, array<Row, GIVEN>(
+#for i in GIVEN
+        r$i,
 #end
+    ));
 }

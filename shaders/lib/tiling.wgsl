@@ -17,6 +17,7 @@
 //                              what lies outside the result
 // Depths are multiples of 4; rows and columns may lie outside.
 #import lib/grid.wgsl
+#import lib/veiled.wgsl
 #if BY_THREAD
 #import lib/thread_tile.wgsl
 #endif
@@ -44,14 +45,6 @@ fn find_place(tile: u32) -> Place {
         tile / TILES_ACROSS % TILES_DOWN * TILE_ROWS,
         tile % TILES_ACROSS * TILE_COLUMNS,
     );
-}
-
-// A number that drivers cannot foresee, for the ends of loops. Where they know
-// the end of a loop of stores they unroll it, and some take seconds to compile
-// what comes of it; where they know the end of a loop of sums, lavapipe's runs a
-// sixth longer.
-fn veiled(number: u32) -> u32 {
-    return select(number, 0u, arrayLength(&y) == 0u);
 }
 
 // Stores in a loop, so that the epilogue is compiled once and not for every

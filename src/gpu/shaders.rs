@@ -25,6 +25,7 @@ pub const SHADERS: &[(&str, &str)] = shaders![
     "lib/thread_tile.wgsl",
     "lib/tiling.wgsl",
     "lib/tree.wgsl",
+    "lib/veiled.wgsl",
     "lib/workgroup_tile.wgsl",
     "map.wgsl",
     "matmul_plain.wgsl",
