@@ -2,33 +2,21 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use super::kernels::{self, family};
+use super::kernels::family;
+use super::step::presumed;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::gpu::{AdapterFacts, Translation, expand, translate};
 use crate::recording::{Access, Dispatch, Kernel, Recording};
-use crate::run::capacity;
-use crate::systems::{self, Given};
-
-/// The recordings of the kernel cases that contain one of the words, as this adapter
-/// runs them.
-///
-/// # Errors
-/// None for the cases that there are.
-pub(super) fn of_cases(facts: &AdapterFacts, words: &[String]) -> Result<Vec<(String, Recording)>> {
-    kernels::recordings(&facts.kernel_facts(), words)
-}
 
 /// The recordings of a run of this configuration, as this adapter runs them.
 ///
 /// # Errors
 /// Where the configuration does not fit together.
 pub(super) fn of_run(facts: &AdapterFacts, config: &Config) -> Result<Vec<(String, Recording)>> {
-    let channels = config.data.channels.unwrap_or(1) * config.data.stack;
-    let open = |config: &Config| systems::open(config, &Given::presumed(config, channels));
-    let (_, blueprint) = capacity::plan(facts, config, open)?;
+    let (_, blueprint) = presumed(facts, config)?;
     let recordings = blueprint.recordings.into_iter();
     Ok(recordings.map(|of| (of.name, of.recording)).collect())
 }
@@ -87,7 +75,7 @@ fn write(folder: &Path, stem: &str, kernel: &Kernel) -> Result<()> {
         ("hlsl", hlsl.as_bytes()),
     ];
     for (extension, bytes) in files {
-        let path: PathBuf = folder.join(format!("{stem}.{extension}"));
+        let path = folder.join(format!("{stem}.{extension}"));
         fs::write(&path, bytes).map_err(Error::io("write", &path))?;
     }
     Ok(())
@@ -118,6 +106,7 @@ fn plain(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bench::kernels;
     use crate::ops::Facts;
 
     #[test]

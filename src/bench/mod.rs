@@ -43,7 +43,7 @@ pub fn run(options: &BenchOptions) -> Result<()> {
     let gpu = Gpu::open(&Selector::named(options.adapter.as_deref()))?;
     if let Some(folder) = &options.emit {
         let recordings = match &options.what {
-            BenchWhat::Kernels(words) => emit::of_cases(&gpu.facts, words)?,
+            BenchWhat::Kernels(words) => kernels::recordings(&gpu.facts.kernel_facts(), words)?,
             BenchWhat::Step(config) | BenchWhat::Tune(config) | BenchWhat::Scaling(config, _) => {
                 emit::of_run(&gpu.facts, config)?
             }

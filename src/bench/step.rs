@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt::Write;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::kernels::family;
@@ -10,7 +11,8 @@ use super::report::Row;
 use crate::config::Config;
 use crate::data::Same;
 use crate::error::Result;
-use crate::gpu::Gpu;
+use crate::gpu::{AdapterFacts, Gpu};
+use crate::run::blueprint::Blueprint;
 use crate::run::capacity;
 use crate::run::memory::mebibytes;
 use crate::run::session::Session;
@@ -97,15 +99,26 @@ impl StepFigures {
     }
 }
 
+/// The system of a configuration and its plan, before there are data.
+///
+/// # Errors
+/// Where the configuration does not fit together or the adapter.
+pub(super) fn presumed(
+    facts: &AdapterFacts,
+    config: &Config,
+) -> Result<(Arc<dyn System>, Blueprint)> {
+    let channels = config.data.channels.unwrap_or(1) * config.data.stack;
+    let open = |config: &Config| systems::open(config, &Given::presumed(config, channels));
+    capacity::plan(facts, config, open)
+}
+
 /// Measures training steps on images that show nothing.
 ///
 /// # Errors
 /// Where the configuration does not fit together or the device failed.
 pub fn measure_step(gpu: &Gpu, config: &Config) -> Result<StepFigures> {
     let start = Instant::now();
-    let channels = config.data.channels.unwrap_or(1) * config.data.stack;
-    let open = |config: &Config| systems::open(config, &Given::presumed(config, channels));
-    let (system, blueprint) = capacity::plan(&gpu.facts, config, open)?;
+    let (system, blueprint) = presumed(&gpu.facts, config)?;
     let bytes = blueprint.memory.total();
     let mut session = Session::new(gpu, config, system, blueprint)?;
     // Times do not depend on what the data show.

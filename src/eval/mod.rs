@@ -114,13 +114,11 @@ pub fn evaluate(options: &EvalOptions) -> Result<Report> {
 
     let unseen = unseen(&data, source)?;
     let about = observer.classifier().about().clone();
-    let mut scores = metrics::measure(
-        &options.metrics,
-        &about.features,
-        &real,
-        unseen.as_deref(),
-        &fake,
-    );
+    let measured = |fake: &metrics::Samples| {
+        let features = &about.features;
+        metrics::measure(&options.metrics, features, &real, unseen.as_deref(), fake)
+    };
+    let mut scores = measured(&fake);
     let file = (&checkpoint, path.as_path());
     scores.extend(likelihood::measure(
         &gpu,
@@ -135,13 +133,7 @@ pub fn evaluate(options: &EvalOptions) -> Result<Report> {
     }
     let others = others.into_iter().map(|(weights, fake)| OtherWeights {
         weights,
-        scores: metrics::measure(
-            &options.metrics,
-            &about.features,
-            &real,
-            unseen.as_deref(),
-            &fake,
-        ),
+        scores: measured(&fake),
     });
     let others = others.collect();
     let labels = match system.classes() {
@@ -178,7 +170,7 @@ pub fn evaluate(options: &EvalOptions) -> Result<Report> {
         real: real.features.count(),
         samples: options.samples,
         weights: viewer::shown_network(&*system, weights)?,
-        features: about.features,
+        features: about.features.clone(),
         classifier_accuracy: about.accuracy,
         scores,
         others,

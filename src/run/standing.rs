@@ -66,7 +66,7 @@ pub(crate) fn estimated(
 mod tests {
     use super::*;
     use crate::config::{Config, Override};
-    use crate::data::{Position, Sides};
+    use crate::data::Position;
     use crate::gpu::Selector;
     use crate::run::blueprint::Blueprint;
     use crate::run::session::Session;
@@ -78,11 +78,7 @@ mod tests {
         let session = Session::new(gpu, config, system.clone(), blueprint).unwrap();
         let about = About {
             channels: 1,
-            classes: Vec::new(),
-            sides: Sides::Images,
-            data: None,
-            stage: 0,
-            kept: String::new(),
+            ..About::default()
         };
         save(&session, config, &about, &[Position::default()]).unwrap()
     }

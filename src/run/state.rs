@@ -242,7 +242,7 @@ pub fn initialise(session: &Session, checkpoint: &Checkpoint, path: &Path) -> Re
 }
 
 /// What a run was made for, as its checkpoints say.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct About {
     /// Channels of images.
     pub channels: usize,
@@ -414,11 +414,7 @@ mod tests {
     fn saved(session: &Session) -> Result<Checkpoint> {
         let about = About {
             channels: 1,
-            classes: Vec::new(),
-            sides: Sides::Images,
-            data: None,
-            stage: 0,
-            kept: String::new(),
+            ..About::default()
         };
         save(session, &config(), &about, &[Position::default()])
     }

@@ -182,7 +182,7 @@ fn held_out_digits_are_least_probable_to_independent_pixels() {
 }
 
 #[test]
-#[ignore = "three seeds"]
+#[ignore = "long: make test-long"]
 fn held_out_digits_are_least_probable_to_independent_pixels_whatever_the_seed() {
     let found: Vec<[f64; 4]> = (0..3).map(held_out).collect();
     for (model, name) in ["MADE", "FVBN", "VAE's bound"].iter().enumerate() {
