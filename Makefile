@@ -39,7 +39,8 @@ test: no-times setup-lint data fmt clippy doc build full-sets unit plain device 
 
 .PHONY: test-long
 # Each is an `#[ignore]`d test beside the short form of itself.
-test-long: setup data ## the tests that take minutes: whole trainings
+test-long: setup ## the tests that take minutes: whole trainings
+	@./.ci/fetch-data --long
 	@cargo test --release $(ARGS) -- --ignored --nocapture
 
 # `make test` replays the corpus without any of this.

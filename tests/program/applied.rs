@@ -2,10 +2,18 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+#[cfg(unix)]
+use std::process::Stdio;
+#[cfg(unix)]
+use std::time::{Duration, Instant};
 
 use image::{GrayImage, Luma, Rgb, RgbImage};
 
 use crate::run::{Ended, gpugan, run_folders, train};
+#[cfg(target_os = "linux")]
+use crate::run::{has_small_disks, on_a_small_disk};
+#[cfg(unix)]
+use crate::run::{interrupt, program};
 
 const CYCLEGAN: [&str; 14] = [
     "--preset",
@@ -244,11 +252,10 @@ fn a_unet_takes_one_size_and_draws_by_its_seed() {
     assert!(shown.0 > 3 * 64 && shown.1 >= 64, "{shown:?}");
 }
 
-#[test]
-fn a_reconstruction_is_applied_and_a_generator_of_noise_is_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    let run = trained(
-        folder.path(),
+/// A model of images of 8x8 pixels that takes digits.
+fn reconstruction(outdir: &Path) -> PathBuf {
+    trained(
+        outdir,
         &[
             "--preset",
             "vae",
@@ -263,24 +270,99 @@ fn a_reconstruction_is_applied_and_a_generator_of_noise_is_refused() {
             "--set",
             "model.latent=4",
         ],
-    );
+    )
+}
+
+/// Names in a folder, each of them a whole picture.
+fn pictures(folder: &Path) -> Vec<String> {
+    let mut names: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    for name in &names {
+        image::open(folder.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+    }
+    names.sort();
+    names
+}
+
+#[test]
+fn a_reconstruction_is_applied_and_a_generator_of_noise_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = reconstruction(folder.path());
     let out = folder.path().join("out");
     apply(
         &run,
         &["digits", "--count", "5", "--out", text(&out), "--quiet"],
     )
     .success();
-    let mut names: Vec<_> = fs::read_dir(&out)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
-    names.sort();
     let wanted: Vec<String> = (0..5).map(|index| format!("{index:05}.png")).collect();
-    assert_eq!(names, wanted);
+    assert_eq!(pictures(&out), wanted);
     assert_eq!(size(&out.join("00000.png")), (8, 8));
 
     let generators = tempfile::tempdir().unwrap();
     train(generators.path(), &["--steps", "1"]).success();
     let run = run_folders(generators.path()).remove(0);
     assert_refused(&apply(&run, &["digits"]), &["(gan)", "gpugan sample"]);
+}
+
+/// A stop lets the image that is being made be finished, and says what there is.
+#[test]
+#[cfg(unix)]
+fn a_stop_leaves_whole_images_and_their_count() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = reconstruction(folder.path());
+    let out = folder.path().join("out");
+    let child = program()
+        .args(["apply", "digits", "--count", "1500"])
+        .args(["--checkpoint", text(&run), "--out", text(&out)])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let start = Instant::now();
+    while !out.join("00000.png").exists() {
+        assert!(start.elapsed() < Duration::from_secs(60));
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    interrupt(&child);
+    let output = child.wait_with_output().unwrap();
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{printed}");
+    let made = pictures(&out).len();
+    assert!((1..1500).contains(&made), "it was not stopped");
+    let last = printed.lines().last().unwrap();
+    let images = if made == 1 { "image" } else { "images" };
+    assert!(
+        last.starts_with(&format!("stopped: {made} {images} through ")),
+        "{printed}"
+    );
+    assert!(last.ends_with(", of 1500"), "{printed}");
+}
+
+/// What was made before the disk was full stays, whole; there is one line of error.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_full_disk_leaves_whole_images() {
+    if !has_small_disks() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let run = reconstruction(folder.path());
+    let [disk, out] = ["disk", "out"].map(|name| folder.path().join(name));
+    for folder in [&disk, &out] {
+        fs::create_dir(folder).unwrap();
+    }
+    let mut applied = program();
+    applied
+        .args(["apply", "digits", "--count", "100", "--quiet"])
+        .args(["--checkpoint", text(&run), "--out", text(&disk)]);
+    let output = on_a_small_disk(40, [&disk, &out], &applied)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
+    assert!(said.contains("free some space"), "{said}");
+    assert!((5..=10).contains(&pictures(&out).len()), "{said}");
 }

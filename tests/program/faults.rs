@@ -10,6 +10,8 @@ use gpugan::random::bits;
 use gpugan::store::checkpoint::{self, Checkpoint};
 
 use crate::run::{gpugan, program, run_folders};
+#[cfg(target_os = "linux")]
+use crate::run::{has_small_disks, on_a_small_disk};
 
 /// Systems so small that a step takes milliseconds.
 const SYSTEMS: [&str; 12] = [
@@ -123,15 +125,6 @@ fn a_thousand_kills_change_nothing() {
     }
 }
 
-/// Copies the run in `$2` to a disk of `$0` KiB at `$1`, goes on with it there and
-/// copies back what is left.
-#[cfg(target_os = "linux")]
-const ON_A_SMALL_DISK: &str = "
-    mount -t tmpfs -o size=$0k none \"$1\" && cp -r \"$2\"/. \"$1\" || exit 99
-    disk=$1 back=$2; shift 2; \"$@\"; code=$?
-    rm -r \"$back\"/* && cp -r \"$disk\"/. \"$back\" || exit 98
-    exit $code";
-
 /// A disk with so many KiB left: the run ends with one line and a checkpoint that can
 /// be read, and goes on from it once there is room. Returns whether it was filled.
 #[cfg(target_os = "linux")]
@@ -146,16 +139,7 @@ fn filled(system: &str, whole: &Path, left: u64) -> bool {
     let files = std::fs::read_dir(&run).unwrap();
     let used = 4 * (files.map(pages).sum::<u64>() + 2);
     let limited = resumed(disk.path(), 4);
-    let mut command = Command::new("unshare");
-    command
-        .args(["-rm", "sh", "-c", ON_A_SMALL_DISK])
-        .arg((used + left).to_string())
-        .args([disk.path(), outdir.path()])
-        .arg(limited.get_program())
-        .args(limited.get_args());
-    for (name, value) in limited.get_envs() {
-        command.env(name, value.unwrap());
-    }
+    let mut command = on_a_small_disk(used + left, [disk.path(), outdir.path()], &limited);
     let output = command.output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     let full = !output.status.success();
@@ -177,13 +161,7 @@ fn filled(system: &str, whole: &Path, left: u64) -> bool {
 /// A disk that is full at each of the writes of two snapshots.
 #[cfg(target_os = "linux")]
 fn full_disks(systems: &[&str], every: u64) {
-    let mut probe = Command::new("unshare");
-    if !probe
-        .args(["-rm", "true"])
-        .status()
-        .is_ok_and(|status| status.success())
-    {
-        println!("no disk of its own without user namespaces");
+    if !has_small_disks() {
         return;
     }
     for system in systems {

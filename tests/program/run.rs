@@ -1,6 +1,8 @@
 //! Runs of the built program, for tests of the command line.
 
 use std::path::{Path, PathBuf};
+#[cfg(unix)]
+use std::process::Child;
 use std::process::{Command, Output};
 
 /// A model and data so small that a step takes milliseconds anywhere.
@@ -57,6 +59,55 @@ pub(crate) fn ended(mut program: Command, arguments: &[&str]) -> Ended {
         output,
         arguments: arguments.join(" "),
     }
+}
+
+/// As if Ctrl-C had been typed.
+#[cfg(unix)]
+pub(crate) fn interrupt(child: &Child) {
+    let id = child.id().to_string();
+    let sent = Command::new("kill").args(["-INT", &id]).status();
+    assert!(sent.expect("there is a kill").success());
+}
+
+/// Copies what is in `$2` to a disk of `$0` KiB at `$1`, runs the rest there and copies
+/// back what is left.
+#[cfg(target_os = "linux")]
+const ON_A_SMALL_DISK: &str = "
+    mount -t tmpfs -o size=$0k none \"$1\" && cp -r \"$2\"/. \"$1\" || exit 99
+    disk=$1 back=$2; shift 2; \"$@\"; code=$?
+    rm -rf \"$back\"/* && cp -r \"$disk\"/. \"$back\" || exit 98
+    exit $code";
+
+/// A program for whom the folder `disk` is a disk of so many KiB, which holds what is in
+/// `folder` and is copied there in the end.
+#[cfg(target_os = "linux")]
+pub(crate) fn on_a_small_disk(
+    kibibytes: u64,
+    [disk, folder]: [&Path; 2],
+    program: &Command,
+) -> Command {
+    let mut command = Command::new("unshare");
+    command
+        .args(["-rm", "sh", "-c", ON_A_SMALL_DISK])
+        .arg(kibibytes.to_string())
+        .args([disk, folder])
+        .arg(program.get_program())
+        .args(program.get_args());
+    for (name, value) in program.get_envs() {
+        command.env(name, value.expect("no variable is taken away"));
+    }
+    command
+}
+
+/// Whether [`on_a_small_disk`] can be had; says so if not.
+#[cfg(target_os = "linux")]
+pub(crate) fn has_small_disks() -> bool {
+    let status = Command::new("unshare").args(["-rm", "true"]).status();
+    let has = status.is_ok_and(|status| status.success());
+    if !has {
+        println!("no disk of its own without user namespaces");
+    }
+    has
 }
 
 /// Trains the small model below `outdir` with more arguments.

@@ -8,6 +8,8 @@ use std::process::{Command, Output};
 use image::{AnimationDecoder, GrayImage, Luma, RgbImage};
 use serde_json::Value;
 
+#[cfg(unix)]
+use crate::run::interrupt;
 use crate::run::{as_users_do, program};
 
 /// Networks and batches so small that a step takes milliseconds anywhere.
@@ -156,11 +158,7 @@ fn a_run_that_is_stopped_leaves_its_picture_and_animation() {
     let first = lines.find(|line| line.starts_with("step 0")).unwrap();
     assert!(!first.contains("NaN") && first.contains("JSD"), "{first}");
     assert!(lines.next().is_some());
-    let id = child.id().to_string();
-    let sent = std::process::Command::new("kill")
-        .args(["-INT", &id])
-        .status();
-    assert!(sent.unwrap().success());
+    interrupt(&child);
     let last = lines.last().unwrap();
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success());

@@ -22,6 +22,18 @@ use gpugan::run::state;
 use gpugan::store::checkpoint::Checkpoint;
 use gpugan::systems::{self, Fresh, Given};
 
+/// A folder of real data that is not kept here.
+fn fetched(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("target/data")
+        .join(name);
+    assert!(
+        path.exists(),
+        "run `.ci/fetch-data --long`, which fetches {name}"
+    );
+    path.display().to_string()
+}
+
 /// A training on these data from its first stage to its last step.
 fn trained(gpu: &Gpu, config: &Config, data: &Streams) -> Session {
     let mirror = config.data.mirror;
@@ -31,6 +43,17 @@ fn trained(gpu: &Gpu, config: &Config, data: &Streams) -> Session {
 
 /// A training on what a feed makes of these data.
 fn shown(gpu: &Gpu, config: &Config, data: &Streams, feed: &mut dyn Feed) -> Session {
+    staged(gpu, config, data, feed, &mut |_| ())
+}
+
+/// A training whose stages are looked at, each at its end but the last.
+fn staged(
+    gpu: &Gpu,
+    config: &Config,
+    data: &Streams,
+    feed: &mut dyn Feed,
+    ended: &mut dyn FnMut(&mut Session),
+) -> Session {
     let images = data.images();
     let open = |stage| {
         let given = Given {
@@ -50,6 +73,7 @@ fn shown(gpu: &Gpu, config: &Config, data: &Streams, feed: &mut dyn Feed) -> Ses
     while session.counters.step < config.steps {
         if session.system().stage().end == Some(session.counters.step) {
             stage += 1;
+            ended(&mut session);
             let mut next = open(stage);
             state::carry_over(&session, &mut next).unwrap();
             session = next;

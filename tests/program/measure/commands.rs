@@ -6,6 +6,8 @@ use std::process::Output;
 
 use gpugan::store::checkpoint::Checkpoint;
 
+#[cfg(unix)]
+use crate::run::interrupt;
 use crate::run::program;
 
 /// Runs the program with a cache folder of its own.
@@ -355,11 +357,7 @@ fn a_classifier_that_is_stopped_does_not_end_well() {
     let out = std::io::BufReader::new(child.stdout.take().unwrap());
     let mut lines = std::io::BufRead::lines(out);
     assert!(lines.any(|line| line.unwrap().starts_with("classifier: ")));
-    let id = child.id().to_string();
-    let sent = std::process::Command::new("kill")
-        .args(["-INT", &id])
-        .status();
-    assert!(sent.unwrap().success());
+    interrupt(&child);
     let output = child.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(130), "{said}");
