@@ -263,6 +263,57 @@ fn a_buffer_beyond_the_limit_is_refused_with_numbers() {
     assert_eq!(memory.read(arena(0, 0, 4)).unwrap(), [0.0; 4]);
 }
 
+/// In a process of its own that may have 3 GiB.
+#[test]
+#[cfg(target_os = "linux")]
+#[ignore = "needs a driver that keeps account of the processor's memory: make test-second"]
+fn memory_that_there_is_not_is_refused_and_the_rest_remains() {
+    const LIMITED: &str = "GPUGAN_TEST_LIMITED";
+    if std::env::var_os(LIMITED).is_some() {
+        return fill_memory();
+    }
+    let this = std::env::current_exe().unwrap();
+    let name = "gpu::memory_that_there_is_not_is_refused_and_the_rest_remains";
+    let output = std::process::Command::new("sh")
+        .args(["-c", "ulimit -v 3145728 && exec \"$0\" \"$@\""])
+        .arg(this)
+        .args(["--exact", name, "--ignored", "--nocapture"])
+        .env(LIMITED, "1")
+        .output()
+        .unwrap();
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{printed}{said}");
+    println!("{printed}");
+    assert!(printed.contains("refused: "), "{printed}{said}");
+}
+
+/// Takes memory until there is no more.
+#[cfg(target_os = "linux")]
+fn fill_memory() {
+    let gpu = open();
+    let elements = usize::try_from(gpu.facts.limits.max_buffer.min(128 << 20) / 4).unwrap();
+    let mut taken = Vec::new();
+    let refusal = loop {
+        match Memory::new(&gpu, &[elements], &[]) {
+            Ok(memory) => taken.push(memory),
+            Err(error) => break error.to_string(),
+        }
+        assert!(taken.len() < 64, "8 GiB of 3");
+    };
+    println!("refused: {refusal}");
+    assert!(refusal.contains("out of memory"), "{refusal}");
+    assert!(refusal.contains("smaller batch"), "{refusal}");
+    // What is left must be enough for a driver's own small things.
+    taken.truncate(2);
+    let first = taken.swap_remove(0);
+    assert_eq!(first.read(arena(0, 0, 4)).unwrap(), [0.0; 4]);
+    drop(taken);
+    gpu.check().unwrap();
+    let memory = Memory::new(&gpu, &[4], &[]).unwrap();
+    assert_eq!(memory.read(arena(0, 0, 4)).unwrap(), [0.0; 4]);
+}
+
 #[test]
 fn slices_outside_of_memory_are_refused() {
     let gpu = open();

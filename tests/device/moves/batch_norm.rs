@@ -1,6 +1,6 @@
 //! The gradient of batch normalisation where its terms cancel.
 
-use gpugan::graph::{Places, Program, Role};
+use gpugan::graph::{Binary, Places, Program, Role};
 use gpugan::ops::Facts;
 use gpugan::plan::Plan;
 use gpugan::reference::{Tensor, evaluate};
@@ -28,17 +28,42 @@ fn gradient(x: &Tensor, r: &Tensor) -> (Vec<f32>, Vec<f64>) {
     (found, exact[0].data.clone())
 }
 
+/// `values / by` as this driver divides by a constant.
+fn quotients(values: &Tensor, by: f32) -> Vec<f32> {
+    let mut program = Program::default();
+    let graph = &mut program.graph;
+    let shape = values.shape.clone();
+    let state = graph.declare("x", shape.clone(), Role::Input).unwrap();
+    let x = graph.state(state);
+    let quotient = graph.binary_scalar(Binary::Div, x, by);
+    let output = graph.declare("y", shape, Role::Output).unwrap();
+    program.assign(output, quotient).unwrap();
+    let places = Places::of(&program).unwrap();
+    let plan = Plan::new(&program, &places, &Facts::SOFTWARE).unwrap();
+    execute(&plan.recording, &places, &[("x", values)], "y")
+}
+
 /// A sum of normalised numbers does not change. Numbers that lie evenly around
 /// zero have an exact mean, so nothing but the division by their count could
-/// round.
+/// round: not where a driver rounds it to the nearest number, by the 2.5 units that
+/// Vulkan allows where it does not.
 #[test]
-fn the_gradient_of_a_sum_vanishes_exactly() {
+fn the_gradient_of_a_sum_vanishes_but_for_the_division() {
     for count in [7, 15, 61, 63, 95] {
         let middle = f64::from(count / 2);
         let x = Tensor::from_fn([count as usize, 2], |p| p[0] as f64 - middle);
         let r = Tensor::full([count as usize, 2], 3.0);
         let (found, _) = gradient(&x, &r);
-        assert!(found.iter().all(|dx| *dx == 0.0), "{count}: {found:?}");
+        let whole = Tensor::full([1], 3.0 * f64::from(count));
+        let allowed = match quotients(&whole, count as f32)[0] {
+            3.0 => 0.0,
+            _ => 3.0 * 2.5 * f32::EPSILON,
+        };
+        println!("{count}: {allowed:e} allowed");
+        assert!(
+            found.iter().all(|dx| dx.abs() <= allowed),
+            "{count}: {found:?}"
+        );
     }
 }
 
