@@ -29,6 +29,9 @@ use crate::store::run_folder::Log;
 /// Of data without test images, every tenth of a class is kept for the test.
 const HELD_OUT: usize = 10;
 
+/// Images that are turned at most.
+const TURNED: usize = 10_000;
+
 /// Lines printed in the whole training.
 const LINES: u64 = 20;
 
@@ -107,7 +110,10 @@ pub fn run(options: &ClassifyOptions) -> Result<()> {
         });
     };
     let mut about = About {
-        features: format!("{}-classifier", train_set.name()),
+        features: match options.rotations {
+            true => format!("{}-rotations", train_set.name()),
+            false => format!("{}-classifier", train_set.name()),
+        },
         data: options.data.clone(),
         classes: train_set.class_names().to_vec(),
         accuracy: 0.0,
@@ -136,13 +142,13 @@ fn sets(options: &ClassifyOptions) -> Result<(Dataset, Dataset, &'static str)> {
     let data = Dataset::open(&options.data, size, size, channels)?;
     let channels = Some(data.shape()[0]);
     let classes = data.class_names().len();
-    if classes < 2 || data.label(0).is_none() {
+    if !options.rotations && (classes < 2 || data.label(0).is_none()) {
         return Err(Error::usage(
             format!(
                 "--data {} has {classes} classes, a classifier needs 2",
                 options.data
             ),
-            "give IDX files with labels, or a folder with a folder for each class",
+            "give IDX files with labels, a folder with a folder for each class, or --rotations, which needs no labels",
         ));
     }
     let given = match &options.test {
@@ -160,6 +166,9 @@ fn sets(options: &ClassifyOptions) -> Result<(Dataset, Dataset, &'static str)> {
             (data, test, "every tenth of a class, held out")
         }
     };
+    if options.rotations {
+        return Ok((data.turned(TURNED)?, test.turned(TURNED)?, what));
+    }
     if test.class_names() != data.class_names() || test.label(0).is_none() {
         return Err(Error::usage(
             format!(

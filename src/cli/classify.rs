@@ -38,6 +38,9 @@ pub struct ClassifyArgs {
     /// Mirror each image left to right with probability one half
     #[arg(long)]
     mirror: bool,
+    /// Learn which way up images are, which needs no labels: its features score unlabelled data
+    #[arg(long, conflicts_with = "mirror")]
+    rotations: bool,
     /// File to write [default: in the user's cache folder, where `gpugan eval` looks for it]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -72,6 +75,7 @@ impl ClassifyArgs {
             lr: self.lr,
             seed: self.seed,
             mirror: self.mirror,
+            rotations: self.rotations,
             out: self.out,
             adapter: self.adapter.chosen(),
             quiet: self.quiet,

@@ -19,17 +19,16 @@ pub use table::table;
 /// in the folder already are not trained again.
 ///
 /// # Errors
-/// [`Error::Usage`] where there is no classifier for the data; whatever stops a
+/// [`Error::Usage`] where a metric needs a classifier and there is none; whatever stops a
 /// training, but for one that diverges or is ended for its health.
 pub fn run(options: &CompareOptions) -> Result<()> {
     let mut progress = Progress::new(options.quiet);
     let gpu = Gpu::open(&Selector::named(options.adapter.as_deref()))?;
-    let features = options.features.as_deref();
     // What cannot be measured is refused now, not after hours of training.
     let entries = options
         .configs
         .iter()
-        .map(|config| Entry::new(&gpu, config, features));
+        .map(|config| Entry::new(&gpu, config, options));
     let mut entries = entries.collect::<Result<Vec<_>>>()?;
     let count = entries.len() as u64 * options.seeds;
     let mut number = 0;

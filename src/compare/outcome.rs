@@ -45,17 +45,16 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// A preset of which nothing is trained yet, but could be, and measured by the
-    /// classifier of this file or the one that is kept for the data.
+    /// A preset of which nothing is trained yet, but could be, and measured as asked.
     ///
     /// # Errors
-    /// [`Error::Usage`] where the data cannot be read and where there is no
-    /// classifier.
-    pub fn new(gpu: &Gpu, config: &Config, features: Option<&Path>) -> Result<Self> {
+    /// [`Error::Usage`] where the data cannot be read; as of [`Observer::open`].
+    pub fn new(gpu: &Gpu, config: &Config, options: &CompareOptions) -> Result<Self> {
         let data = &config.data;
         let set = data.reading()?.open(&data.source)?;
         let set = set.stacked(data.stack)?;
-        Observer::open(gpu, &set, &data.source, features)?;
+        let features = options.features.as_deref();
+        Observer::open(gpu, &set, &data.source, features, &options.metrics)?;
         Ok(Self {
             preset: config.preset.clone(),
             channels: set.single().0.shape()[0],

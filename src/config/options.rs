@@ -195,7 +195,7 @@ pub struct ApplyOptions {
 /// What `gpugan classify` is asked to do.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ClassifyOptions {
-    /// Labelled data, as `--data` names it.
+    /// Data, labelled unless `rotations`, as `--data` names it.
     pub data: String,
     /// Test images; the data's own, or a held-out part, where not given.
     pub test: Option<String>,
@@ -213,6 +213,8 @@ pub struct ClassifyOptions {
     pub seed: u64,
     /// Whether images are mirrored by chance.
     pub mirror: bool,
+    /// Whether the classes are ways up, not labels.
+    pub rotations: bool,
     /// The file to write; in the user's cache folder where not given.
     pub out: Option<PathBuf>,
     /// Which adapter, as `--adapter` names it; the best where not given.

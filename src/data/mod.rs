@@ -52,7 +52,7 @@ pub use loader::{Batch, Loader, Position};
 pub use manner::Fit;
 pub use pairs::{Direction, Layout};
 pub use reading::Reading;
-pub use split::{to_floats, to_pixels};
+pub use split::{TURNS, to_floats, to_pixels};
 pub use stack::STACKED;
 pub use streams::{Loaders, Records, Sides, Streams};
 

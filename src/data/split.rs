@@ -66,6 +66,44 @@ impl Dataset {
         Ok(Self::new(name.into(), store, labels, reading, found))
     }
 
+    /// At most `count` of the images, each in four ways up ([`TURNS`], which are the
+    /// classes): what a network learns of images that have no labels (Gidaris, Singh
+    /// and Komodakis 2018, 1803.07728).
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for images that are not square, and where none can be read.
+    pub fn turned(&self, count: usize) -> Result<Self> {
+        let shape @ [_, side, width] = self.shape();
+        if side != width {
+            return Err(Error::usage(
+                format!("images of {side}x{width} cannot be turned"),
+                "use square ones",
+            ));
+        }
+        let (upright, _) = self.pixels(self.evenly(count));
+        if upright.is_empty() {
+            return Err(Error::usage(
+                format!("no image of {} can be read", self.name),
+                "give other --data",
+            ));
+        }
+        let mut pixels = Vec::with_capacity(TURNS.len() * upright.len());
+        let mut labels = Vec::new();
+        for image in upright.chunks(shape.iter().product()) {
+            let mut image = image.to_vec();
+            for turn in 0..TURNS.len() {
+                pixels.extend(&image);
+                labels.push(turn as u32);
+                image = image
+                    .chunks(side * side)
+                    .flat_map(|plane| quarter(plane, side))
+                    .collect();
+            }
+        }
+        let classes = TURNS.map(str::to_owned).to_vec();
+        Self::of_pixels(self.name.clone(), shape, &pixels, labels, classes)
+    }
+
     /// Divides the set: every `every`-th item of each class, the first left
     /// out, goes to the second part, and so do unlabelled ones.
     ///
@@ -186,6 +224,17 @@ impl Dataset {
         }
         crc.sum()
     }
+}
+
+/// The ways up of [`Dataset::turned`], against the clock.
+pub const TURNS: [&str; 4] = ["0 degrees", "90 degrees", "180 degrees", "270 degrees"];
+
+/// A square plane turned by a quarter against the clock.
+fn quarter(plane: &[u8], side: usize) -> Vec<u8> {
+    let places = (0..side).flat_map(|y| (0..side).map(move |x| (y, x)));
+    places
+        .map(|(y, x)| plane[x * side + side - 1 - y])
+        .collect()
 }
 
 /// 8-bit pixels as values in [-1, 1].

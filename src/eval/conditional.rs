@@ -18,7 +18,8 @@ pub(super) fn labels(samples: usize, classes: usize) -> Vec<u32> {
 
 /// Scores of samples of these classes, from 0 to 1, better above:
 ///
-/// - `class-agreement`: share of samples that the classifier takes for what was asked;
+/// - `class-agreement`: share of samples that the classifier, if there is one, takes for
+///   what was asked;
 /// - `nearest-neighbour`: share of real images whose nearest sample, by Euclidean
 ///   distance of pixels, is of their class: the samples of each class stand for
 ///   p(x given y) (Radford et al. 2015, appendix); beside it the same of as many real
@@ -32,11 +33,11 @@ pub(super) fn labels(samples: usize, classes: usize) -> Vec<u32> {
 pub(super) fn measure(
     (fake, labels): (&Samples, &[u32]),
     names: &[String],
-    about: &About,
+    about: Option<&About>,
     (data, source): (&Dataset, &str),
 ) -> Result<Vec<Score>> {
     let chance = format!("{:.3} by chance", 1.0 / names.len() as f64);
-    let mut scores = vec![Score {
+    let of_class = |about: &About| Score {
         name: format!("class-agreement({})", about.features),
         value: (about.classes == names).then(|| agreement(fake, labels, names.len())),
         spread: None,
@@ -44,7 +45,8 @@ pub(super) fn measure(
             true => format!("of the samples with the class asked for, {chance}"),
             false => "the classifier has other classes".to_owned(),
         },
-    }];
+    };
+    let mut scores: Vec<Score> = about.map(of_class).into_iter().collect();
     if data.class_names() != names || data.single().1 > 1 {
         return Ok(scores);
     }
@@ -64,7 +66,7 @@ pub(super) fn measure(
         values: to_floats(pixels),
         width: c * h * w,
     };
-    let known = fake.features.count().min(KNOWN);
+    let known = fake.count().min(KNOWN);
     let samples = (rows(&fake.pixels[..known * c * h * w]), &labels[..known]);
     let few = real.1.len().min(known);
     let reals = (rows(&real.0[..few * c * h * w]), &real.1[..few]);

@@ -18,7 +18,7 @@ use crate::config::options::EvalOptions;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, Selector};
-use crate::metrics;
+use crate::metrics::{Metric, Samples};
 use crate::run::progress::Progress;
 use crate::run::shown::Asked;
 use crate::run::standing;
@@ -59,9 +59,17 @@ pub fn evaluate(options: &EvalOptions) -> Result<Report> {
     let data = reading.open(source)?.stacked(stack)?;
     let gpu = Gpu::open(&Selector::named(options.adapter.as_deref()))?;
     progress.line(&format!("adapter: {}", gpu.facts))?;
-    let mut observer = Observer::open(&gpu, &data, source, options.features.as_deref())?;
-    if options.synthetic {
-        synthetic::check(&data, source, observer.classifier().about())?;
+    let features = options.features.as_deref();
+    let mut observer = Observer::open(&gpu, &data, source, features, &options.metrics)?;
+    let about = observer.about().cloned();
+    match &about {
+        Some(about) if options.synthetic => synthetic::check(&data, source, about)?,
+        None if options.synthetic => return Err(Observer::no_classifier(&data, source)),
+        None if options.metrics == Metric::ALL => {
+            let none = Observer::no_classifier(&data, source);
+            progress.line(&format!("scores of pixels alone: {none}"))?;
+        }
+        Some(_) | None => {}
     }
     let mut representation = if options.representation {
         representation::check(&data, source)?;
@@ -79,7 +87,7 @@ pub fn evaluate(options: &EvalOptions) -> Result<Report> {
     progress.end();
     progress.line(&format!(
         "real images: {} seen after {:.0} s",
-        real.features.count(),
+        real.count(),
         start.elapsed().as_secs_f64()
     ))?;
 
@@ -108,16 +116,12 @@ pub fn evaluate(options: &EvalOptions) -> Result<Report> {
     }
     progress.line(&format!(
         "samples: {} made and seen after {:.0} s",
-        fake.features.count(),
+        fake.count(),
         start.elapsed().as_secs_f64()
     ))?;
 
     let unseen = unseen(&data, source)?;
-    let about = observer.classifier().about().clone();
-    let measured = |fake: &metrics::Samples| {
-        let features = &about.features;
-        metrics::measure(&options.metrics, features, &real, unseen.as_deref(), fake)
-    };
+    let measured = |fake: &Samples| observer.measure(&real, unseen.as_deref(), fake);
     let mut scores = measured(&fake);
     let file = (&checkpoint, path.as_path());
     scores.extend(likelihood::measure(
@@ -141,17 +145,18 @@ pub fn evaluate(options: &EvalOptions) -> Result<Report> {
         names => {
             let labels = conditional::labels(options.samples, names.len());
             let samples = (&fake, &labels[..]);
-            let of_classes = conditional::measure(samples, names, &about, (&data, source))?;
+            let of_classes = conditional::measure(samples, names, about.as_ref(), (&data, source))?;
             scores.extend(of_classes);
-            (about.classes == names).then_some(labels)
+            let told = about.as_ref().is_some_and(|about| about.classes == names);
+            told.then_some(labels)
         }
     };
-    if options.synthetic {
+    if let Some(about) = about.as_ref().filter(|_| options.synthetic) {
         scores.extend(synthetic::measure(
             &gpu,
             data,
             source,
-            &about,
+            about,
             (&fake, labels.as_deref()),
             &mut progress,
         )?);
@@ -167,11 +172,11 @@ pub fn evaluate(options: &EvalOptions) -> Result<Report> {
             1 => source.clone(),
             _ => format!("{source}, stacks of {stack}"),
         },
-        real: real.features.count(),
+        real: real.count(),
         samples: options.samples,
         weights: viewer::shown_network(&*system, weights)?,
-        features: about.features.clone(),
-        classifier_accuracy: about.accuracy,
+        features: about.as_ref().map(|about| about.features.clone()),
+        classifier_accuracy: about.map(|about| about.accuracy),
         scores,
         others,
         seconds: start.elapsed().as_secs_f64(),

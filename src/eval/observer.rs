@@ -1,13 +1,12 @@
-//! Real images and samples through the eyes of a classifier.
+//! Real images and samples through the eyes of a classifier, or as pixels alone.
 
 use std::path::{Path, PathBuf};
 
-use crate::classify::{Classifier, Seen, kept_at};
-use crate::data::{Dataset, STACKED, to_floats, to_pixels};
+use crate::classify::{About, Classifier, Seen, kept_at};
+use crate::data::{Dataset, STACKED, TURNS, to_floats, to_pixels};
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, cache_folder};
-use crate::metrics::modes;
-use crate::metrics::{Rows, Samples};
+use crate::metrics::{self, Metric, Rows, Samples, Score, modes};
 use crate::store::checkpoint::Checkpoint;
 
 /// Images looked at between two reports of progress.
@@ -19,44 +18,50 @@ const UNSEEN: usize = 500;
 /// Real stacks that are looked at, of all that there are.
 const STACKS: usize = 10_000;
 
-/// A classifier with the real images as it sees them. Of stacks it sees one
-/// channel after the other: their features are those of the channels in a row,
-/// and their class is the number that the channels' classes are the digits of.
+/// Measures samples against real images, with a classifier where there is one. Of
+/// stacks it sees one channel after the other: their features are those of the channels
+/// in a row, and their class is the number that the channels' classes are the digits of.
 pub struct Observer {
-    classifier: Classifier,
+    eye: Option<Eye>,
+    /// `[C, H, W]` of the images.
+    shape: [usize; 3],
     /// Channels that are images of their own; 1 where images are no stacks.
     stack: usize,
+    /// What can be measured of what was asked for.
+    metrics: Vec<Metric>,
+}
+
+struct Eye {
+    classifier: Classifier,
     /// Where it was read from.
     path: PathBuf,
 }
 
-impl Observer {
-    /// The classifier of a file, or the one that is kept for the data.
-    ///
-    /// # Errors
-    /// [`Error::Usage`] with the command that makes one where there is none, or
-    /// where it is for images of another shape.
-    pub fn open(gpu: &Gpu, data: &Dataset, source: &str, file: Option<&Path>) -> Result<Self> {
+/// How to come to a classifier of images.
+fn mend(data: &Dataset, source: &str) -> String {
+    let [c, h, w] = data.shape();
+    if h != w {
+        return "give one for such images with --features".to_owned();
+    }
+    let labels = match data.label(0) {
+        Some(_) => "",
+        None => " --rotations",
+    };
+    format!("make one: `gpugan classify --data {source} --size {h} --channels {c}{labels}`")
+}
+
+impl Eye {
+    /// The classifier of a file, or the one that is kept for the data, if any.
+    fn open(gpu: &Gpu, data: &Dataset, source: &str, file: Option<&Path>) -> Result<Option<Self>> {
         let (data, stack) = data.single();
         let [c, h, w] = data.shape();
-        let command = if h == w {
-            format!("make one: `gpugan classify --data {source} --size {h} --channels {c}`")
-        } else {
-            "give one for such images with --features".to_owned()
-        };
         let path = match file {
             Some(path) => path.to_owned(),
-            None => {
-                let path = kept_at(data)?;
-                if !path.is_file() {
-                    return Err(Error::usage(
-                        format!("no classifier is kept for {} at {c}x{h}x{w}", data.name()),
-                        command,
-                    ));
-                }
-                path
-            }
+            None => kept_at(data)?,
         };
+        if file.is_none() && !path.is_file() {
+            return Ok(None);
+        }
         let classifier = Classifier::load(gpu, &path)?;
         let image = classifier.about().network.image;
         if image != data.shape() {
@@ -66,7 +71,7 @@ impl Observer {
                     "{} is for images of {cc}x{ch}x{cw}, these are {c}x{h}x{w}",
                     path.display()
                 ),
-                command,
+                mend(data, source),
             ));
         }
         let classes = classifier.about().network.classes;
@@ -80,16 +85,67 @@ impl Observer {
                 "give a classifier of fewer classes with --features",
             ));
         }
+        Ok(Some(Self { classifier, path }))
+    }
+}
+
+impl Observer {
+    /// With the classifier of a file, or the one that is kept for the data. Where data
+    /// without labels have none, all metrics become those of pixels; ways up are no
+    /// classes that could be counted.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] with the command that makes a classifier where there is none for
+    /// labelled data or for metrics that were chosen, or where it is for images of
+    /// another shape.
+    pub fn open(
+        gpu: &Gpu,
+        data: &Dataset,
+        source: &str,
+        file: Option<&Path>,
+        metrics: &[Metric],
+    ) -> Result<Self> {
+        let eye = Eye::open(gpu, data, source, file)?;
+        let turned = eye
+            .as_ref()
+            .is_some_and(|eye| eye.classifier.about().classes == TURNS);
+        let missing = metrics.iter().any(|kind| kind.is_of_features()) && eye.is_none();
+        let labelled = data.single().0.label(0).is_some();
+        if missing && (labelled || metrics != Metric::ALL) {
+            return Err(Self::no_classifier(data, source));
+        }
+        let mut metrics = metrics.to_vec();
+        metrics.retain(|kind| {
+            !(kind.is_of_features() && eye.is_none() || kind.is_of_classes() && turned)
+        });
         Ok(Self {
-            classifier,
-            stack,
-            path,
+            eye,
+            shape: data.shape(),
+            stack: data.single().1,
+            metrics,
         })
     }
 
-    /// The classifier whose features are used.
-    pub fn classifier(&self) -> &Classifier {
-        &self.classifier
+    /// That there is no classifier, with the command that makes one.
+    pub(super) fn no_classifier(data: &Dataset, source: &str) -> Error {
+        let data = data.single().0;
+        let [c, h, w] = data.shape();
+        Error::usage(
+            format!("no classifier is kept for {} at {c}x{h}x{w}", data.name()),
+            mend(data, source),
+        )
+    }
+
+    /// The classifier whose features are used, if any.
+    pub fn about(&self) -> Option<&About> {
+        self.eye.as_ref().map(|eye| eye.classifier.about())
+    }
+
+    /// Scores samples against real images. `unseen` are pixels of real images that the
+    /// generator was not trained on, where there are any.
+    pub fn measure(&self, real: &Samples, unseen: Option<&[u8]>, fake: &Samples) -> Vec<Score> {
+        let features = self.about().map_or("", |about| &about.features);
+        metrics::measure(&self.metrics, features, real, unseen, fake)
     }
 
     /// All readable images of the data, or 10,000 of a stacked set. What the
@@ -109,21 +165,24 @@ impl Observer {
                 "give other --data",
             ));
         }
-        let kept = self.kept(data);
-        let known = kept.as_ref().and_then(|path| self.known(path, &pixels));
+        let kept = self.eye.as_ref().and_then(|eye| eye.kept(data));
+        let known = kept.as_ref().zip(self.eye.as_ref());
+        let known = known.and_then(|(path, eye)| eye.known(path, &pixels));
         let seen = match known {
             Some(seen) => seen,
             None => {
                 let seen = self.look(&pixels, watch)?;
-                if let Some(path) = kept {
-                    self.keep(&seen, &path);
+                if let Some((eye, path)) = self.eye.as_ref().zip(kept) {
+                    eye.keep(&seen, &path);
                 }
                 seen
             }
         };
         let mut samples = self.samples(pixels, seen);
-        if self.stack > 1 {
-            let classes = self.classifier.about().network.classes;
+        if self.stack > 1
+            && let Some(about) = self.about()
+        {
+            let classes = about.network.classes;
             samples.classes = modes::of_stacks(&samples.classes, classes, self.stack);
         }
         Ok(samples)
@@ -149,39 +208,46 @@ impl Observer {
         Ok(self.samples(pixels, seen))
     }
 
+    /// What the classifier sees, nothing where there is none.
     fn look(&mut self, pixels: &[u8], mut watch: impl FnMut(usize)) -> Result<Seen> {
-        let image = self.classifier.about().network.image;
-        let one = self.stack * image.iter().product::<usize>();
+        let one: usize = self.shape.iter().product();
         let mut all = Seen::default();
         for part in pixels.chunks(CHUNK * one) {
-            let seen = self.classifier.look(&to_floats(part))?;
-            all.features.extend(seen.features);
-            all.logits.extend(seen.logits);
+            if let Some(eye) = &mut self.eye {
+                let seen = eye.classifier.look(&to_floats(part))?;
+                all.features.extend(seen.features);
+                all.logits.extend(seen.logits);
+            }
             watch(part.len() / one);
         }
         Ok(all)
     }
 
     fn samples(&self, pixels: Vec<u8>, seen: Seen) -> Samples {
-        let network = &self.classifier.about().network;
-        let [channels, height, width] = network.image;
-        let seen_classes: Vec<usize> = seen.classes(network.classes).collect();
-        let numbers = seen_classes
-            .chunks_exact(self.stack)
-            .map(|digits| modes::number(digits, network.classes));
-        Samples {
-            shape: [channels * self.stack, height, width],
+        let mut samples = Samples {
+            shape: self.shape,
             stack: self.stack,
             pixels,
-            probabilities: seen.probabilities(network.classes),
-            classes: modes::histogram(numbers, network.classes.pow(self.stack as u32)),
-            features: Rows {
+            ..Samples::default()
+        };
+        if let Some(about) = self.about() {
+            let network = &about.network;
+            let seen_classes: Vec<usize> = seen.classes(network.classes).collect();
+            let numbers = seen_classes
+                .chunks_exact(self.stack)
+                .map(|digits| modes::number(digits, network.classes));
+            samples.classes = modes::histogram(numbers, network.classes.pow(self.stack as u32));
+            samples.probabilities = seen.probabilities(network.classes);
+            samples.features = Rows {
                 values: seen.features,
                 width: network.features * self.stack,
-            },
+            };
         }
+        samples
     }
+}
 
+impl Eye {
     /// Where features of the data are kept; the name changes with the images and
     /// with the classifier.
     fn kept(&self, data: &Dataset) -> Option<PathBuf> {

@@ -23,10 +23,10 @@ pub struct Report {
     pub samples: usize,
     /// Which weights were sampled, as `G_ema` or `G`.
     pub weights: String,
-    /// Name of the features, and the test accuracy of their classifier.
-    pub features: String,
-    /// Test accuracy of the classifier, 0 to 1.
-    pub classifier_accuracy: f64,
+    /// Name of the features; `None` where pixels alone were compared.
+    pub features: Option<String>,
+    /// Test accuracy of their classifier, 0 to 1.
+    pub classifier_accuracy: Option<f64>,
     /// Everything that was measured.
     pub scores: Vec<Score>,
     /// The same of other weights of the file.
@@ -70,15 +70,14 @@ impl Report {
         let step = self
             .step
             .map_or_else(String::new, |s| format!(" (step {s})"));
+        let features = self.features.as_ref().zip(self.classifier_accuracy);
+        let features = features.map_or_else(
+            || "no features".to_owned(),
+            |(name, accuracy)| format!("features {name} ({:.2} % accurate)", 100.0 * accuracy),
+        );
         let mut text = format!(
-            "{}{step}: {} samples of {}, {} real images of {}, features {} ({:.2} % accurate)\n",
-            self.checkpoint,
-            self.samples,
-            self.weights,
-            self.real,
-            self.data,
-            self.features,
-            100.0 * self.classifier_accuracy
+            "{}{step}: {} samples of {}, {} real images of {}, {features}\n",
+            self.checkpoint, self.samples, self.weights, self.real, self.data,
         );
         let mut rows = Vec::new();
         if !self.others.is_empty() {
@@ -151,8 +150,8 @@ mod tests {
             real: 10,
             samples: 5,
             weights: "G".into(),
-            features: "d-classifier".into(),
-            classifier_accuracy: 0.9869,
+            features: Some("d-classifier".into()),
+            classifier_accuracy: Some(0.9869),
             others: Vec::new(),
             scores: vec![
                 score("frechet(d-classifier)", None, None),

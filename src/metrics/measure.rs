@@ -67,10 +67,23 @@ impl Metric {
     }
 
     /// Whether it is of what a classifier says, not of pixels alone.
-    const fn is_of_features(self) -> bool {
+    pub(crate) const fn is_of_features(self) -> bool {
         match self {
             Self::Frechet | Self::Kernel | Self::Neighbours | Self::Inception | Self::Modes => true,
             Self::Wasserstein | Self::Ssim | Self::Memorisation => false,
+        }
+    }
+
+    /// Whether it counts the classes that a classifier tells.
+    pub(crate) const fn is_of_classes(self) -> bool {
+        match self {
+            Self::Inception | Self::Modes => true,
+            Self::Frechet
+            | Self::Kernel
+            | Self::Neighbours
+            | Self::Wasserstein
+            | Self::Ssim
+            | Self::Memorisation => false,
         }
     }
 
@@ -161,6 +174,11 @@ pub struct Samples {
 }
 
 impl Samples {
+    /// Number of images.
+    pub fn count(&self) -> usize {
+        self.pixels.len() / self.shape.iter().product::<usize>().max(1)
+    }
+
     /// Whether all that a classifier says of them are numbers.
     fn is_finite(&self) -> bool {
         let features = self.features.values.iter();

@@ -13,7 +13,7 @@ use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::eval::{Observer, unseen};
 use crate::gpu::Gpu;
-use crate::metrics::{self, Metric, Samples, Score};
+use crate::metrics::{Metric, Samples, Score};
 use crate::run::progress::Progress;
 use crate::run::session::Session;
 use crate::run::shown::Asked;
@@ -95,7 +95,7 @@ impl Scores {
         kinds: &[Metric],
         features: Option<&Path>,
     ) -> Result<Self> {
-        let mut observer = Observer::open(gpu, data, source, features)?;
+        let mut observer = Observer::open(gpu, data, source, features, kinds)?;
         let real = observer.real(data, |_| {})?;
         Ok(Self {
             observer,
@@ -202,12 +202,11 @@ impl Scores {
         }
         let start = Instant::now();
         let fake = self.observer.generated(images, |_| {})?;
-        let features = &self.observer.classifier().about().features;
         let unseen = self.unseen.as_deref();
-        let scores = metrics::measure(&self.kinds, features, &self.real, unseen, &fake);
+        let scores = self.observer.measure(&self.real, unseen, &fake);
         let line = Line {
             step,
-            samples: fake.features.count(),
+            samples: fake.count(),
             scores,
             seconds: start.elapsed().as_secs_f64(),
         };

@@ -111,3 +111,28 @@ fn what_makes_no_stack_is_refused() {
         }
     }
 }
+
+#[test]
+fn a_turned_image_has_its_four_ways_up() {
+    // Two channels of 2x2, and an image that is left out.
+    let pixels = [1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 9, 9, 9, 9, 9];
+    let set = Dataset::of_pixels("two", [2, 2, 2], &pixels, vec![], vec![]).unwrap();
+    let turned = set.turned(1).unwrap();
+    let (pixels, labels) = turned.pixels(0..turned.len());
+    let images: Vec<&[u8]> = pixels.chunks(8).collect();
+    assert_eq!(labels, [0, 1, 2, 3]);
+    assert_eq!(
+        images,
+        [
+            [1, 2, 3, 4, 5, 6, 7, 8],
+            // The right column becomes the upper row.
+            [2, 4, 1, 3, 6, 8, 5, 7],
+            [4, 3, 2, 1, 8, 7, 6, 5],
+            [3, 1, 4, 2, 7, 5, 8, 6],
+        ]
+    );
+    assert_eq!(turned.class_names()[1], "90 degrees");
+    let oblong = Dataset::of_pixels("oblong", [1, 1, 2], &[1, 2], vec![], vec![]).unwrap();
+    let refusal = oblong.turned(1).err().unwrap().to_string();
+    assert!(refusal.contains("square"), "{refusal}");
+}

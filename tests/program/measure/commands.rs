@@ -339,6 +339,69 @@ fn broken_classifiers_are_refused() {
     refused(&gpugan(home, &large), &["--batch"]);
 }
 
+/// Pixels alone at first, then what a network learns of ways up.
+#[test]
+fn images_without_labels_are_scored() {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    let pictures = home.join("pictures");
+    fs::create_dir(&pictures).unwrap();
+    for number in 0..40_u8 {
+        // Lighter above: it can be told which way up they are.
+        let light = |_, y| image::Luma([(250 - 30 * y as u8).saturating_sub(number)]);
+        image::GrayImage::from_fn(8, 8, light)
+            .save(pictures.join(format!("{number}.png")))
+            .unwrap();
+    }
+    let pictures = pictures.to_str().unwrap();
+    let small = [
+        &["train", "--steps", "2", "--quiet"],
+        &SMALL[2..],
+        &["--data", pictures],
+    ];
+    success(gpugan(home, &small.concat()));
+    let ask = [
+        "eval",
+        "--checkpoint",
+        "runs/00000-dcgan28-pictures",
+        "--samples",
+        "80",
+    ];
+    let chosen = gpugan(home, &[&ask[..], &["--metrics", "frechet"]].concat());
+    let command = format!("gpugan classify --data {pictures} --size 8 --channels 1 --rotations");
+    refused(&chosen, &["no classifier is kept", &command]);
+
+    let rows = ["swd", "ms-ssim", "memorisation"];
+    let text = success(gpugan(home, &ask));
+    assert!(
+        text.contains("scores of pixels alone: ") && text.contains(&command),
+        "{text}"
+    );
+    assert!(rows.iter().all(|row| text.contains(row)), "{text}");
+    assert!(
+        text.contains("no features") && !text.contains("kernel("),
+        "{text}"
+    );
+
+    let classify = ["classify", "--data", pictures, "--size", "8", "--rotations"];
+    let text = success(gpugan(
+        home,
+        &[&classify[..], &["--epochs", "60", "--batch", "16"]].concat(),
+    ));
+    let accuracy = text.split("test accuracy ").nth(1).unwrap();
+    let accuracy: f64 = accuracy.split(' ').next().unwrap().parse().unwrap();
+    // One in four by chance.
+    assert!(accuracy > 90.0, "{text}");
+    let text = success(gpugan(home, &ask));
+    assert!(rows.iter().all(|row| text.contains(row)), "{text}");
+    assert!(text.contains("kernel(pictures-rotations)"), "{text}");
+    // Ways up are no classes.
+    assert!(
+        !text.contains("inception") && !text.contains("modes"),
+        "{text}"
+    );
+}
+
 /// Nothing was written: that is no success.
 #[test]
 #[cfg(unix)]

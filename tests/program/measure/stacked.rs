@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use gpugan::data::{Dataset, STACKED, to_floats};
 use gpugan::eval::Observer;
+use gpugan::metrics::Metric;
 use gpugan::metrics::modes::{self, Modes};
 
 use crate::adapter::open;
@@ -39,8 +40,8 @@ fn a_perfect_sampler_finds_all_stacks_and_one_that_lost_half_finds_half() {
     let gpu = open();
     let data = Dataset::open("digits", 8, 8, None).unwrap();
     let data = data.stacked(3).unwrap();
-    let mut observer = Observer::open(&gpu, &data, "digits", Some(&path)).unwrap();
-    let accuracy = observer.classifier().about().accuracy;
+    let mut observer = Observer::open(&gpu, &data, "digits", Some(&path), &Metric::ALL).unwrap();
+    let accuracy = observer.about().unwrap().accuracy;
     assert!(accuracy >= 0.97, "{accuracy}");
     let real = observer.real(&data, |_| {}).unwrap();
     assert_eq!(real.features.count(), 10_000);
