@@ -48,7 +48,7 @@ pub fn run(options: &ApplyOptions) -> Result<()> {
     run.introduce(&trained)?;
     let mut model = Model::new(&gpu, trained, options.tile);
     stop::finishing(&run.progress, "this image");
-    run.progress.start(0, run.inputs.len() as u64);
+    run.progress.start(&gpu, 0, run.inputs.len() as u64);
     let outcome = run.all(&mut model);
     run.progress.end();
     gpu.save_pipeline_cache();

@@ -72,7 +72,7 @@ pub fn run(options: &ClassifyOptions) -> Result<()> {
         network.features, recipe.steps, recipe.batch
     ))?;
     let train_set = Arc::new(train_set);
-    progress.start(0, recipe.steps);
+    progress.start(&gpu, 0, recipe.steps);
     let mut log = Vec::new();
     let mut means = Means::default();
     let every = (recipe.steps / LINES).max(1);

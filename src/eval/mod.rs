@@ -80,7 +80,7 @@ pub fn evaluate(options: &EvalOptions) -> Result<Report> {
     };
     progress.line(&format!("data: {}", data.describe()))?;
 
-    progress.start(0, observer.reals(&data) as u64);
+    progress.start(&gpu, 0, observer.reals(&data) as u64);
     let real = observer.real(&data, |count| {
         progress.advance_by(count, "real images".into())
     })?;
@@ -97,7 +97,7 @@ pub fn evaluate(options: &EvalOptions) -> Result<Report> {
         Weights::Raw | Weights::Followed => None,
     };
     let mut seen = |file: &Checkpoint, weights| {
-        progress.start(0, 2 * options.samples as u64);
+        progress.start(&gpu, 0, 2 * options.samples as u64);
         let mut sampler = sample::with(&gpu, &*system, (file, &path), weights)?;
         let images = generate(&mut sampler, options.samples, &mut progress)?;
         let seen = observer.generated(&images, |count| {

@@ -143,6 +143,7 @@ pub(super) fn measure(
             &held
         }
     };
+    progress.start(representation.discriminator.gpu(), 0, u64::from(DRAWS) + 1);
     let mut see = |(pixels, labels): (Vec<u8>, Vec<u32>)| -> Result<[Labelled; 2]> {
         let images = to_floats(&pixels);
         let features = representation.look(&images)?;
@@ -155,7 +156,6 @@ pub(super) fn measure(
             labels: labels.clone(),
         }))
     };
-    progress.start(0, u64::from(DRAWS) + 1);
     let test = see(test.pixels(test.evenly(TESTED)))?;
     progress.advance("features".into());
     let mut drawn = Vec::new();

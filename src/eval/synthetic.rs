@@ -91,7 +91,7 @@ pub(super) fn measure(
         shape: data.shape(),
     };
     stop::finishing(progress, "this step");
-    progress.start(0, 5 * SEEDS);
+    progress.start(gpu, 0, 5 * SEEDS);
     let mut rows: [Vec<f64>; 6] = Default::default();
     for seed in 0..SEEDS {
         let sets = [

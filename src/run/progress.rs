@@ -81,24 +81,47 @@ impl Progress {
         }
     }
 
-    /// Starts the bar at `done` of `steps`.
-    pub(crate) fn start(&mut self, done: u64, steps: u64) {
+    /// Starts the bar at `done` of `steps` on a device; while that compiles, the bar says
+    /// how far it is.
+    pub(crate) fn start(&mut self, gpu: &Gpu, done: u64, steps: u64) {
         self.end();
         self.pace = Pace::default();
-        self.bar = self.below(ProgressBar::new(steps), "{wide_bar} {msg}");
+        self.bar = self.below(gpu, ProgressBar::new(steps), "{wide_bar} {msg}{compiling}");
         self.bar.set_position(done);
         self.bar.set_message(format!("{done}/{steps}"));
     }
 
-    /// Puts a bar on the screen.
-    fn below(&self, bar: ProgressBar, template: &str) -> ProgressBar {
+    /// Puts a bar on the screen, whose template may say `{compiling}`.
+    fn below(&self, gpu: &Gpu, bar: ProgressBar, template: &str) -> ProgressBar {
+        let compiling = gpu.compiling();
+        let now = move |_: &ProgressState, out: &mut dyn std::fmt::Write| {
+            let (kernels, done) = (compiling.kernels(), compiling.done());
+            if kernels > 0 && done < 1.0 {
+                let percent = 100.0 * done;
+                // Writing into the line of the bar does not fail.
+                let _ = write!(out, " compiling {kernels} kernels, {percent:.0} %");
+            }
+        };
         let style = ProgressStyle::with_template(template);
-        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+        bar.set_style(style.with_key("compiling", now));
+        bar.enable_steady_tick(Duration::from_millis(100));
         self.screen.add(bar)
     }
 
-    /// Does what compiles kernels of a device while the screen says how far that is,
-    /// then how long it took.
+    /// Does what compiles kernels of a device while the screen says how far that is.
+    ///
+    /// # Errors
+    /// Those of `work`.
+    pub(crate) fn waiting<T>(&self, gpu: &Gpu, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        let template = "{spinner} preparing{compiling} {elapsed}";
+        let bar = self.below(gpu, ProgressBar::new_spinner(), template);
+        let made = work();
+        bar.finish_and_clear();
+        made
+    }
+
+    /// As [`Progress::waiting`], and says then how long it took.
     ///
     /// # Errors
     /// Those of `work`, and where the log cannot be written.
@@ -108,25 +131,9 @@ impl Progress {
         work: impl FnOnce() -> Result<T>,
     ) -> Result<T> {
         let begin = Instant::now();
-        let (before, compiling) = (gpu.compiling().kernels(), gpu.compiling());
-        let now = move |_: &ProgressState, out: &mut dyn std::fmt::Write| {
-            // Writing into the line of the bar does not fail.
-            let _ = match compiling.kernels() {
-                0 => write!(out, "preparing"),
-                count => write!(
-                    out,
-                    "compiling {count} kernels, {:.0} %",
-                    100.0 * compiling.done()
-                ),
-            };
-        };
-        let bar = self.below(ProgressBar::new_spinner(), "{spinner} {now} {elapsed}");
-        bar.set_style(bar.style().with_key("now", now));
-        bar.enable_steady_tick(Duration::from_millis(100));
-        let made = work();
-        bar.finish_and_clear();
+        let before = gpu.compiling().kernels();
+        let made = self.waiting(gpu, work)?;
         let kernels = gpu.compiling().kernels() - before;
-        let made = made?;
         self.line(&format!(
             "kernels: {kernels}, ready after {:.1} s",
             begin.elapsed().as_secs_f64()

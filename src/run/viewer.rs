@@ -171,6 +171,11 @@ pub(crate) fn shown_network(system: &dyn System, weights: Weights) -> Result<Str
 }
 
 impl Viewer {
+    /// The device that it works on.
+    pub(crate) fn gpu(&self) -> &Gpu {
+        &self.program.gpu
+    }
+
     /// Loads everything that a view keeps, parameters and running statistics, from
     /// a file that was read from `path`, for at least `count` records of a pass.
     ///

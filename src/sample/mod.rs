@@ -12,6 +12,7 @@ use crate::console::counted;
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, Selector};
 use crate::media::{animation, figures};
+use crate::run::progress::Progress;
 use crate::run::shown::Asked;
 use crate::run::state;
 use crate::run::viewer::{self, CHECKPOINT_MEND, Viewer};
@@ -36,7 +37,8 @@ pub fn run(options: &SampleOptions) -> Result<()> {
     }
     let (path, checkpoint) = load(&options.checkpoint)?;
     let gpu = Gpu::open(&Selector::named(options.adapter.as_deref()))?;
-    let mut sampler = open(&gpu, (&checkpoint, &path), options.raw)?;
+    let mut sampler =
+        Progress::new(false).waiting(&gpu, || open(&gpu, (&checkpoint, &path), options.raw))?;
     let image = sampler.image().ok_or_else(|| {
         Error::usage(
             format!("{} makes no images", path.display()),

@@ -177,7 +177,7 @@ impl Game {
     fn train(&mut self, frames: u64, folder: &RunFolder) -> Result<()> {
         let steps = self.config.steps;
         stop::finishing(&self.progress, "this step and its picture");
-        self.progress.start(0, steps);
+        self.progress.start(self.session.gpu(), 0, steps);
         let mut sums = TickSums::default();
         let reports = self.session.system().reports();
         let mut pictures = vec![shrink(&self.look(&sums, 0.0)?, ANIMATED)];

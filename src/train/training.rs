@@ -78,7 +78,7 @@ impl Run<'_> {
         }
         self.trace.before(&self.session)?;
         stop::finishing(&self.progress, "this step");
-        self.progress.start(first, steps);
+        self.progress.start(self.session.gpu(), first, steps);
         if first == 0 && self.config.train.on_collapse == OnCollapse::Rollback {
             self.save_checkpoint()?;
         }

@@ -197,7 +197,8 @@ impl Run<'_> {
             tries + 1,
             rates.join(", ")
         ))?;
-        self.progress.start(step, self.config.steps);
+        self.progress
+            .start(self.session.gpu(), step, self.config.steps);
         Ok(Course::RolledBack)
     }
 
