@@ -75,10 +75,12 @@ fn assert_success(mut command: Command) {
 /// Kills a run of `steps` steps so many times, goes on with it to its end and compares
 /// it with an unbroken one.
 fn killed(system: &str, steps: u32, kills: u32) {
-    let [whole, broken] = [(); 2].map(|()| tempfile::tempdir().unwrap());
-    let started = Instant::now();
+    let [whole, again, broken] = [(); 3].map(|()| tempfile::tempdir().unwrap());
     assert_success(training(system, whole.path(), steps));
-    let duration = started.elapsed();
+    // The first run compiled; this one takes as long as those to come.
+    let started = Instant::now();
+    assert_success(training(system, again.path(), steps));
+    let mut duration = started.elapsed();
     let mut done = 0;
     for attempt in 0..20 * kills {
         let begun = !run_folders(broken.path()).is_empty();
@@ -90,12 +92,17 @@ fn killed(system: &str, steps: u32, kills: u32) {
             assert_success(command);
             break;
         }
+        let started = Instant::now();
         let mut child = command.spawn().unwrap();
         // From the first file to the last step.
         let share = f64::from(bits(attempt, 0, 0, 0)[0]) / f64::from(u32::MAX);
-        std::thread::sleep(duration.mul_f64(0.2 + 0.7 * share));
+        let moment = duration.mul_f64(0.2 + 0.7 * share);
+        while started.elapsed() < moment && child.try_wait().unwrap().is_none() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
         if child.try_wait().unwrap().is_some() {
             // It was faster: once more from the start.
+            duration = duration.min(started.elapsed().max(duration / 2));
             for run in run_folders(broken.path()) {
                 std::fs::remove_dir_all(run).unwrap();
             }
@@ -106,6 +113,7 @@ fn killed(system: &str, steps: u32, kills: u32) {
         done += 1;
     }
     assert_eq!(done, kills, "{system}");
+    assert!(state(again.path()) == state(whole.path()), "{system}");
     assert!(state(broken.path()) == state(whole.path()), "{system}");
 }
 
