@@ -1,4 +1,4 @@
-//! What became slower.
+//! What became slower, and two runs beside each other.
 
 use std::fmt::Write;
 
@@ -48,6 +48,48 @@ pub fn compare(then: &[Row], now: &[Row]) -> String {
     text
 }
 
+/// Two saved runs, such as of two adapters: the cases that both have with their median
+/// times, the ratio of the second to the first, and what each is of its own ceiling.
+pub fn beside(runs: [&[Row]; 2]) -> String {
+    let mut text = String::new();
+    for (letter, rows) in ["A", "B"].into_iter().zip(runs) {
+        if let Some(row) = rows.first() {
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "{letter}: {}, {}", row.adapter, row.driver);
+        }
+    }
+    let _ = writeln!(
+        text,
+        "\n{:<48} {:>9} {:>9} {:>7} {:>6} {:>6}",
+        "case", "A ms", "B ms", "B / A", "A", "B"
+    );
+    let [first, second] = runs;
+    let mut both = 0;
+    for a in first {
+        let Some(b) = second.iter().find(|b| b.case == a.case) else {
+            continue;
+        };
+        both += 1;
+        let share = |row: &Row| {
+            let percent = row.percent_of_ceiling;
+            percent.map_or(String::new(), |percent| format!("{percent:.0} %"))
+        };
+        let line = format!(
+            "{:<48} {:>9.3} {:>9.3} {:>7.2} {:>6} {:>6}",
+            a.case,
+            a.ms_median,
+            b.ms_median,
+            b.ms_median / a.ms_median,
+            share(a),
+            share(b)
+        );
+        let _ = writeln!(text, "{}", line.trim_end());
+    }
+    let [a, b] = runs.map(|rows| rows.len() - both);
+    let _ = writeln!(text, "{both} cases in both, {a} in A alone, {b} in B alone");
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::measure::Times;
@@ -91,5 +133,23 @@ mod tests {
             ..row("b", 1.5)
         };
         assert!(compare(&then, &[noisy]).ends_with("1 cases in both: 0 slower, 0 faster\n"));
+    }
+
+    #[test]
+    fn two_adapters_stand_beside_each_other_case_by_case() {
+        let on = |adapter: &str, row: Row| Row {
+            adapter: adapter.to_owned(),
+            driver: "1.0".to_owned(),
+            percent_of_ceiling: Some(41.7),
+            ..row
+        };
+        let first = [on("one", row("a", 2.0)), on("one", row("b", 1.0))];
+        let second = [on("two", row("c", 1.0)), on("two", row("a", 0.5))];
+        let text = beside([&first, &second]);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[..2], ["A: one, 1.0", "B: two, 1.0"]);
+        let cells: Vec<&str> = lines[4].split_whitespace().collect();
+        assert_eq!(cells, ["a", "2.000", "0.500", "0.25", "42", "%", "42", "%"]);
+        assert_eq!(lines[5], "1 cases in both, 1 in A alone, 1 in B alone");
     }
 }

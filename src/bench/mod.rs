@@ -17,7 +17,7 @@ use crate::error::Result;
 use crate::gpu::{Gpu, Selector};
 
 pub use ceiling::Ceilings;
-pub use compare::compare;
+pub use compare::{beside, compare};
 pub use emit::emit;
 pub use kernels::{names, run_kernels};
 pub use measure::{Timer, Times};
@@ -39,7 +39,13 @@ pub fn run(options: &BenchOptions) -> Result<()> {
     if let BenchWhat::Kernels(words) = &options.what {
         kernels::check_words(words)?;
     }
-    let earlier = options.compare.as_deref().map(report::read).transpose()?;
+    let earlier = match &options.compare[..] {
+        [first, second] => {
+            let [first, second] = [report::read(first)?, report::read(second)?];
+            return print(&beside([&first, &second]));
+        }
+        files => files.first().map(|path| report::read(path)).transpose()?,
+    };
     let gpu = Gpu::open(&Selector::named(options.adapter.as_deref()))?;
     if let Some(folder) = &options.emit {
         let recordings = match &options.what {

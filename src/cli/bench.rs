@@ -45,9 +45,10 @@ pub struct BenchArgs {
     /// Write all figures to a file
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
-    /// Show what became slower since --save wrote this file
+    /// Show what became slower since --save wrote this file; given twice, as with files of two
+    /// adapters, show both beside each other and measure nothing
     #[arg(long, value_name = "FILE")]
-    compare: Option<PathBuf>,
+    compare: Vec<PathBuf>,
 }
 
 impl BenchArgs {
@@ -78,6 +79,12 @@ impl BenchArgs {
         } else {
             BenchWhat::Kernels(self.what.clone())
         };
+        if self.compare.len() > 2 {
+            return Err(Error::usage(
+                format!("--compare is given {} times", self.compare.len()),
+                "compare two files",
+            ));
+        }
         Ok(BenchOptions {
             what,
             adapter: self.adapter.chosen(),

@@ -314,8 +314,9 @@ pub struct BenchOptions {
     pub emit: Option<PathBuf>,
     /// A file to write all rows to.
     pub save: Option<PathBuf>,
-    /// A file that `save` wrote, to compare with.
-    pub compare: Option<PathBuf>,
+    /// A file that `save` wrote, to compare with; of two, they are shown beside each
+    /// other and nothing is measured.
+    pub compare: Vec<PathBuf>,
 }
 
 /// What `gpugan bench` measures.

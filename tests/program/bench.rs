@@ -85,6 +85,15 @@ fn rows_have_rates_below_the_ceiling_and_are_saved_and_compared() {
             .unwrap()
             .starts_with("7 cases in both")
     );
+    let beside = text(&bench(&["--compare", file_name, "--compare", file_name]));
+    assert!(
+        beside.starts_with("A: ") && beside.contains("\nB: "),
+        "{beside}"
+    );
+    let last = beside.lines().last().unwrap();
+    assert_eq!(last, "7 cases in both, 0 in A alone, 0 in B alone");
+    let thrice = ["--compare", file_name].repeat(3);
+    assert_eq!(bench(&thrice).status.code(), Some(2));
 }
 
 #[test]
