@@ -61,7 +61,9 @@ impl Row {
     fn on(&self, gpu: &Gpu) -> Self {
         Self {
             adapter: gpu.facts.name.clone(),
-            driver: format!("{} {}", gpu.facts.driver, gpu.facts.driver_info),
+            driver: format!("{} {}", gpu.facts.driver, gpu.facts.driver_info)
+                .trim()
+                .to_owned(),
             timer: format!("{:?}", Timer::of(gpu)).to_lowercase(),
             ..self.clone()
         }
