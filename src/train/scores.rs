@@ -108,12 +108,13 @@ impl Scores {
         })
     }
 
-    /// Forgets what was written after `step`, for a run that goes on there, and
-    /// finds the best of the rest.
+    /// Forgets what was found and written after `step`, for a run that goes on there,
+    /// and finds the best of the rest.
     ///
     /// # Errors
     /// [`Error::Usage`] for a line that is none, errors of reading and writing.
     pub(super) fn go_on(&mut self, folder: &RunFolder, step: u64) -> Result<()> {
+        (self.best, self.scored) = Default::default();
         let path = folder.metrics();
         if !path.is_file() {
             return Ok(());

@@ -177,6 +177,9 @@ impl Run<'_> {
             std::io::Write::write_all(out, self.config.to_toml().as_bytes())
         })?;
         stats::truncate_after(&self.folder.stats(), step)?;
+        if let Some(scores) = &mut self.scores {
+            scores.go_on(&self.folder, step)?;
+        }
         if let Some(events) = &mut self.events {
             events.restart(step)?;
         }

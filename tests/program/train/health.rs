@@ -273,7 +273,14 @@ fn a_resumed_run_sees_what_came_before() {
 #[test]
 fn a_rollback_leaves_the_ground_that_diverges() {
     let outdir = tempfile::tempdir().unwrap();
-    let back = ["--on-collapse", "rollback", "--steps", "800"];
+    let back = [
+        "--on-collapse",
+        "rollback",
+        "--steps",
+        "800",
+        "--metrics",
+        "swd",
+    ];
     let ended = train(outdir.path(), &[&TICK[..], &THIRTY, &back].concat());
     assert!(matches!(ended.code(), Some(0 | 3)), "{}", ended.said());
     let run = &run_folders(outdir.path())[0];
@@ -292,6 +299,14 @@ fn a_rollback_leaves_the_ground_that_diverges() {
     // What was undone is in no file.
     let steps: Vec<u64> = ticks(outdir.path()).iter().map(|tick| tick.step).collect();
     assert!(steps.is_sorted_by(|a, b| a < b), "{steps:?}");
+    let scores = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+    let scored =
+        |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap()["step"].as_u64();
+    let scored: Vec<_> = scores.lines().map(scored).collect();
+    assert!(
+        scored.len() > 1 && scored.is_sorted_by(|a, b| a < b),
+        "{scored:?}"
+    );
     let ended_well = ended.code() == Some(0);
     assert!(!ended_well || steps.last() == Some(&800));
     // It can be sampled, and the way on starts from the newest.
