@@ -148,7 +148,7 @@ fn a_run_that_is_stopped_leaves_its_picture_and_animation() {
         .arg(outdir.path())
         .args(["--data", "ring8"])
         .args(&SMALL[4..])
-        .args(["--steps", "2000000", "--frames", "200"])
+        .args(["--steps", "200000", "--frames", "200"])
         .stdout(std::process::Stdio::piped())
         .stderr(std::process::Stdio::piped())
         .spawn()
