@@ -8,6 +8,14 @@ use super::report::Row;
 /// this much and by the spread of both.
 const MARGIN: f64 = 0.1;
 
+/// The cases that both have, in the order of the first.
+fn in_both<'a>(first: &'a [Row], second: &'a [Row]) -> impl Iterator<Item = [&'a Row; 2]> {
+    first.iter().filter_map(|row| {
+        let other = second.iter().find(|other| other.case == row.case)?;
+        Some([row, other])
+    })
+}
+
 /// A table of the cases that both have: then, now, their ratio, and a mark where
 /// it became slower or faster; a summary is the last line.
 pub fn compare(then: &[Row], now: &[Row]) -> String {
@@ -16,10 +24,7 @@ pub fn compare(then: &[Row], now: &[Row]) -> String {
         "case", "then ms", "now ms", "ratio"
     );
     let (mut both, mut slower, mut faster) = (0, 0, 0);
-    for row in now {
-        let Some(old) = then.iter().find(|old| old.case == row.case) else {
-            continue;
-        };
+    for [row, old] in in_both(now, then) {
         both += 1;
         let margin = 1.0 + MARGIN + old.spread.max(row.spread);
         let verdict = if row.ms_min > old.ms_median * margin {
@@ -65,10 +70,7 @@ pub fn beside(runs: [&[Row]; 2]) -> String {
     );
     let [first, second] = runs;
     let mut both = 0;
-    for a in first {
-        let Some(b) = second.iter().find(|b| b.case == a.case) else {
-            continue;
-        };
+    for [a, b] in in_both(first, second) {
         both += 1;
         let share = |row: &Row| {
             let percent = row.percent_of_ceiling;

@@ -59,10 +59,9 @@ pub fn run(options: &BenchOptions) -> Result<()> {
     }
     if !options.json {
         print(&format!(
-            "{}\n{} {}; times by {}\n\n",
+            "{}\n{}; times by {}\n\n",
             gpu.facts,
-            gpu.facts.driver,
-            gpu.facts.driver_info,
+            gpu.facts.driver_and_version(),
             Timer::of(&gpu)
         ))?;
     }

@@ -61,9 +61,7 @@ impl Row {
     fn on(&self, gpu: &Gpu) -> Self {
         Self {
             adapter: gpu.facts.name.clone(),
-            driver: format!("{} {}", gpu.facts.driver, gpu.facts.driver_info)
-                .trim()
-                .to_owned(),
+            driver: gpu.facts.driver_and_version(),
             timer: format!("{:?}", Timer::of(gpu)).to_lowercase(),
             ..self.clone()
         }

@@ -85,8 +85,14 @@ pub struct AdapterFacts {
 impl AdapterFacts {
     /// What results depend on to the bit: adapter, backend and driver.
     pub fn identity(&self) -> String {
-        let driver = [&*self.driver, &*self.driver_info].join(" ");
-        format!("{} ({}, driver {})", self.name, self.backend, driver.trim())
+        let driver = self.driver_and_version();
+        format!("{} ({}, driver {driver})", self.name, self.backend)
+    }
+
+    /// Name and version of the driver, as far as it says them.
+    pub fn driver_and_version(&self) -> String {
+        let both = [&*self.driver, &*self.driver_info].join(" ");
+        both.trim().to_owned()
     }
 
     /// What kernels are chosen by.

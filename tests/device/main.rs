@@ -26,6 +26,8 @@ use gpugan::run::session::Session;
 mod adapter;
 #[path = "../shared/dirac.rs"]
 mod dirac;
+#[path = "../shared/fetched.rs"]
+mod fetched;
 #[path = "../shared/near.rs"]
 mod near;
 #[path = "../shared/preset.rs"]

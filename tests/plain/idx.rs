@@ -3,13 +3,13 @@
 
 use std::fs;
 use std::io::Write;
-use std::path::{Path, PathBuf};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use gpugan::data::Dataset;
 use tempfile::TempDir;
 
+use crate::fetched::fetched;
 use crate::sets::{open, open_error, truncate};
 
 fn gz(bytes: &[u8]) -> Vec<u8> {
@@ -198,19 +198,6 @@ fn built_in_sets_are_whole_and_balanced() {
         fashion.describe(),
         "fashion: 4370 images, 1x28x28, 10 classes, 0 skipped"
     );
-}
-
-/// A set that is fetched, not committed.
-fn fetched(name: &str) -> PathBuf {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("target/data")
-        .join(name);
-    assert!(
-        path.is_dir(),
-        "{} is missing; run `make data`",
-        path.display()
-    );
-    path
 }
 
 #[test]

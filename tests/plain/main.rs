@@ -28,6 +28,8 @@ mod vjp;
 
 #[path = "../shared/dirac.rs"]
 mod dirac;
+#[path = "../shared/fetched.rs"]
+mod fetched;
 #[path = "../shared/near.rs"]
 mod near;
 #[path = "../shared/preset.rs"]

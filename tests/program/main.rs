@@ -19,6 +19,8 @@ mod train;
 
 #[path = "../shared/adapter.rs"]
 mod adapter;
+#[path = "../shared/fetched.rs"]
+mod fetched;
 #[path = "../shared/preset.rs"]
 mod preset;
 #[path = "../shared/usage.rs"]

@@ -90,9 +90,14 @@ pub(crate) fn on_a_small_disk(
     command
         .args(["-rm", "sh", "-c", ON_A_SMALL_DISK])
         .arg(kibibytes.to_string())
-        .args([disk, folder])
-        .arg(program.get_program())
-        .args(program.get_args());
+        .args([disk, folder]);
+    starting(command, program)
+}
+
+/// A command that starts a program with its arguments and variables.
+#[cfg(unix)]
+pub(crate) fn starting(mut command: Command, program: &Command) -> Command {
+    command.arg(program.get_program()).args(program.get_args());
     for (name, value) in program.get_envs() {
         command.env(name, value.expect("no variable is taken away"));
     }

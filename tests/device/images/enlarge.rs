@@ -11,8 +11,9 @@ use gpugan::run::session::Session;
 use gpugan::run::shown::Asked;
 use image::imageops::{FilterType, crop_imm, resize};
 
-use super::{classifier, fetched, mean, staged, trained};
+use super::{classifier, mean, staged, trained};
 use crate::adapter::open;
+use crate::fetched::fetched;
 use crate::preset::changed;
 
 const SIDE: usize = 32;
@@ -227,7 +228,7 @@ fn srgan_trades_decibels_of_garments() {
 #[test]
 #[ignore = "takes minutes: make test-long"]
 fn srgan_trades_decibels_of_faces() {
-    decibels_are_traded(parted(&fetched("faces")), 1.0, 60.0);
+    decibels_are_traded(parted(fetched("faces").to_str().unwrap()), 1.0, 60.0);
 }
 
 /// A photograph's parts are told from those of others.

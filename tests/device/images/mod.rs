@@ -22,18 +22,6 @@ use gpugan::run::state;
 use gpugan::store::checkpoint::Checkpoint;
 use gpugan::systems::{self, Fresh, Given};
 
-/// A folder of real data that is not kept here.
-fn fetched(name: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("target/data")
-        .join(name);
-    assert!(
-        path.exists(),
-        "run `.ci/fetch-data --long`, which fetches {name}"
-    );
-    path.display().to_string()
-}
-
 /// A training on these data from its first stage to its last step.
 fn trained(gpu: &Gpu, config: &Config, data: &Streams) -> Session {
     let mirror = config.data.mirror;

@@ -7,8 +7,9 @@ use gpugan::Error;
 use gpugan::data::{Columns, Feed, IMAGE, Input, Loaders, Reading, Streams};
 use gpugan::gpu::Gpu;
 
-use super::{applied, fetched, l1, shown, told};
+use super::{applied, l1, shown, told};
 use crate::adapter::open;
+use crate::fetched::fetched;
 use crate::preset::changed;
 
 /// What a training is shown.
@@ -173,7 +174,7 @@ fn edges_become_the_garments_they_are_of() {
 #[ignore = "a training of minutes for each of three seeds and four losses"]
 fn edges_become_the_faces_they_are_of() {
     edges_are_completed(&Setting {
-        data: &fetched("faces"),
+        data: fetched("faces").to_str().unwrap(),
         side: 32,
         epochs: 60.0,
         changes: &["steps=1500"],

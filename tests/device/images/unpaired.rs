@@ -7,8 +7,9 @@ use std::sync::Arc;
 use gpugan::data::{Dataset, Loaders, Streams, to_floats};
 use gpugan::gpu::Gpu;
 
-use super::{applied, fetched, l1, shown, told};
+use super::{applied, l1, shown, told};
 use crate::adapter::open;
+use crate::fetched::fetched;
 use crate::preset::changed;
 
 /// What was found of a training, on images that it has not seen.
@@ -197,7 +198,7 @@ fn garments_become_their_own_negatives() {
 #[ignore = "a training of minutes for each of three seeds, with and without the cycle"]
 fn digits_become_their_own_outlines() {
     other_sides_are_found(&Setting {
-        data: &fetched("mnist"),
+        data: fetched("mnist").to_str().unwrap(),
         style: outlined,
         side: 32,
         epochs: 6.0,

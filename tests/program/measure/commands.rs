@@ -6,6 +6,7 @@ use std::process::Output;
 
 use gpugan::store::checkpoint::Checkpoint;
 
+use crate::fetched::fetched;
 #[cfg(unix)]
 use crate::run::interrupt;
 use crate::run::program;
@@ -55,7 +56,7 @@ const SMALL: [&str; 10] = [
 ];
 
 /// A folder with a picture and no classes.
-fn unlabelled_pictures(home: &Path) -> String {
+pub(crate) fn unlabelled_pictures(home: &Path) -> String {
     let pictures = home.join("pictures");
     fs::create_dir(&pictures).unwrap();
     image::GrayImage::new(8, 8)
@@ -225,7 +226,7 @@ fn json(output: &Output) -> serde_json::Value {
 fn a_trained_discriminators_features_tell_digits_better_than_pixels() {
     let home = tempfile::tempdir().unwrap();
     let home = home.path();
-    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/data/mnist");
+    let data = fetched("mnist");
     let of = ["--data", data.to_str().unwrap()];
     let with = |arguments: &[&str]| gpugan(home, &[arguments, &of].concat());
     success(with(&["train", "--steps", "1000", "--quiet"]));

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::commands::{CLASSIFY, gpugan, refused, success};
+use super::commands::{CLASSIFY, gpugan, refused, success, unlabelled_pictures};
 
 /// The smallest generator of classes.
 const SMALL: [&str; 13] = [
@@ -91,10 +91,7 @@ fn images_of_a_class_are_trained_sampled_and_scored() {
 fn classes_that_are_not_there_are_refused() {
     let home = tempfile::tempdir().unwrap();
     let home = home.path();
-    let pictures = home.join("pictures");
-    fs::create_dir(&pictures).unwrap();
-    let picture = image::GrayImage::new(8, 8);
-    picture.save(pictures.join("a.png")).unwrap();
+    unlabelled_pictures(home);
     let train = |more: &[&str]| gpugan(home, &[&["train", "--cond"], more].concat());
     refused(
         &train(&["--data", "pictures", "--set", "data.size=8"]),

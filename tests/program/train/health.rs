@@ -286,7 +286,7 @@ fn a_rollback_leaves_the_ground_that_diverges() {
         "--steps",
         "800",
         "--metrics",
-        "swd",
+        "ms-ssim",
     ];
     let ended = train(outdir.path(), &[&TICK[..], &THIRTY, &back].concat());
     assert!(matches!(ended.code(), Some(0 | 3)), "{}", ended.said());
