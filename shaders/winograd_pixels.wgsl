@@ -70,30 +70,7 @@ fn store(n: u32, channel: u32, h: u32, w: u32, v: vec4<f32>) {
 #endif
 }
 
-alias Row = array<vec4<f32>, GIVEN>;
-
-// Stores a tile in loops, so that the epilogue is compiled once and not for every
-// pixel; the loops hand the values on from place to place.
-fn store_tile(n: u32, channel: u32, h: u32, w: u32, tile: array<Row, GIVEN>) {
-    var rows = tile;
-    let end = veiled(GIVEN);
-    for (var i = 0u; i < end; i++) {
-        var row = rows[0];
-        for (var j = 0u; j < end; j++) {
-            store(n, channel, h + i * STRIDE, w + j * STRIDE, row[0]);
-            row = Row(
-#for k in GIVEN
-                row[($ku + 1u) % GIVEN],
-#end
-            );
-        }
-        rows = array(
-#for k in GIVEN
-            rows[($ku + 1u) % GIVEN],
-#end
-        );
-    }
-}
+alias Column = array<vec4<f32>, GIVEN>;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -114,26 +91,46 @@ fn main(
     let first_h = (PAD_H + STRIDE - 1u - phase / STRIDE) / STRIDE;
     let first_w = (PAD_W + STRIDE - 1u - phase % STRIDE) / STRIDE;
     let base = (n * PLANE_N + phase * PLANE_PHASE) / 4u + quad;
-#for j in TAKEN
-    let w$j = source($ju, tile_w, TILES_W, first_w > 0u);
-    let c$j = transform(array(
+    // In loops whose values move on from place to place, so that loads are
+    // compiled once a column, and the epilogue once.
+    var columns: array<Column, TAKEN>;
+    let taken = veiled(TAKEN);
+    for (var j = 0u; j < taken; j++) {
+        let from_w = source(j, tile_w, TILES_W, first_w > 0u);
+        columns = array(
+#for k in TAKEN
+            columns[($ku + 1u) % TAKEN],
+#end
+        );
+        columns[TAKEN - 1u] = transform(array(
 #for i in TAKEN
-        number(base, source($iu, tile_h, TILES_H, first_h > 0u), w$j),
+            number(base, source($iu, tile_h, TILES_H, first_h > 0u), from_w),
 #end
-    ), first_h > 0u);
-#end
+        ), first_h > 0u);
+    }
     let h = (tile_h * STEP + first_h) * STRIDE + phase / STRIDE - PAD_H;
     let w = (tile_w * STEP + first_w) * STRIDE + phase % STRIDE - PAD_W;
-#for i in GIVEN
-    let r$i = transform(array(
+    let given = veiled(GIVEN);
+    for (var i = 0u; i < given; i++) {
+        var row = transform(array(
 #for j in TAKEN
-        c$j[$iu],
+            columns[$j][0],
 #end
-    ), first_w > 0u);
+        ), first_w > 0u);
+        for (var j = 0u; j < given; j++) {
+            store(n, quad * 4u, h + i * STRIDE, w + j * STRIDE, row[0]);
+            row = Column(
+#for k in GIVEN
+                row[($ku + 1u) % GIVEN],
 #end
-    store_tile(n, quad * 4u, h, w, array<Row, GIVEN>(
-#for i in GIVEN
-        r$i,
+            );
+        }
+#for j in TAKEN
+        columns[$j] = Column(
+#for k in GIVEN
+            columns[$j][($ku + 1u) % GIVEN],
 #end
-    ));
+        );
+#end
+    }
 }

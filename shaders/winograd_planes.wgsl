@@ -6,6 +6,7 @@
 // Tensor a has images (of a weight: input channels), channels, rows and columns.
 // VECTOR: its channels are contiguous and loaded as vec4.
 #import lib/grid.wgsl
+#import lib/veiled.wgsl
 
 @group(0) @binding(0) var<storage, read_write> y: array<vec4<f32>>;
 #if VECTOR
@@ -28,6 +29,8 @@ fn pixel(base: u32, h: u32, w: u32) -> vec4<f32> {
 #endif
 }
 
+alias Column = array<vec4<f32>, SIDE>;
+
 @compute @workgroup_size(WORKGROUP)
 fn main(
     @builtin(workgroup_id) wg: vec3<u32>,
@@ -44,22 +47,40 @@ fn main(
     let h = tile / TILES_W * STEP * STRIDE + phase / STRIDE - PAD_H;
     let w = tile % TILES_W * STEP * STRIDE + phase % STRIDE - PAD_W;
     let base = n * PIXEL_N + quad * 4u * PIXEL_C;
-#for j in TAKEN
-    let c$j = transform(array(
+    // In loops whose values move on from place to place, so that a load and a store are
+    // compiled once a row and not for every pixel.
+    var columns: array<Column, TAKEN>;
+    let taken = veiled(TAKEN);
+    for (var j = 0u; j < taken; j++) {
+        columns = array(
+#for k in TAKEN
+            columns[($ku + 1u) % TAKEN],
+#end
+        );
+        columns[TAKEN - 1u] = transform(array(
 #for i in TAKEN
-        pixel(base, h + $iu * STRIDE, w + $ju * STRIDE),
+            pixel(base, h + $iu * STRIDE, w + j * STRIDE),
 #end
-    ), false);
-#end
-    let at = (n * PLANE_N + tile * PLANE_TILE + phase * PLANE_PHASE) / 4u + quad;
-#for i in SIDE
-    let r$i = transform(array(
+        ), false);
+    }
+    var at = (n * PLANE_N + tile * PLANE_TILE + phase * PLANE_PHASE) / 4u + quad;
+    let side = veiled(SIDE);
+    for (var i = 0u; i < side; i++) {
+        let row = transform(array(
 #for j in TAKEN
-        c$j[$iu],
+            columns[$j][0],
 #end
-    ), false);
+        ), false);
 #for j in SIDE
-    y[($iu * SIDE + $ju) * (PLANE / 4u) + at] = r$i[$ju];
+        y[at + $ju * (PLANE / 4u)] = row[$ju];
 #end
+        at += SIDE * (PLANE / 4u);
+#for j in TAKEN
+        columns[$j] = Column(
+#for k in SIDE
+            columns[$j][($ku + 1u) % SIDE],
 #end
+        );
+#end
+    }
 }
