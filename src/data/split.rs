@@ -49,7 +49,7 @@ impl Dataset {
             return Err(Error::shape(
                 "Dataset",
                 format!(
-                    "{} pixels and {} labels are no images of {shape:?}",
+                    "{} pixels and {} labels do not make images of {shape:?}",
                     pixels.len(),
                     labels.len()
                 ),
@@ -76,28 +76,27 @@ impl Dataset {
         let shape @ [_, side, width] = self.shape();
         if side != width {
             return Err(Error::usage(
-                format!("images of {side}x{width} cannot be turned"),
-                "use square ones",
+                format!("images of {side}x{width} cannot be rotated"),
+                "use square images",
             ));
         }
         let (upright, _) = self.pixels(self.evenly(count));
         if upright.is_empty() {
             return Err(Error::usage(
-                format!("no image of {} can be read", self.name),
+                format!("no image in {} can be read", self.name),
                 "give other --data",
             ));
         }
         let mut pixels = Vec::with_capacity(TURNS.len() * upright.len());
         let mut labels = Vec::new();
-        for image in upright.chunks(shape.iter().product()) {
-            let mut image = image.to_vec();
-            for turn in 0..TURNS.len() {
-                pixels.extend(&image);
-                labels.push(turn as u32);
-                image = image
-                    .chunks(side * side)
-                    .flat_map(|plane| quarter(plane, side))
-                    .collect();
+        let size = shape.iter().product();
+        for image in upright.chunks(size) {
+            pixels.extend(image);
+            labels.extend(0..TURNS.len() as u32);
+            for _ in 1..TURNS.len() {
+                let last = pixels[pixels.len() - size..].to_vec();
+                let planes = last.chunks(side * side);
+                pixels.extend(planes.flat_map(|plane| quarter(plane, side)));
             }
         }
         let classes = TURNS.map(str::to_owned).to_vec();

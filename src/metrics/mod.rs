@@ -69,7 +69,7 @@ impl Rows {
 }
 
 /// Mean and, of more than one value, the unbiased standard deviation.
-pub(crate) fn mean_and_deviation(values: &[f64]) -> (f64, Option<f64>) {
+pub fn mean_and_deviation(values: &[f64]) -> (f64, Option<f64>) {
     let count = values.len() as f64;
     let mean = values.iter().sum::<f64>() / count;
     let squares: f64 = values.iter().map(|x| (x - mean).powi(2)).sum();

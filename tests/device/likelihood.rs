@@ -3,6 +3,7 @@
 use gpugan::Result;
 use gpugan::config::Config;
 use gpugan::data::{Columns, Dataset, Feed, IMAGE, Same, normalized};
+use gpugan::metrics::mean_and_deviation;
 use gpugan::run::blueprint::Blueprint;
 use gpugan::run::session::Session;
 use gpugan::run::shown::Asked;
@@ -62,14 +63,7 @@ fn log_likelihoods(session: &mut Session, images: &[Vec<f32>]) -> Vec<f64> {
 }
 
 fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len() as f64
-}
-
-/// Deviation of a sample.
-fn deviation(values: &[f64]) -> f64 {
-    let mean = mean(values);
-    let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-    (squares / (values.len() - 1) as f64).sqrt()
+    mean_and_deviation(values).0
 }
 
 /// All images of so many pixels, -1 or 1; pixel `p` of image `i` is bit `p` of `i`.
@@ -187,11 +181,8 @@ fn held_out_digits_are_least_probable_to_independent_pixels_whatever_the_seed() 
     let found: Vec<[f64; 4]> = (0..3).map(held_out).collect();
     for (model, name) in ["MADE", "FVBN", "VAE's bound"].iter().enumerate() {
         let values: Vec<f64> = found.iter().map(|of| of[model]).collect();
-        println!(
-            "{name}: {:.2} +- {:.2} nats",
-            mean(&values),
-            deviation(&values)
-        );
+        let (mean, deviation) = mean_and_deviation(&values);
+        println!("{name}: {mean:.2} +- {:.2} nats", deviation.unwrap());
     }
     found.into_iter().for_each(assert_held_out);
 }

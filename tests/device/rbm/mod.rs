@@ -9,6 +9,7 @@ use gpugan::config::Config;
 use gpugan::data::{Dataset, IMAGE, Same, normalized};
 use gpugan::error::Result;
 use gpugan::gpu::Gpu;
+use gpugan::metrics::mean_and_deviation;
 use gpugan::nn::{self, Init};
 use gpugan::run::blueprint::Blueprint;
 use gpugan::run::session::Session;
@@ -181,15 +182,6 @@ fn trained(gpu: &Gpu, config: &Config, system: Arc<dyn System>) -> [f64; 2] {
     [before, Exact::of(&session).log_likelihood(&BARS)]
 }
 
-fn mean_and_deviation(values: &[f64]) -> (f64, f64) {
-    let mean = values.iter().sum::<f64>() / values.len() as f64;
-    let squares = values.iter().map(|x| (x - mean).powi(2));
-    (
-        mean,
-        (squares.sum::<f64>() / (values.len() - 1) as f64).sqrt(),
-    )
-}
-
 /// Independent pixels reach -3.97 nats on the bars, each of which is white in 3 of 8, and
 /// a model at most minus the entropy of the data, -(6 ln 8 + 2 ln 4) / 8 = -1.91.
 #[test]
@@ -210,6 +202,7 @@ fn training_raises_the_exact_likelihood_above_independent_pixels() {
             after.push(now);
         }
         let (mean, deviation) = mean_and_deviation(&after);
+        let deviation = deviation.unwrap();
         println!("persistent {persistent}: {mean:.3} +- {deviation:.3}");
         assert!(
             mean - 2.0 * deviation > independent(&BARS),
