@@ -1,16 +1,16 @@
 //! `gpugan adapters`: what there is to run on.
 
+use super::group;
 use crate::error::Result;
 use crate::gpu::{self, Features, Selector};
 
 /// Arguments of `gpugan adapters`.
 #[derive(Debug, clap::Parser)]
 pub struct AdaptersArgs {
-    /// Print a JSON array with every fact
-    #[arg(long)]
+    /// Print all that is known of each adapter, as a JSON array
+    #[arg(long, help_heading = group::OUTPUT)]
     json: bool,
 }
-
 /// Prints every adapter of this machine.
 ///
 /// # Errors
@@ -52,7 +52,7 @@ pub fn run(args: &AdaptersArgs) -> Result<()> {
             features(&facts.features),
         ]);
     }
-    let text = table(&rows) + "* is used where --adapter does not say otherwise\n";
+    let text = table(&rows) + "* is used unless --adapter says otherwise\n";
     crate::console::print(&text)
 }
 

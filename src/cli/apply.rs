@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::AdapterArg;
+use super::{AdapterArg, group};
 use crate::config::assignment;
 use crate::config::options::ApplyOptions;
 use crate::error::Result;
@@ -11,52 +11,48 @@ use crate::systems::presets;
 /// Arguments of `gpugan apply`.
 #[derive(Debug, clap::Parser)]
 pub struct ApplyArgs {
-    /// Pictures, folders or archives of them, names such as "photos/*.png", or data sets that come
-    /// with the program
+    /// Pictures, folders or archives of them, patterns such as "photos/*.png", or built-in data sets
     #[arg(value_name = "INPUT", required = true)]
     inputs: Vec<String>,
-    /// Checkpoint file, or run folder, whose newest checkpoint is taken
-    #[arg(long, value_name = "PATH")]
-    checkpoint: PathBuf,
-    /// Folder for a PNG of each image, by its name; of one image also a file.png
-    #[arg(long, value_name = "PATH", default_value = "applied")]
-    out: PathBuf,
-    /// Picture to write with inputs beside outputs and, where it is known, what should come out
-    #[arg(long, value_name = "FILE")]
-    compare: Option<PathBuf>,
-    /// Folder of what should come out, by the names of inputs: prints PSNR and SSIM
-    #[arg(long, value_name = "DIR")]
-    truth: Option<PathBuf>,
-    /// Which way, where a model has several: a-to-b or b-to-a [default: the first]
-    #[arg(long, value_name = "NAME")]
-    direction: Option<String>,
-    /// Seed of what the model draws, as its dropout; the same for each image
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    seed: u64,
-    /// Images that are taken at most [default: all of files, 32 of data sets that come with the
-    /// program]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    /// Use at most this many images [default: all files, or 32 of a built-in set]
+    #[arg(long, help_heading = group::DATA, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     count: Option<u32>,
-    /// Compute at most so many pixels of a side at once, where the model allows it [default: as many
-    /// as fit]
-    #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(1..))]
-    tile: Option<u32>,
-    /// Preset that a file is of that does not say so itself, as published ones (docs/apply.md)
-    #[arg(long, value_name = "NAME")]
+    /// Folder of expected images, named like the inputs: prints PSNR and SSIM
+    #[arg(long, help_heading = group::DATA, value_name = "DIR")]
+    truth: Option<PathBuf>,
+    /// Checkpoint file, or run folder to use its newest checkpoint
+    #[arg(long, help_heading = group::MODEL, value_name = "PATH")]
+    checkpoint: PathBuf,
+    /// Use the raw weights instead of their moving average
+    #[arg(long, help_heading = group::MODEL)]
+    raw: bool,
+    /// Direction of a model that has two: a-to-b or b-to-a [default: the first]
+    #[arg(long, help_heading = group::MODEL, value_name = "NAME")]
+    direction: Option<String>,
+    /// Seed of the model's random numbers, such as its dropout; the same for each image
+    #[arg(long, help_heading = group::MODEL, value_name = "N", default_value_t = 0)]
+    seed: u64,
+    /// Preset of a file that does not say what model it is, such as a published one (docs/apply.md)
+    #[arg(long, help_heading = group::MODEL, value_name = "NAME")]
     preset: Option<String>,
-    /// Override a key of that preset, as model.norm=batch; may be repeated
-    #[arg(long, value_name = "KEY=VALUE", requires = "preset")]
+    /// Set a key of that preset, such as model.norm=batch; may be repeated
+    #[arg(long, help_heading = group::MODEL, value_name = "KEY=VALUE", requires = "preset")]
     set: Vec<String>,
     #[command(flatten)]
     adapter: AdapterArg,
-    /// Use the weights themselves instead of their moving average
-    #[arg(long)]
-    raw: bool,
-    /// Print nothing but errors
-    #[arg(long)]
+    /// Largest side to compute at once, if the model allows it [default: as large as fits]
+    #[arg(long, help_heading = group::MACHINE, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(1..))]
+    tile: Option<u32>,
+    /// Folder for a PNG of each image; for a single image also a file.png
+    #[arg(long, help_heading = group::OUTPUT, value_name = "PATH", default_value = "applied")]
+    out: PathBuf,
+    /// Write a sheet of inputs beside outputs and, if known, expected images
+    #[arg(long, help_heading = group::OUTPUT, value_name = "FILE")]
+    compare: Option<PathBuf>,
+    /// Print only errors
+    #[arg(long, help_heading = group::OUTPUT)]
     quiet: bool,
 }
-
 impl ApplyArgs {
     /// What was asked, checked.
     ///

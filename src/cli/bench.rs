@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::AdapterArg;
+use super::{AdapterArg, group};
 use crate::config::options::{BenchOptions, BenchWhat};
 use crate::config::{Config, Override, assignment};
 use crate::error::{Error, Result};
@@ -11,46 +11,50 @@ use crate::systems::presets;
 /// Arguments of `gpugan bench`.
 #[derive(Debug, clap::Parser)]
 pub struct BenchArgs {
-    /// Parts of case names; or `step`, whole training steps; or `scaling`, steps over batches and
-    /// image sizes [default: all kernel cases]
+    /// Parts of kernel case names; or `step`, whole training steps; or `scaling`, steps of several
+    /// batch and image sizes [default: all kernel cases]
     what: Vec<String>,
-    /// Measure all variants of the contractions of a preset and keep the fastest for all later runs
-    /// on this adapter with this driver; their sums may round differently from before
-    #[arg(long)]
-    tune: bool,
-    /// Preset or TOML file of `step`, `scaling` and `--tune` [default: dcgan28]
-    #[arg(long, value_name = "NAME")]
+    /// Preset or TOML file for `step`, `scaling` and `--tune` [default: dcgan28]
+    #[arg(long, help_heading = group::MODEL, value_name = "NAME")]
     preset: Option<String>,
-    /// Images in a step [default: the preset's]
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    /// Images per step [default: the preset's]
+    #[arg(long, help_heading = group::MODEL, value_name = "N", allow_negative_numbers = true)]
     batch: Option<String>,
-    /// Override any key of the preset; may be repeated
-    #[arg(long, value_name = "KEY=VALUE")]
+    /// Set any key of the preset; may be repeated
+    #[arg(long, help_heading = group::MODEL, value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// Where `scaling` draws its plot
-    #[arg(long, value_name = "PNG", default_value = "scaling.png")]
-    plot: PathBuf,
     #[command(flatten)]
     adapter: AdapterArg,
-    /// Print one JSON object a line
-    #[arg(long)]
+    /// Measure all kernel variants for a preset and keep the fastest for later runs on this adapter
+    /// and driver, whose sums may then round differently
+    #[arg(long, help_heading = group::MACHINE)]
+    tune: bool,
+    /// Print one JSON object per line
+    #[arg(long, help_heading = group::OUTPUT)]
     json: bool,
-    /// List the kernel cases
-    #[arg(long)]
-    list: bool,
-    /// Write the kernels of the cases, or of `step`'s preset, to a folder instead of measuring
-    /// them: WGSL, SPIR-V, MSL and HLSL, and kernels.csv with their bindings and workgroups
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["tune", "json", "save", "compare"])]
-    emit: Option<PathBuf>,
-    /// Write all figures to a file
-    #[arg(long, value_name = "FILE")]
+    /// Write all results to a file
+    #[arg(long, help_heading = group::OUTPUT, value_name = "FILE")]
     save: Option<PathBuf>,
-    /// Show what became slower since --save wrote this file; given twice, as with files of two
-    /// adapters, show both beside each other and measure nothing
-    #[arg(long, value_name = "FILE")]
+    /// Show what changed since --save wrote this file; given twice, compare two files, such as those
+    /// of two adapters, without measuring
+    #[arg(long, help_heading = group::OUTPUT, value_name = "FILE")]
     compare: Vec<PathBuf>,
+    /// File for the plot of `scaling`
+    #[arg(long, help_heading = group::OUTPUT, value_name = "PNG", default_value = "scaling.png")]
+    plot: PathBuf,
+    /// List the kernel cases, then exit
+    #[arg(long, help_heading = group::DEBUGGING)]
+    list: bool,
+    /// Write kernels to a folder instead of measuring them: WGSL, SPIR-V, MSL and HLSL, and
+    /// kernels.csv with their bindings and workgroups
+    #[arg(
+        long,
+        help_heading = group::DEBUGGING,
+        value_name = "DIR",
+        conflicts_with_all = ["tune", "json", "save", "compare"]
+    )]
+    emit: Option<PathBuf>,
 }
-
 impl BenchArgs {
     /// What was asked, checked.
     ///
@@ -63,7 +67,7 @@ impl BenchArgs {
             if !self.what.is_empty() {
                 return Err(Error::usage(
                     format!("--tune measures a preset, not '{}'", self.what.join(" ")),
-                    "leave the words out, or --tune",
+                    "leave out the words, or --tune",
                 ));
             }
             BenchWhat::Tune(Box::new(self.config()?))
@@ -73,8 +77,8 @@ impl BenchArgs {
             BenchWhat::Scaling(Box::new(self.config()?), self.plot.clone())
         } else if self.preset.is_some() || self.batch.is_some() || !self.set.is_empty() {
             return Err(Error::usage(
-                "--preset, --batch and --set say nothing about kernel cases",
-                "leave them out, measure step or scaling, or tune",
+                "--preset, --batch and --set do not apply to kernel cases",
+                "leave them out, or use step, scaling or --tune",
             ));
         } else {
             BenchWhat::Kernels(self.what.clone())
@@ -82,7 +86,7 @@ impl BenchArgs {
         if self.compare.len() > 2 {
             return Err(Error::usage(
                 format!("--compare is given {} times", self.compare.len()),
-                "compare two files",
+                "give two files at most",
             ));
         }
         Ok(BenchOptions {

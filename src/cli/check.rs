@@ -1,6 +1,6 @@
 //! `gpugan check`: whether an adapter computes what it should.
 
-use super::AdapterArg;
+use super::{AdapterArg, group};
 use crate::config::options::CheckOptions;
 
 /// Arguments of `gpugan check`.
@@ -8,14 +8,13 @@ use crate::config::options::CheckOptions;
 pub struct CheckArgs {
     #[command(flatten)]
     adapter: AdapterArg,
-    /// Print one JSON object a line
-    #[arg(long)]
+    /// Print one JSON object per line
+    #[arg(long, help_heading = group::OUTPUT)]
     json: bool,
-    /// Check only the cases whose name contains this
-    #[arg(long, value_name = "TEXT")]
+    /// Check only cases whose name contains this
+    #[arg(long, help_heading = group::DEBUGGING, value_name = "TEXT")]
     filter: Option<String>,
 }
-
 impl CheckArgs {
     /// What was asked.
     pub fn options(self) -> CheckOptions {

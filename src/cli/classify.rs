@@ -3,54 +3,52 @@
 
 use std::path::PathBuf;
 
-use super::AdapterArg;
+use super::{AdapterArg, group};
 use crate::config::options::ClassifyOptions;
 use crate::error::{Error, Result};
 
 /// Arguments of `gpugan classify`.
 #[derive(Debug, clap::Parser)]
 pub struct ClassifyArgs {
-    /// Labelled data: a set that comes with the program, IDX files, or a folder with a folder for
-    /// each class
-    #[arg(long, value_name = "SOURCE", default_value = "fashion")]
+    /// Labelled data: a built-in set, IDX files, or a folder with a folder for each class
+    #[arg(long, help_heading = group::DATA, value_name = "SOURCE", default_value = "fashion")]
     data: String,
-    /// Test images [default: t10k files beside the data, else every tenth of a class]
-    #[arg(long, value_name = "SOURCE")]
+    /// Test images [default: t10k files beside the data, else every tenth image of each class]
+    #[arg(long, help_heading = group::DATA, value_name = "SOURCE")]
     test: Option<String>,
     /// Height and width of the images in pixels
-    #[arg(long, value_name = "N", default_value_t = 28, value_parser = clap::value_parser!(u32).range(4..=1024))]
+    #[arg(long, help_heading = group::DATA, value_name = "N", default_value_t = 28, value_parser = clap::value_parser!(u32).range(4..=1024))]
     size: u32,
-    /// Channels of the images [default: the data's]
-    #[arg(long, value_name = "N")]
+    /// Channels of the images [default: those of the data]
+    #[arg(long, help_heading = group::DATA, value_name = "N")]
     channels: Option<usize>,
-    /// How often each image is seen
-    #[arg(long, value_name = "N", default_value_t = 3.0)]
-    epochs: f64,
-    /// Images in a step
-    #[arg(long, value_name = "N", default_value_t = 128, value_parser = clap::value_parser!(u32).range(2..=65536))]
+    /// Images per step
+    #[arg(long, help_heading = group::DATA, value_name = "N", default_value_t = 128, value_parser = clap::value_parser!(u32).range(2..=65536))]
     batch: u32,
-    /// Adam's first learning rate, which falls linearly to 0
-    #[arg(long, value_name = "X", default_value_t = 3e-3)]
+    /// Mirror each image left to right with probability 1/2
+    #[arg(long, help_heading = group::DATA)]
+    mirror: bool,
+    /// Learn which way up images are instead of labels, to score unlabelled data
+    #[arg(long, help_heading = group::DATA, conflicts_with = "mirror")]
+    rotations: bool,
+    /// Passes over the training images
+    #[arg(long, help_heading = group::RUN, value_name = "N", default_value_t = 3.0)]
+    epochs: f64,
+    /// Initial learning rate of Adam, which falls linearly to 0
+    #[arg(long, help_heading = group::RUN, value_name = "X", default_value_t = 3e-3)]
     lr: f64,
     /// Seed of weights, batches and dropout
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, help_heading = group::RUN, value_name = "N", default_value_t = 0)]
     seed: u64,
-    /// Mirror each image left to right with probability one half
-    #[arg(long)]
-    mirror: bool,
-    /// Learn which way up images are, which needs no labels: its features score unlabelled data
-    #[arg(long, conflicts_with = "mirror")]
-    rotations: bool,
-    /// File to write [default: in the user's cache folder, where `gpugan eval` looks for it]
-    #[arg(long, value_name = "FILE")]
-    out: Option<PathBuf>,
     #[command(flatten)]
     adapter: AdapterArg,
-    /// Print nothing but errors
-    #[arg(long)]
+    /// File to write [default: in the user's cache folder, where `gpugan eval` looks for it]
+    #[arg(long, help_heading = group::OUTPUT, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Print only errors
+    #[arg(long, help_heading = group::OUTPUT)]
     quiet: bool,
 }
-
 impl ClassifyArgs {
     /// What was asked, checked.
     ///
@@ -61,7 +59,7 @@ impl ClassifyArgs {
             if !(value > 0.0 && value <= most) {
                 return Err(Error::usage(
                     format!("{flag} {value} is not allowed"),
-                    format!("use a number above 0, {most} at most"),
+                    format!("use a number above 0 and at most {most}"),
                 ));
             }
         }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::AdapterArg;
+use super::{AdapterArg, group};
 use crate::config::options::CompareOptions;
 use crate::config::{Config, Override, assignment};
 use crate::error::{Error, Result};
@@ -15,42 +15,40 @@ const SIZE: usize = 28;
 /// Arguments of `gpugan compare`.
 #[derive(Debug, clap::Parser)]
 pub struct CompareArgs {
-    /// Data set that comes with the program, or path to labelled images
-    #[arg(long, value_name = "SOURCE")]
+    /// Built-in data set, or path to labelled images
+    #[arg(long, help_heading = group::DATA, value_name = "SOURCE")]
     data: String,
-    /// Presets or TOML files, with commas between [default: all presets of 28x28 images]
-    #[arg(long, value_name = "LIST")]
+    /// Presets or TOML files, separated by commas [default: all presets of 28x28 images]
+    #[arg(long, help_heading = group::MODEL, value_name = "LIST")]
     presets: Option<String>,
-    /// Generator steps of each training
-    #[arg(long, value_name = "N", default_value = "1000")]
-    steps: String,
-    /// Trainings of each preset, with the seeds from 0 on
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
-    seeds: u32,
-    /// Override any key of every preset, as data.size=32; may be repeated
-    #[arg(long, value_name = "KEY=VALUE")]
+    /// Set any key of every preset, such as data.size=32; may be repeated
+    #[arg(long, help_heading = group::MODEL, value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// Images to generate and score in each training
-    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    samples: u32,
-    /// What to measure, as of `gpugan eval` [default: all]
-    #[arg(long, value_name = "LIST")]
-    metrics: Option<String>,
-    /// Classifier whose features are compared [default: the one that `gpugan classify` made for the
-    /// data]
-    #[arg(long, value_name = "FILE")]
-    features: Option<PathBuf>,
-    /// Folder of the runs, the table and the picture; runs in it that are of the same configuration
-    /// are taken as they are, or finished
-    #[arg(long, value_name = "DIR", default_value = "runs/compare")]
+    /// Generator steps of each run
+    #[arg(long, help_heading = group::RUN, value_name = "N", default_value = "1000")]
+    steps: String,
+    /// Runs of each preset, with seeds from 0 on
+    #[arg(long, help_heading = group::RUN, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    seeds: u32,
+    /// Folder for the runs, the table and the picture; runs in it with the same configuration are
+    /// used as they are, or finished
+    #[arg(long, help_heading = group::RUN, value_name = "DIR", default_value = "runs/compare")]
     outdir: PathBuf,
+    /// What to measure (see `gpugan eval --help`) [default: all that can be measured]
+    #[arg(long, help_heading = group::SCORES, value_name = "LIST")]
+    metrics: Option<String>,
+    /// Classifier whose features are used [default: the one that `gpugan classify` made for the data]
+    #[arg(long, help_heading = group::SCORES, value_name = "FILE")]
+    features: Option<PathBuf>,
+    /// Images to generate and score for each run
+    #[arg(long, help_heading = group::SCORES, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    samples: u32,
     #[command(flatten)]
     adapter: AdapterArg,
-    /// Print nothing but the table and errors
-    #[arg(long)]
+    /// Print only the table and errors
+    #[arg(long, help_heading = group::OUTPUT)]
     quiet: bool,
 }
-
 impl CompareArgs {
     /// What was asked, checked.
     ///
@@ -74,7 +72,7 @@ impl CompareArgs {
         if let Some(other) = configs.iter().find(|c| c.data.size != configs[0].data.size) {
             return Err(Error::usage(
                 format!(
-                    "{} makes images of {}, {} of {}",
+                    "{} makes images of size {}, but {} of size {}",
                     configs[0].preset, configs[0].data.size, other.preset, other.data.size
                 ),
                 "compare presets of one size, or add --set data.size=32",
@@ -85,8 +83,8 @@ impl CompareArgs {
             .find(|c| !makes_images(c, &Given::presumed(c, 1)))
         {
             return Err(Error::usage(
-                format!("{} makes no images of noise", points.preset),
-                "leave it out; points are for `gpugan toy`, images of images for `gpugan apply`",
+                format!("{} does not make images from noise", points.preset),
+                "leave it out; points are for `gpugan toy`, image-to-image models for `gpugan apply`",
             ));
         }
         Ok(CompareOptions {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::CommandFactory;
 use clap_complete::Shell;
 
-use super::Cli;
+use super::{Cli, group};
 use crate::error::{Error, Result};
 
 /// Arguments of `gpugan completions`.
@@ -15,14 +15,13 @@ use crate::error::{Error, Result};
   gpugan completions fish > ~/.config/fish/completions/gpugan.fish
   gpugan completions --man ~/.local/share/man/man1")]
 pub struct CompletionsArgs {
-    /// Shell whose script is printed
+    /// Shell to print the script of
     #[arg(value_name = "SHELL", required_unless_present = "man")]
     shell: Option<Shell>,
-    /// Write manual pages into this folder instead, one for each verb
-    #[arg(long, value_name = "DIR", conflicts_with = "shell")]
+    /// Write manual pages to this folder instead, one for each verb
+    #[arg(long, help_heading = group::OUTPUT, value_name = "DIR", conflicts_with = "shell")]
     man: Option<PathBuf>,
 }
-
 /// Prints the script of a shell, or writes the manual pages.
 ///
 /// # Errors

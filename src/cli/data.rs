@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::group;
 use crate::config::{Override, assignment};
 use crate::data::{Dataset, normalized};
 use crate::error::{Error, Result};
@@ -14,24 +15,23 @@ const COLUMNS: usize = 8;
 /// Arguments of `gpugan data`.
 #[derive(Debug, clap::Parser)]
 pub struct DataArgs {
-    /// Folder, archive or files of images (docs/data.md), or one of the sets that come with the
-    /// program: fashion (28x28 garments), digits (8x8), emoji (pairs of two styles)
+    /// Folder, archive or files of images (docs/data.md), or a built-in set: fashion (28x28
+    /// garments), digits (8x8), emoji (pairs of two styles)
     #[arg(value_name = "SOURCE")]
     source: String,
-    /// Preset whose image size and other keys of the data are taken
-    #[arg(long, value_name = "NAME", default_value = presets::DEFAULT)]
+    /// Preset to take the image size and the other data keys from
+    #[arg(long, help_heading = group::DATA, value_name = "NAME", default_value = presets::DEFAULT)]
     preset: String,
-    /// Key of the data and its value, such as data.size=64 or data.fit=pad; may be repeated
-    #[arg(long = "set", value_name = "KEY=VALUE")]
+    /// Set a data key, such as data.size=64 or data.fit=pad; may be repeated
+    #[arg(long = "set", help_heading = group::DATA, value_name = "KEY=VALUE")]
     set: Vec<String>,
     /// Picture to write
-    #[arg(long, value_name = "FILE", default_value = "data.png")]
+    #[arg(long, help_heading = group::OUTPUT, value_name = "FILE", default_value = "data.png")]
     out: PathBuf,
-    /// Images on it, evenly spread over the set
-    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=4096))]
+    /// Images in the picture, spread evenly over the set
+    #[arg(long, help_heading = group::OUTPUT, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=4096))]
     count: u32,
 }
-
 /// Describes the set and draws a sheet of its images as a network sees them.
 ///
 /// # Errors
@@ -42,8 +42,8 @@ pub fn run(args: &DataArgs) -> Result<()> {
     for text in &args.set {
         if !text.trim_start().starts_with("data.") {
             return Err(Error::usage(
-                format!("--set {text} is no key of the data"),
-                "use data.size, data.channels, data.fit, data.background, data.layout and others of `gpugan presets dcgan28`",
+                format!("--set {text} is not a data key"),
+                "use data.size, data.channels, data.fit, data.background, data.layout or another data key of `gpugan presets dcgan28`",
             ));
         }
         changes.push(assignment(text)?);

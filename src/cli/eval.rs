@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::AdapterArg;
+use super::{AdapterArg, group};
 use crate::config::options::EvalOptions;
 use crate::error::Result;
 use crate::metrics::Metric;
@@ -10,43 +10,41 @@ use crate::metrics::Metric;
 /// Arguments of `gpugan eval`.
 #[derive(Debug, clap::Parser)]
 pub struct EvalArgs {
-    /// Checkpoint file, or run folder, whose newest checkpoint is taken
-    #[arg(long, value_name = "PATH")]
-    checkpoint: PathBuf,
-    /// Real images to compare with [default: those of the training]
-    #[arg(long, value_name = "SOURCE")]
+    /// Real images to compare with [default: the training data]
+    #[arg(long, help_heading = group::DATA, value_name = "SOURCE")]
     data: Option<String>,
-    /// Classifier whose features are compared [default: the one that `gpugan classify` made for the
-    /// data]
-    #[arg(long, value_name = "FILE")]
-    features: Option<PathBuf>,
-    /// Images to generate, of the seeds from 0 on
-    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    samples: u32,
+    /// Checkpoint file, or run folder to use its newest checkpoint
+    #[arg(long, help_heading = group::MODEL, value_name = "PATH")]
+    checkpoint: PathBuf,
+    /// Use the raw weights instead of their moving average
+    #[arg(long, help_heading = group::MODEL)]
+    raw: bool,
     /// What to measure: frechet, kernel, prdc, inception, modes, swd, ms-ssim, memorisation
-    /// [default: all]
-    #[arg(long, value_name = "LIST")]
+    /// [default: all that can be measured]
+    #[arg(long, help_heading = group::SCORES, value_name = "LIST")]
     metrics: Option<String>,
-    /// Print the report as JSON
-    #[arg(long)]
-    json: bool,
-    /// Train classifiers on generated images and test them on real ones, and the other way round
-    #[arg(long)]
+    /// Classifier whose features are used [default: the one that `gpugan classify` made for the data]
+    #[arg(long, help_heading = group::SCORES, value_name = "FILE")]
+    features: Option<PathBuf>,
+    /// Images to generate, with seeds from 0 on
+    #[arg(long, help_heading = group::SCORES, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    samples: u32,
+    /// Train classifiers on generated images and test them on real ones, and vice versa
+    #[arg(long, help_heading = group::SCORES)]
     synthetic: bool,
-    /// Train linear classifiers with 10 labels a class on the discriminator's features and on raw
-    /// pixels
-    #[arg(long)]
+    /// Train linear classifiers on the discriminator's features and on raw pixels, with 10 labels
+    /// per class
+    #[arg(long, help_heading = group::SCORES)]
     representation: bool,
     #[command(flatten)]
     adapter: AdapterArg,
-    /// Sample the weights themselves instead of their moving average
-    #[arg(long)]
-    raw: bool,
-    /// Print nothing but the report and errors
-    #[arg(long)]
+    /// Print the report as JSON
+    #[arg(long, help_heading = group::OUTPUT)]
+    json: bool,
+    /// Print only the report and errors
+    #[arg(long, help_heading = group::OUTPUT)]
     quiet: bool,
 }
-
 impl EvalArgs {
     /// What was asked, checked.
     ///

@@ -10,6 +10,7 @@ pub mod compare;
 pub mod completions;
 pub mod data;
 pub mod eval;
+mod group;
 pub mod presets;
 pub mod runs;
 pub mod sample;
@@ -28,7 +29,7 @@ use crate::run::Next;
     arg_required_else_help = true
 )]
 pub struct Cli {
-    /// What to do.
+    /// What to do
     #[command(subcommand)]
     pub verb: Verb,
 }
@@ -40,25 +41,25 @@ pub enum Verb {
     Train(Box<train::TrainArgs>),
     /// Make images with a trained generator
     Sample(sample::SampleArgs),
-    /// List the runs of a folder: data, step, losses, health, running or not
+    /// List runs with their data, step, losses and health
     Runs(runs::RunsArgs),
-    /// Put images through a trained model that makes images of images
+    /// Put images through a trained image-to-image model
     Apply(Box<apply::ApplyArgs>),
     /// Score the samples of a trained generator
     Eval(eval::EvalArgs),
-    /// Train a classifier, whose features score samples
+    /// Train a classifier whose features score samples
     Classify(classify::ClassifyArgs),
-    /// Train several presets on the same data and compare what they learned
+    /// Train several presets on the same data and compare them
     Compare(compare::CompareArgs),
-    /// Say what a data set holds and draw what a network would see of it
+    /// Describe a data set and draw what a network sees of it
     Data(data::DataArgs),
-    /// Train on a line or a plane and draw what both networks do
+    /// Train on points of a line or a plane and draw what both networks do
     Toy(Box<toy::ToyArgs>),
-    /// List the adapters that can be trained on
+    /// List the adapters of this machine
     Adapters(adapters::AdaptersArgs),
-    /// Compare what an adapter computes with plain loops, operation by operation
+    /// Check each operation of an adapter against plain loops
     Check(check::CheckArgs),
-    /// Measure an adapter, the kernels on it and whole training steps
+    /// Measure an adapter, its kernels and whole training steps
     Bench(Box<bench::BenchArgs>),
     /// List the presets, or print one with every key explained
     Presets(presets::PresetsArgs),
@@ -97,7 +98,7 @@ pub struct AdapterArg {
     #[arg(
         long,
         value_name = "NAME",
-        help_heading = "Machine",
+        help_heading = group::MACHINE,
         env = "GPUGAN_ADAPTER",
         hide_env_values = true
     )]

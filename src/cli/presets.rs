@@ -6,7 +6,7 @@ use crate::systems::presets::{DEFAULT, PRESETS, load};
 /// Arguments of `gpugan presets`.
 #[derive(Debug, clap::Parser)]
 pub struct PresetsArgs {
-    /// Print this preset (or TOML file) as TOML, every key explained and overrides marked
+    /// Preset or TOML file to print, with every key explained and overrides marked
     #[arg(value_name = "NAME")]
     name: Option<String>,
 }

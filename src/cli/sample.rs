@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::AdapterArg;
+use super::{AdapterArg, group};
 use crate::config::options::{Animation, SampleForm, SampleOptions, Start};
 use crate::error::{Error, Result};
 
@@ -15,65 +15,63 @@ const FRAME_RATE: f64 = 12.0;
 /// Arguments of `gpugan sample`.
 #[derive(Debug, clap::Parser)]
 pub struct SampleArgs {
-    /// Checkpoint file, or run folder, whose newest checkpoint is taken
-    #[arg(long, value_name = "PATH")]
+    /// Checkpoint file, or run folder to use its newest checkpoint
+    #[arg(long, help_heading = group::MODEL, value_name = "PATH")]
     checkpoint: PathBuf,
-    /// Seeds and ranges of seeds, one image each [default: 0-63, or 0-7 of each of several classes]
-    #[arg(long, value_name = "LIST")]
-    seeds: Option<String>,
-    /// Classes by number or name, as 3,shirt, of a model that makes images of classes; all seeds of
-    /// each, a row of the grid for each [default: all]
-    #[arg(long = "class", value_name = "LIST")]
-    classes: Option<String>,
-    /// Sample the weights themselves instead of their moving average
-    #[arg(long)]
+    /// Use the raw weights instead of their moving average
+    #[arg(long, help_heading = group::MODEL)]
     raw: bool,
-    #[command(flatten)]
-    adapter: AdapterArg,
-    /// grid.png, which of one seed is the image itself; folder/ for a PNG of each seed; walk.gif,
-    /// .apng or .mp4 (by ffmpeg); z.safetensors for the latent vectors [default: samples.png, or
-    /// walk.gif with --walk]
-    #[arg(long, value_name = "PATH", help_heading = "Output")]
-    out: Option<PathBuf>,
-    /// Images in a row of the grid [default: those of a class, or the square root of their number]
-    #[arg(long, value_name = "N", help_heading = "Output", value_parser = clap::value_parser!(u32).range(1..=65536))]
-    columns: Option<u32>,
-    /// Times that images are enlarged, without smoothing [default: to 64 pixels or more in grids and
-    /// walks, else 1]
-    #[arg(long, value_name = "N", help_heading = "Output", value_parser = clap::value_parser!(u32).range(1..=1024))]
-    scale: Option<u32>,
-    /// Draw a single image as a grid of one: enlarged, with a frame, alpha laid on a board
-    #[arg(long, help_heading = "Output")]
-    frame: bool,
-    /// Go from seed to seed on great circles, and back to the first, in an animation
-    #[arg(long, help_heading = "Walks")]
-    walk: bool,
-    /// Frames from one seed to the next in a walk [default: 16]
-    #[arg(long, value_name = "N", help_heading = "Walks", value_parser = clap::value_parser!(u32).range(1..=1000))]
-    frames: Option<u32>,
-    /// Frames a second of a walk; of a GIF 50 at most [default: 12]
-    #[arg(long, value_name = "N", help_heading = "Walks")]
-    fps: Option<f64>,
-    /// Take the latent vectors of a file that --out z.safetensors wrote, or that has a tensor z of
+    /// Seeds and ranges of seeds, one image each [default: 0-63, or 0-7 for each of several classes]
+    #[arg(long, help_heading = group::SAMPLES, value_name = "LIST")]
+    seeds: Option<String>,
+    /// Classes by number or name, such as 3,shirt: all seeds of each, a row for each [default: all]
+    #[arg(long = "class", help_heading = group::SAMPLES, value_name = "LIST")]
+    classes: Option<String>,
+    /// Read latent vectors from a file that --out z.safetensors wrote, or that has a tensor z of
     /// [count, length]
-    #[arg(long, value_name = "FILE", help_heading = "Latent vectors", conflicts_with_all = ["seeds", "mean"])]
-    z: Option<PathBuf>,
-    /// Take one vector, the mean of those of these seeds
     #[arg(
         long,
-        value_name = "LIST",
-        help_heading = "Latent vectors",
-        conflicts_with = "seeds"
+        help_heading = group::LATENTS,
+        value_name = "FILE",
+        conflicts_with_all = ["seeds", "mean"]
     )]
+    z: Option<PathBuf>,
+    /// Use one vector: the mean of the vectors of these seeds
+    #[arg(long, help_heading = group::LATENTS, value_name = "LIST", conflicts_with = "seeds")]
     mean: Option<String>,
-    /// Add the mean of the vectors of these seeds to each
-    #[arg(long, value_name = "LIST", help_heading = "Latent vectors")]
+    /// Add the mean of the vectors of these seeds to each vector
+    #[arg(long, help_heading = group::LATENTS, value_name = "LIST")]
     add: Option<String>,
-    /// Subtract the mean of the vectors of these seeds from each
-    #[arg(long, value_name = "LIST", help_heading = "Latent vectors")]
+    /// Subtract the mean of the vectors of these seeds from each vector
+    #[arg(long, help_heading = group::LATENTS, value_name = "LIST")]
     subtract: Option<String>,
+    /// Animate a walk from seed to seed along great circles and back to the first
+    #[arg(long, help_heading = group::WALKS)]
+    walk: bool,
+    /// Frames from one seed to the next [default: 16]
+    #[arg(long, help_heading = group::WALKS, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    frames: Option<u32>,
+    /// Frames per second, 50 at most in a GIF [default: 12]
+    #[arg(long, help_heading = group::WALKS, value_name = "N")]
+    fps: Option<f64>,
+    #[command(flatten)]
+    adapter: AdapterArg,
+    /// grid.png, the image itself if there is one; folder/ for a PNG per image; walk.gif, .apng or
+    /// .mp4 (needs ffmpeg); z.safetensors for latent vectors [default: samples.png, or walk.gif
+    /// with --walk]
+    #[arg(long, help_heading = group::OUTPUT, value_name = "PATH")]
+    out: Option<PathBuf>,
+    /// Images per row of the grid [default: a row per class, or as many rows as columns]
+    #[arg(long, help_heading = group::OUTPUT, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65536))]
+    columns: Option<u32>,
+    /// Enlarge images by this factor, without smoothing [default: to 64 pixels or more in grids and
+    /// walks, else 1]
+    #[arg(long, help_heading = group::OUTPUT, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    scale: Option<u32>,
+    /// Draw a single image as a grid of one: enlarged, with a frame, alpha on a chequerboard
+    #[arg(long, help_heading = group::OUTPUT)]
+    frame: bool,
 }
-
 impl SampleArgs {
     /// What was asked, checked.
     ///
@@ -183,7 +181,7 @@ impl Destination {
             Some("safetensors") => Self::Latents,
             _ => {
                 return Err(Error::usage(
-                    format!("--out {} is no kind of file that is known", out.display()),
+                    format!("--out {} is not a known kind of file", out.display()),
                     "use a name that ends in .png, .gif, .apng, .mp4, .safetensors or /",
                 ));
             }
@@ -202,7 +200,7 @@ pub fn parse_seeds(text: &str) -> Result<Vec<u64>> {
         let unreadable = |what: &str| {
             Error::usage(
                 format!("--seeds {text}: {part:?} {what}"),
-                "use numbers and rising ranges, as 0-63,70",
+                "use numbers and rising ranges, such as 0-63,70",
             )
         };
         let number = |digits: &str| {
@@ -221,7 +219,7 @@ pub fn parse_seeds(text: &str) -> Result<Vec<u64>> {
         if last - first >= MOST_SEEDS - seeds.len() as u64 {
             return Err(Error::usage(
                 format!("--seeds {text} has more than {MOST_SEEDS} seeds"),
-                "sample them in several calls",
+                "sample them in several runs",
             ));
         }
         seeds.extend(first..=last);

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::AdapterArg;
+use super::{AdapterArg, group};
 use crate::config::options::ToyOptions;
 use crate::config::{Override, assignment, of_option};
 use crate::error::{Error, Result};
@@ -11,35 +11,34 @@ use crate::systems::{self, Given, presets};
 /// Arguments of `gpugan toy`.
 #[derive(Debug, clap::Parser)]
 pub struct ToyArgs {
-    /// gaussian, gaussians (both on a line), ring8, grid25, swissroll, moons, or a picture whose
-    /// darkness is the density
-    #[arg(long, value_name = "NAME", default_value = "ring8")]
+    /// gaussian or gaussians (on a line), ring8, grid25, swissroll, moons (on a plane), or a picture
+    /// whose darkness is the density
+    #[arg(long, help_heading = group::DATA, value_name = "NAME", default_value = "ring8")]
     data: String,
-    /// Folder of runs; a run gets a new numbered folder in it
-    #[arg(long, value_name = "DIR", default_value = "runs")]
-    outdir: PathBuf,
     /// Preset or TOML file to start from
-    #[arg(long, value_name = "NAME", default_value = "toy")]
+    #[arg(long, help_heading = group::MODEL, value_name = "NAME", default_value = "toy")]
     preset: String,
-    /// Generator steps [default: the preset's]
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    steps: Option<String>,
-    /// Seed of every random choice [default: the preset's]
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    seed: Option<String>,
-    /// Override any key, as loss.kind=minimax; may be repeated
-    #[arg(long, value_name = "KEY=VALUE")]
+    /// Set any key, such as loss.kind=minimax; may be repeated
+    #[arg(long, help_heading = group::MODEL, value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// Frames of the animation
-    #[arg(long, value_name = "N", default_value_t = 40, value_parser = clap::value_parser!(u64).range(2..=200))]
-    frames: u64,
+    /// Folder for runs; each run gets a new numbered folder in it
+    #[arg(long, help_heading = group::RUN, value_name = "DIR", default_value = "runs")]
+    outdir: PathBuf,
+    /// Generator steps [default: the preset's]
+    #[arg(long, help_heading = group::RUN, value_name = "N", allow_negative_numbers = true)]
+    steps: Option<String>,
+    /// Seed of all random numbers [default: the preset's]
+    #[arg(long, help_heading = group::RUN, value_name = "N", allow_negative_numbers = true)]
+    seed: Option<String>,
     #[command(flatten)]
     adapter: AdapterArg,
-    /// Print nothing but errors
-    #[arg(long)]
+    /// Frames of the animation
+    #[arg(long, help_heading = group::OUTPUT, value_name = "N", default_value_t = 40, value_parser = clap::value_parser!(u64).range(2..=200))]
+    frames: u64,
+    /// Print only errors
+    #[arg(long, help_heading = group::OUTPUT)]
     quiet: bool,
 }
-
 /// A point of a plane as an image.
 const POINT: [usize; 3] = [2, 1, 1];
 

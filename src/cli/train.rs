@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::AdapterArg;
+use super::{AdapterArg, group};
 use crate::config::options::{RunFolder, TrainOptions};
 use crate::config::{Config, Override, assignment, of_option};
 use crate::error::{Error, Result};
@@ -13,125 +13,93 @@ use crate::systems::{gan, presets};
 /// Arguments of `gpugan train`. Options that stand for a key are read as the key's.
 #[derive(Debug, clap::Parser)]
 pub struct TrainArgs {
-    /// Folder, archive or files of images, or fashion, digits, emoji, which come with the program
-    /// [default: fashion]
-    #[arg(long, help_heading = "Data", value_name = "SOURCE")]
+    /// Folder, archive or files of images, or a built-in set: fashion, digits, emoji [default:
+    /// fashion]
+    #[arg(long, help_heading = group::DATA, value_name = "SOURCE")]
     data: Option<String>,
-    /// Learn to make images of a class, from labelled data: starts from the preset cdcgan28 where
-    /// none is given
-    #[arg(long, help_heading = "Data")]
+    /// Learn to make images of a class, from labelled data, with the preset cdcgan28 unless another
+    /// is given
+    #[arg(long, help_heading = group::DATA)]
     cond: bool,
-    /// Real images in a step [default: the preset's]
-    #[arg(
-        long,
-        help_heading = "Data",
-        value_name = "N",
-        allow_negative_numbers = true
-    )]
+    /// Real images per step [default: the preset's]
+    #[arg(long, help_heading = group::DATA, value_name = "N", allow_negative_numbers = true)]
     batch: Option<String>,
-    /// Mirror each image left to right with probability one half
-    #[arg(long, help_heading = "Data")]
+    /// Mirror each image left to right with probability 1/2
+    #[arg(long, help_heading = group::DATA)]
     mirror: bool,
     /// Preset (see `gpugan presets`) or TOML file to start from [default: dcgan28]
-    #[arg(long, help_heading = "Model", value_name = "NAME")]
+    #[arg(long, help_heading = group::MODEL, value_name = "NAME")]
     preset: Option<String>,
-    /// Override any key, as optimizer.g.lr=1e-4; may be repeated, wins over other flags
-    #[arg(long, help_heading = "Model", value_name = "KEY=VALUE")]
+    /// Set any key, such as optimizer.g.lr=1e-4; overrides other options, may be repeated
+    #[arg(long, help_heading = group::MODEL, value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// Start from the tensors that fit by name and shape: of a run, whose newest checkpoint is
-    /// taken, or of a safetensors file
-    #[arg(long, help_heading = "Model", value_name = "PATH")]
+    /// Start from the weights of a run or a safetensors file: all tensors that match by name and
+    /// shape
+    #[arg(long, help_heading = group::MODEL, value_name = "PATH")]
     init: Option<PathBuf>,
-    /// Folder of runs; a run gets a new numbered folder in it
-    #[arg(long, help_heading = "Run", value_name = "DIR", default_value = "runs")]
+    /// Folder for runs; each run gets a new numbered folder in it
+    #[arg(long, help_heading = group::RUN, value_name = "DIR", default_value = "runs")]
     outdir: PathBuf,
-    /// Generator steps until the run ends [default: the preset's]
-    #[arg(
-        long,
-        help_heading = "Run",
-        value_name = "N",
-        allow_negative_numbers = true
-    )]
+    /// Generator step at which the run ends [default: the preset's]
+    #[arg(long, help_heading = group::RUN, value_name = "N", allow_negative_numbers = true)]
     steps: Option<String>,
     /// Length of the run in thousands of real images, instead of --steps
     #[arg(
         long,
-        help_heading = "Run",
+        help_heading = group::RUN,
         value_name = "K",
         allow_negative_numbers = true,
         conflicts_with = "steps"
     )]
     kimg: Option<f64>,
-    /// Steps in a tick, which ends with a line of statistics [default: the preset's]
-    #[arg(
-        long,
-        help_heading = "Run",
-        value_name = "STEPS",
-        allow_negative_numbers = true
-    )]
+    /// Steps per tick; each tick prints a line of statistics [default: the preset's]
+    #[arg(long, help_heading = group::RUN, value_name = "STEPS", allow_negative_numbers = true)]
     tick: Option<String>,
-    /// Ticks from one snapshot to the next [default: the preset's]
-    #[arg(
-        long,
-        help_heading = "Run",
-        value_name = "TICKS",
-        allow_negative_numbers = true
-    )]
+    /// Ticks per snapshot, which writes samples and a checkpoint [default: the preset's]
+    #[arg(long, help_heading = group::RUN, value_name = "TICKS", allow_negative_numbers = true)]
     snap: Option<String>,
-    /// Seed of every random choice [default: the preset's]
-    #[arg(
-        long,
-        help_heading = "Run",
-        value_name = "N",
-        allow_negative_numbers = true
-    )]
+    /// Seed of all random numbers [default: the preset's]
+    #[arg(long, help_heading = group::RUN, value_name = "N", allow_negative_numbers = true)]
     seed: Option<String>,
-    /// Go on with the run in DIR [default: the newest run in --outdir]
-    #[arg(long, help_heading = "Run", value_name = "DIR")]
+    /// Continue the run in DIR [default: the newest run in --outdir]
+    #[arg(long, help_heading = group::RUN, value_name = "DIR")]
     resume: Option<Option<PathBuf>>,
-    /// What an unhealthy training leads to: warn, stop or rollback to the last healthy checkpoint
+    /// What to do when training goes wrong: warn, stop, or rollback to the last healthy checkpoint
     /// with other learning rates [default: the preset's]
-    #[arg(long, help_heading = "Run", value_name = "WHAT")]
+    #[arg(long, help_heading = group::RUN, value_name = "WHAT")]
     on_collapse: Option<String>,
-    /// Scores of each snapshot (see `gpugan eval`), the first of which decides what best.safetensors
-    /// is
-    #[arg(long, help_heading = "Scores", value_name = "LIST")]
+    /// Scores of each snapshot (see `gpugan eval --help`); the first one decides which checkpoint
+    /// becomes best.safetensors
+    #[arg(long, help_heading = group::SCORES, value_name = "LIST")]
     metrics: Option<String>,
-    /// Classifier whose features the scores are of [default: the one that `gpugan classify` made for
-    /// the data]
-    #[arg(
-        long,
-        help_heading = "Scores",
-        value_name = "FILE",
-        requires = "metrics"
-    )]
+    /// Classifier whose features are used [default: the one that `gpugan classify` made for the data]
+    #[arg(long, help_heading = group::SCORES, value_name = "FILE", requires = "metrics")]
     features: Option<PathBuf>,
     #[command(flatten)]
     adapter: AdapterArg,
-    /// Print how many kernels each recording of a step dispatches
-    #[arg(long, help_heading = "Output and debugging", conflicts_with = "quiet")]
-    verbose: bool,
-    /// Print nothing but errors
-    #[arg(long, help_heading = "Output and debugging")]
+    /// Print only errors
+    #[arg(long, help_heading = group::OUTPUT)]
     quiet: bool,
-    /// Print the configuration and the memory plan, then stop
-    #[arg(long, help_heading = "Output and debugging")]
+    /// Print how many kernels each part of a step dispatches
+    #[arg(long, help_heading = group::DEBUGGING, conflicts_with = "quiet")]
+    verbose: bool,
+    /// Print the configuration and the memory plan, then exit
+    #[arg(long, help_heading = group::DEBUGGING)]
     dry_run: bool,
-    /// Print the recordings of the steps
-    #[arg(long, help_heading = "Output and debugging")]
+    /// Print every dispatch of a step
+    #[arg(long, help_heading = group::DEBUGGING)]
     dump_plan: bool,
-    /// Write weights, batches, latents and losses of the first N steps to trace.safetensors, for
-    /// replays in another framework
+    /// Write weights, batches, latents and losses of the first N steps to trace.safetensors, to
+    /// replay them in another framework
     #[arg(
         long,
-        help_heading = "Output and debugging",
+        help_heading = group::DEBUGGING,
         value_name = "N",
         default_value_t = 0,
         hide_default_value = true
     )]
     trace: u64,
 }
-
 impl TrainArgs {
     /// What was asked, checked.
     ///
@@ -222,15 +190,15 @@ impl TrainArgs {
         ];
         if let Some((flag, _)) = fixed.iter().find(|(_, given)| *given) {
             return Err(Error::usage(
-                format!("{flag} cannot change a run that goes on"),
+                format!("{flag} cannot be changed when a run is resumed"),
                 "leave it out, or leave --resume out to start a new run; --steps, --kimg, --tick, --snap, --on-collapse and --adapter may change",
             ));
         }
         let file = run.join("config.toml");
         if !file.is_file() {
             return Err(Error::usage(
-                format!("--resume {}: no config.toml in it", run.display()),
-                "give the folder of a run, as runs/00000-dcgan28-fashion",
+                format!("--resume {}: it contains no config.toml", run.display()),
+                "give the folder of a run, such as runs/00000-dcgan28-fashion",
             ));
         }
         presets::read(&file)?.with(self.flags(&[])?)

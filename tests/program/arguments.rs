@@ -214,7 +214,7 @@ fn resume_takes_the_runs_own_configuration() {
         let args: Vec<_> = ["--resume", run].iter().chain(fixed).copied().collect();
         let parts = [
             fixed[0],
-            "cannot change a run that goes on",
+            "cannot be changed when a run is resumed",
             "--steps, --kimg",
         ];
         refused(train(&args), &parts);
