@@ -42,7 +42,7 @@ pub(super) fn measure(
         value: (about.classes == names).then(|| agreement(fake, labels, names.len())),
         spread: None,
         note: match about.classes == names {
-            true => format!("of the samples with the class asked for, {chance}"),
+            true => format!("of samples have the class asked for, {chance}"),
             false => "the classifier has other classes".to_owned(),
         },
     };
@@ -81,7 +81,7 @@ pub(super) fn measure(
             value: (count > 0 && !known.1.is_empty()).then(|| told(&known, &test)),
             spread: None,
             note: format!(
-                "{count} {seen} images by the nearest of {} {of}, {chance}",
+                "{count} {seen} images by the nearest of {} {of}; {chance}",
                 known.1.len()
             ),
         });

@@ -56,6 +56,6 @@ pub(super) fn measure(
         value: mean.is_finite().then_some(mean),
         // Standard error of the mean.
         spread: deviation.map(|deviation| deviation / (count as f64).sqrt()),
-        note: format!("{known}, nats an image, {count} {of}"),
+        note: format!("{known}, nats per image, {count} {of}"),
     }))
 }

@@ -18,7 +18,7 @@ use crate::config::options::EvalOptions;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, Selector};
-use crate::metrics::{Metric, Samples};
+use crate::metrics::Samples;
 use crate::run::progress::Progress;
 use crate::run::shown::Asked;
 use crate::run::standing;
@@ -65,11 +65,10 @@ pub fn evaluate(options: &EvalOptions) -> Result<Report> {
     match &about {
         Some(about) if options.synthetic => synthetic::check(&data, source, about)?,
         None if options.synthetic => return Err(Observer::no_classifier(&data, source)),
-        None if options.metrics == Metric::ALL => {
-            let none = Observer::no_classifier(&data, source);
-            progress.line(&format!("scores of pixels alone: {none}"))?;
-        }
         Some(_) | None => {}
+    }
+    if let Some(metrics) = observer.left_out() {
+        progress.line(&format!("not measured: {metrics}"))?;
     }
     let mut representation = if options.representation {
         representation::check(&data, source)?;

@@ -29,6 +29,8 @@ pub struct Observer {
     stack: usize,
     /// What can be measured of what was asked for.
     metrics: Vec<Metric>,
+    /// What cannot, where everything was asked for, and why.
+    left_out: Option<String>,
 }
 
 struct Eye {
@@ -41,7 +43,7 @@ struct Eye {
 fn mend(data: &Dataset, source: &str) -> String {
     let [c, h, w] = data.shape();
     if h != w {
-        return "give one for such images with --features".to_owned();
+        return "give a classifier for such images with --features".to_owned();
     }
     let labels = match data.label(0) {
         Some(_) => "",
@@ -90,14 +92,14 @@ impl Eye {
 }
 
 impl Observer {
-    /// With the classifier of a file, or the one that is kept for the data. Where data
-    /// without labels have none, all metrics become those of pixels; ways up are no
-    /// classes that could be counted.
+    /// With the classifier of a file, or the one that is kept for the data. Of all
+    /// metrics those that cannot be measured are left out: without a classifier those of
+    /// features, and with one of rotations those of classes.
     ///
     /// # Errors
-    /// [`Error::Usage`] with the command that makes a classifier where there is none for
-    /// labelled data or for metrics that were chosen, or where it is for images of
-    /// another shape.
+    /// [`Error::Usage`] with what to do where a chosen metric cannot be measured, where
+    /// there is no classifier for labelled data, or where it is for images of another
+    /// shape.
     pub fn open(
         gpu: &Gpu,
         data: &Dataset,
@@ -106,24 +108,45 @@ impl Observer {
         metrics: &[Metric],
     ) -> Result<Self> {
         let eye = Eye::open(gpu, data, source, file)?;
-        let turned = eye
-            .as_ref()
-            .is_some_and(|eye| eye.classifier.about().classes == TURNS);
-        let missing = metrics.iter().any(|kind| kind.is_of_features()) && eye.is_none();
-        let labelled = data.single().0.label(0).is_some();
-        if missing && (labelled || metrics != Metric::ALL) {
-            return Err(Self::no_classifier(data, source));
-        }
-        let mut metrics = metrics.to_vec();
-        metrics.retain(|kind| {
-            !(kind.is_of_features() && eye.is_none() || kind.is_of_classes() && turned)
-        });
+        let about = eye.as_ref().map(|eye| eye.classifier.about());
+        let (missing, kept): (Vec<_>, Vec<_>) =
+            metrics.iter().copied().partition(|kind| match about {
+                None => kind.is_of_features(),
+                Some(about) => kind.is_of_classes() && about.classes == TURNS,
+            });
+        let left_out = if missing.is_empty() {
+            None
+        } else {
+            let words: Vec<&str> = missing.iter().map(|kind| kind.word()).collect();
+            let words = words.join(", ");
+            let labelled = data.single().0.label(0).is_some();
+            let reason = match about {
+                None => Self::no_classifier(data, source),
+                Some(about) => Error::usage(
+                    format!(
+                        "{} tells which way up images are, not their class",
+                        about.features
+                    ),
+                    format!("for {words}, give a classifier of labelled images with --features"),
+                ),
+            };
+            if metrics != Metric::ALL || about.is_none() && labelled {
+                return Err(reason);
+            }
+            Some(format!("{words} ({reason})"))
+        };
         Ok(Self {
             eye,
             shape: data.shape(),
             stack: data.single().1,
-            metrics,
+            metrics: kept,
+            left_out,
         })
+    }
+
+    /// Which of all metrics cannot be measured, and why.
+    pub fn left_out(&self) -> Option<&str> {
+        self.left_out.as_deref()
     }
 
     /// That there is no classifier, with the command that makes one.
@@ -131,7 +154,7 @@ impl Observer {
         let data = data.single().0;
         let [c, h, w] = data.shape();
         Error::usage(
-            format!("no classifier is kept for {} at {c}x{h}x{w}", data.name()),
+            format!("there is no classifier for {} at {c}x{h}x{w}", data.name()),
             mend(data, source),
         )
     }
@@ -161,7 +184,7 @@ impl Observer {
         let (pixels, _) = data.pixels(data.evenly(self.reals(data)));
         if pixels.is_empty() {
             return Err(Error::usage(
-                format!("no image of {} can be read", data.name()),
+                format!("no image in {} can be read", data.name()),
                 "give other --data",
             ));
         }

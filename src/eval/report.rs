@@ -8,6 +8,9 @@ use crate::error::{Error, Result};
 use crate::metrics::Score;
 use crate::store::run_folder::replace;
 
+/// Columns of a terminal.
+const WIDTH: usize = 80;
+
 /// The protocol and the scores of one evaluation.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
@@ -65,52 +68,85 @@ impl Report {
         replace(path, |out| std::io::Write::write_all(out, text.as_bytes()))
     }
 
-    /// A line for the protocol and one for each score.
+    /// The protocol, then the scores of each kind of features, in 80 columns unless the
+    /// names of files are longer.
     pub fn table(&self) -> String {
         let step = self
             .step
             .map_or_else(String::new, |s| format!(" (step {s})"));
-        let features = self.features.as_ref().zip(self.classifier_accuracy);
-        let features = features.map_or_else(
-            || "no features".to_owned(),
-            |(name, accuracy)| format!("features {name} ({:.2} % accurate)", 100.0 * accuracy),
-        );
         let mut text = format!(
-            "{}{step}: {} samples of {}, {} real images of {}, {features}\n",
+            "{}{step}\n{} samples of {}, {} real images of {}\n",
             self.checkpoint, self.samples, self.weights, self.real, self.data,
         );
-        let mut rows = Vec::new();
+        if self.features.is_none() {
+            text += "no features: only pixels were compared\n";
+        }
+        let mut rows: Vec<Vec<String>> = Vec::new();
         if !self.others.is_empty() {
             let others = self.others.iter().map(|other| other.weights.clone());
             let head = [String::new(), self.weights.clone()];
             rows.push(head.into_iter().chain(others).collect());
         }
+        let heads = rows.len();
         for (index, score) in self.scores.iter().enumerate() {
-            let mut row = vec![score.name.clone(), value(score)];
             // What is measured of one kind of weights alone comes last.
             let others = self.others.iter().map(|other| other.scores.get(index));
-            row.extend(others.map(|score| score.map_or_else(String::new, value)));
-            row.push(score.note.clone());
-            rows.push(row);
+            let others = others.map(|score| score.map_or_else(String::new, value));
+            let own = [kind_and_features(&score.name).0.to_owned(), value(score)];
+            rows.push(own.into_iter().chain(others).collect());
         }
         let columns = self.others.len() + 2;
-        let widest = |column: usize| {
-            let widths = rows
-                .iter()
-                .map(|row: &Vec<String>| row[column].chars().count());
-            widths.max().unwrap_or(0)
-        };
-        let widths: Vec<usize> = (0..columns).map(widest).collect();
-        for row in &rows {
-            let mut line = String::new();
-            for (cell, width) in row.iter().zip(widths.iter().chain([&0])) {
-                line += &format!("  {cell:width$}");
+        let widths: Vec<usize> = (0..columns)
+            .map(|column| {
+                let cells = rows.iter().map(|row| row[column].chars().count());
+                cells.max().unwrap_or(0)
+            })
+            .collect();
+        let mut lines = rows.iter().map(|row| {
+            let cells = row.iter().zip(&widths);
+            cells
+                .map(|(cell, width)| format!("  {cell:width$}"))
+                .collect::<String>()
+        });
+        for head in lines.by_ref().take(heads) {
+            text += &format!("{}\n", head.trim_end());
+        }
+        let mut section = None;
+        for (score, line) in self.scores.iter().zip(lines) {
+            let features = kind_and_features(&score.name).1;
+            if section != Some(features) {
+                section = Some(features);
+                text += &format!("{}\n", self.heading(features));
             }
-            text += line.trim_end();
-            text.push('\n');
+            let with_note = format!("{line}  {}", score.note);
+            if with_note.trim_end().chars().count() <= WIDTH {
+                text += &format!("{}\n", with_note.trim_end());
+            } else {
+                text += &format!("{}\n      {}\n", line.trim_end(), score.note);
+            }
         }
         text
     }
+
+    /// What stands above the scores of these features.
+    fn heading(&self, features: Option<&str>) -> String {
+        let Some(name) = features else {
+            return "other scores".to_owned();
+        };
+        let own = self.features.as_deref() == features;
+        match self.classifier_accuracy.filter(|_| own) {
+            Some(share) => format!("features of {name} ({:.2} % accurate)", 100.0 * share),
+            None => format!("features of {name}"),
+        }
+    }
+}
+
+/// A score's name as `frechet(mnist-classifier)`, divided.
+fn kind_and_features(name: &str) -> (&str, Option<&str>) {
+    let divided = name.split_once('(');
+    divided.map_or((name, None), |(kind, rest)| {
+        (kind, Some(rest.strip_suffix(')').unwrap_or(rest)))
+    })
 }
 
 /// A score with its deviation, or a dash where there is none.
@@ -135,41 +171,85 @@ fn number(x: f64) -> String {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_table_has_no_nan_and_an_absent_score_a_dash() {
-        let score = |name: &str, value, spread| Score {
+    fn score(name: &str, value: Option<f64>, spread: Option<f64>, note: &str) -> Score {
+        Score {
             name: name.to_owned(),
             value,
             spread,
-            note: "why".to_owned(),
-        };
-        let report = Report {
+            note: note.to_owned(),
+        }
+    }
+
+    fn report(scores: Vec<Score>) -> Report {
+        Report {
             checkpoint: "c".into(),
             step: Some(3),
             data: "d".into(),
             real: 10,
             samples: 5,
-            weights: "G".into(),
+            weights: "G_ema".into(),
             features: Some("d-classifier".into()),
             classifier_accuracy: Some(0.9869),
             others: Vec::new(),
-            scores: vec![
-                score("frechet(d-classifier)", None, None),
-                score("kernel(d-classifier)", Some(0.01234), Some(0.002)),
-            ],
+            scores,
             seconds: 1.0,
-        };
+        }
+    }
+
+    #[test]
+    fn a_table_has_no_nan_and_an_absent_score_a_dash() {
+        let report = report(vec![
+            score("frechet(d-classifier)", None, None, "why"),
+            score("kernel(d-classifier)", Some(0.01234), Some(0.002), "why"),
+            score("swd", Some(12.0), None, ""),
+        ]);
         let table = report.table();
         assert_eq!(
             table.lines().collect::<Vec<_>>(),
             [
-                "c (step 3): 5 samples of G, 10 real images of d, features d-classifier (98.69 % accurate)",
-                "  frechet(d-classifier)  -                why",
-                "  kernel(d-classifier)   0.0123 ± 0.0020  why",
+                "c (step 3)",
+                "5 samples of G_ema, 10 real images of d",
+                "features of d-classifier (98.69 % accurate)",
+                "  frechet  -                why",
+                "  kernel   0.0123 ± 0.0020  why",
+                "other scores",
+                "  swd      12",
             ]
         );
         let json: serde_json::Value = serde_json::from_str(&report.json().unwrap()).unwrap();
         assert!(json["scores"][0]["value"].is_null());
         assert_eq!(json["scores"][1]["value"], 0.01234);
+    }
+
+    #[test]
+    fn a_table_of_three_kinds_of_weights_fits_a_terminal() {
+        let long = "nearest in pixels, against other training images; 0 copies";
+        let scores = || {
+            vec![
+                score(
+                    "inception-style(d-classifier)",
+                    Some(5.8167),
+                    Some(0.1352),
+                    "real 9.751",
+                ),
+                score("memorisation", Some(1.3421), None, long),
+            ]
+        };
+        let mut report = report(scores());
+        report.others = ["G_ema, standing", "G"]
+            .map(|weights| OtherWeights {
+                weights: weights.to_owned(),
+                scores: scores(),
+            })
+            .into();
+        let table = report.table();
+        assert!(
+            table.lines().all(|line| line.chars().count() <= WIDTH),
+            "{table}"
+        );
+        assert!(
+            table.contains(long) && table.contains("G_ema, standing"),
+            "{table}"
+        );
     }
 }

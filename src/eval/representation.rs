@@ -57,7 +57,7 @@ pub(super) fn check(data: &Dataset, source: &str) -> Result<()> {
         None => Ok(()),
         Some(class) => Err(Error::usage(
             format!(
-                "--representation needs more than {LABELLED} images a class; {} of --data {source} has {}",
+                "--representation needs more than {LABELLED} images per class; {} of --data {source} has {}",
                 classes[class], counts[class]
             ),
             "add images or leave the class out",
@@ -84,7 +84,7 @@ impl Representation {
     ) -> Result<Self> {
         if !system.views().iter().any(|view| view.name == VIEW) {
             return Err(Error::usage(
-                "--representation is of a discriminator, and this system has none",
+                "--representation needs a discriminator, and this system has none",
                 "leave it out",
             ));
         }
@@ -177,7 +177,7 @@ pub(super) fn measure(
             value: Some(mean),
             spread,
             note: format!(
-                "{} features, {LABELLED} labels a class, {} test images, {DRAWS} draws",
+                "{} features, {LABELLED} labels per class, {} test images, {DRAWS} draws",
                 test[space].rows.width,
                 test[space].labels.len()
             ),

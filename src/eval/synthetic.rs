@@ -48,7 +48,7 @@ pub(super) fn check(data: &Dataset, source: &str, about: &About) -> Result<()> {
     }
     Err(Error::usage(
         format!(
-            "--synthetic needs the labels of {}'s classes in --data {source}",
+            "--synthetic needs labels of {}'s classes in --data {source}",
             about.features
         ),
         "give the data that the classifier was trained on",
@@ -104,7 +104,7 @@ pub(super) fn measure(
         for (row, (first, second)) in sets.into_iter().enumerate() {
             let Some(mut classifier) = trainer.train(first, second, seed)? else {
                 progress.end();
-                progress.line("stopped: --synthetic is left out")?;
+                progress.line("stopped: no --synthetic scores")?;
                 return Ok(Vec::new());
             };
             rows[row].push(classifier.accuracy(&to_floats(&test.pixels), &test.labels)?);
@@ -128,7 +128,7 @@ pub(super) fn measure(
         ),
         (
             "few-real",
-            format!("{FEW} real images a class, tested on real ones"),
+            format!("{FEW} real images per class, tested on real ones"),
         ),
         ("few-real+generated", format!("with {n} generated images")),
         ("few-real+noise", format!("with {n} noisy copies of them")),

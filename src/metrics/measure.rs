@@ -106,7 +106,7 @@ impl Metric {
                     let all = Self::ALL.map(Self::word).join(", ");
                     Error::usage(
                         format!("there is no metric `{word}`"),
-                        format!("did you mean `{nearest}`? There are {all}"),
+                        format!("did you mean `{nearest}`? The metrics are {all}"),
                     )
                 })
         };
@@ -235,7 +235,7 @@ pub fn measure(
                 add("inception-style", true, None, None, note);
             }
             Metric::Memorisation if fake.stack > 1 => {
-                let note = "a few only of all stacks are looked at".to_owned();
+                let note = "only a few of all stacks are looked at".to_owned();
                 add("memorisation", false, None, None, note);
             }
             Metric::Frechet => {
@@ -332,8 +332,7 @@ fn of_moments(real: &Rows, fake: &Rows) -> (Option<f64>, String) {
         return (
             None,
             format!(
-                "needs more than {width} samples, there are {fakes} of {reals} real images; see the \
-                 kernel distance"
+                "needs more than {width} images of each kind, has {fakes} and {reals}; see kernel"
             ),
         );
     }
@@ -342,7 +341,7 @@ fn of_moments(real: &Rows, fake: &Rows) -> (Option<f64>, String) {
         .zip(moments(fake))
         .map(|(real, fake)| frechet::distance(&real, &fake));
     let note = if fakes < FEW {
-        format!("{fakes} samples bias it upwards: compare at the same number only")
+        format!("biased upwards by {fakes} samples: compare only at the same number")
     } else {
         String::new()
     };

@@ -106,10 +106,11 @@ pub fn run(options: TrainOptions, mut watch: impl FnMut(&Tick) -> Next) -> Resul
         end = system.stage().end;
     }
     if options.dry_run {
+        scores::check(&gpu, data.images(), &options)?;
         if !options.quiet {
             crate::console::print(&format!("\n{}\n", config.to_toml()))?;
         }
-        progress.line("dry run: everything fits, nothing was written")?;
+        progress.line("dry run: everything fits; nothing was written")?;
         return Ok(Summary {
             folder: None,
             step: resumed.as_ref().map_or(0, Resumed::step),
@@ -259,7 +260,7 @@ impl Prepared {
         let taken = state::initialise(&self.session, &file, &path)?;
         let from = path.display();
         self.progress
-            .line(&format!("init: {} tensors from {from}", taken.count))?;
+            .line(&format!("init: took {} tensors from {from}", taken.count))?;
         for left in taken.left.iter().take(SAID) {
             self.progress.line(&format!("init: {left}"))?;
         }

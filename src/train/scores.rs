@@ -63,9 +63,28 @@ pub(super) fn asked(
         .and_then(|kinds| Scores::new(gpu, data, source, &kinds, features.map(Path::new)));
     // A classifier may have gone; that ends the scores, not the run.
     if let Err(error) = &scores {
-        crate::console::warn(&format!("this run is not scored any more: {error}"));
+        crate::console::warn(&format!("this run is no longer scored: {error}"));
     }
     Ok(scores.ok())
+}
+
+/// Refuses scores that were asked for by name and cannot be measured.
+///
+/// # Errors
+/// As of [`Observer::open`].
+pub(super) fn check(gpu: &Gpu, data: &Dataset, options: &TrainOptions) -> Result<()> {
+    if options.metrics.is_empty() {
+        return Ok(());
+    }
+    let source = &options.config.data.source;
+    Observer::open(
+        gpu,
+        data,
+        source,
+        options.features.as_deref(),
+        &options.metrics,
+    )
+    .map(drop)
 }
 
 /// What a run needs to score its samples.

@@ -144,7 +144,11 @@ fn a_classifier_learns_digits_and_scores_samples() {
     refused(&wrong, &["--representation", "labels", "pictures"]);
 
     let table = success(gpugan(home, &ask));
-    assert!(table.contains("frechet(digits-classifier)"), "{table}");
+    assert!(
+        table.contains("\nfeatures of digits-classifier ("),
+        "{table}"
+    );
+    assert!(table.contains("\n  frechet "), "{table}");
     assert!(!table.contains("NaN") && !table.contains("inf"), "{table}");
     let report: serde_json::Value =
         serde_json::from_str(&fs::read_to_string(Path::new(run).join("eval.json")).unwrap())
@@ -327,7 +331,7 @@ fn broken_classifiers_are_refused() {
     }
     let mut file = whole.clone();
     file.metadata.insert("accuracy".into(), "NaN".into());
-    cases.push((file, "no share"));
+    cases.push((file, "not between 0 and 1"));
     for (file, said) in cases {
         file.save(&home.join("bad.safetensors")).unwrap();
         refused(&gpugan(home, &eval), &[said]);
@@ -370,17 +374,18 @@ fn images_without_labels_are_scored() {
     ];
     let chosen = gpugan(home, &[&ask[..], &["--metrics", "frechet"]].concat());
     let command = format!("gpugan classify --data {pictures} --size 8 --channels 1 --rotations");
-    refused(&chosen, &["no classifier is kept", &command]);
+    refused(&chosen, &["there is no classifier for pictures", &command]);
 
     let rows = ["swd", "ms-ssim", "memorisation"];
     let text = success(gpugan(home, &ask));
     assert!(
-        text.contains("scores of pixels alone: ") && text.contains(&command),
+        text.contains("not measured: frechet, kernel, prdc, inception, modes (")
+            && text.contains(&command),
         "{text}"
     );
     assert!(rows.iter().all(|row| text.contains(row)), "{text}");
     assert!(
-        text.contains("no features") && !text.contains("kernel("),
+        text.contains("no features") && !text.contains("\n  kernel "),
         "{text}"
     );
 
@@ -395,12 +400,26 @@ fn images_without_labels_are_scored() {
     assert!(accuracy > 90.0, "{text}");
     let text = success(gpugan(home, &ask));
     assert!(rows.iter().all(|row| text.contains(row)), "{text}");
-    assert!(text.contains("kernel(pictures-rotations)"), "{text}");
-    // Ways up are no classes.
     assert!(
-        !text.contains("inception") && !text.contains("modes"),
+        text.contains("\nfeatures of pictures-rotations ("),
         "{text}"
     );
+    assert!(text.contains("\n  kernel "), "{text}");
+    // Ways up are not classes.
+    assert!(text.contains("not measured: inception, modes ("), "{text}");
+    assert!(!text.contains("\n  inception-style "), "{text}");
+    assert!(!text.contains("\n  modes "), "{text}");
+
+    // What was asked for by name is refused, not left out.
+    let missing = ["pictures-rotations tells which way up", "for modes, give"];
+    let modes = ["--metrics", "modes,kernel"];
+    refused(&gpugan(home, &[&ask[..], &modes].concat()), &missing);
+    for dry in [&["--dry-run"][..], &[]] {
+        refused(
+            &gpugan(home, &[&small.concat()[..], &modes, dry].concat()),
+            &missing,
+        );
+    }
 }
 
 /// Nothing was written: that is no success.
@@ -454,7 +473,7 @@ fn what_cannot_be_classified_or_scored_is_refused() {
     let checkpoint = Path::new(run).join("checkpoint-000003.safetensors");
     refused(
         &ask(&["--features", checkpoint.to_str().unwrap()]),
-        &["is no classifier", "gpugan classify"],
+        &["is not a classifier", "gpugan classify"],
     );
     assert!(!Path::new(run).join("eval.json").exists());
 }

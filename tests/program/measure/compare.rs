@@ -52,10 +52,10 @@ fn the_table_has_means_and_deviations_of_what_was_measured() {
     ]);
     let lines: Vec<&str> = text.lines().collect();
     let has = |line: &str| assert!(lines.contains(&line), "{line} is not in:\n{text}");
-    has("| mean ± deviation over the seeds 0 to 2 | a | b |");
+    has("| mean ± deviation over seeds 0 to 2 | a | b |");
     has("| steps | 1000 | 1000 |");
     has("| thousands of real images | 32 | 32 |");
-    has("| ms a step, measured alone | 33.8 | 33.8 |");
+    has("| ms per step, measured alone | 33.8 | 33.8 |");
     // 11, 14, 17: mean 14, deviation 3. Of b, one run has no value.
     has("| frechet(x) | 14 ± 3 | 0.500 (1 of 2) |");
     has("| verdicts | mode collapse (2 of 3), ended early (1 of 3) | none |");

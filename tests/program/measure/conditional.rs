@@ -110,6 +110,6 @@ fn classes_that_are_not_there_are_refused() {
     let run = "runs/00000-dcgan28-digits";
     refused(
         &gpugan(home, &["sample", "--checkpoint", run, "--class", "3"]),
-        &["images of no class", "--cond"],
+        &["not make images of classes", "--cond"],
     );
 }

@@ -85,7 +85,7 @@ fn a_run_of_stacks_is_scored_by_the_classifier_of_single_digits() {
     for part in [
         "of 1000",
         "digits, stacks of 3",
-        "frechet(digits-classifier)",
+        "\nfeatures of digits-classifier (",
         "stacks have no class probabilities",
     ] {
         assert!(table.contains(part), "{part}: {table}");
