@@ -39,7 +39,7 @@ pub enum Error {
     },
 
     /// A tensor with more elements than kernels can count.
-    #[error("{what}; lower the batch or the sizes of the model")]
+    #[error("{what}; use a smaller batch or a smaller model")]
     Size {
         /// The tensor, its sizes and the limit.
         what: String,
@@ -65,7 +65,7 @@ pub enum Error {
 
     /// The user stopped something that leaves nothing behind; exit code 130, as
     /// of programs that Ctrl-C ends.
-    #[error("{what}; start it again to have it")]
+    #[error("{what}; start it again to get it")]
     Stopped {
         /// What was stopped, and how far it had come.
         what: String,
@@ -134,7 +134,7 @@ fn io_mend(source: &std::io::Error) -> &'static str {
     use std::io::ErrorKind::{NotFound, PermissionDenied, ReadOnlyFilesystem, StorageFull};
     match source.kind() {
         NotFound => "check the path",
-        PermissionDenied | ReadOnlyFilesystem => "check who may read and write there",
+        PermissionDenied | ReadOnlyFilesystem => "check its permissions",
         StorageFull => "free some space on that disk",
         _ => "check that path and its disk",
     }

@@ -111,8 +111,8 @@ pub fn list(outdir: &Path) -> Result<Vec<(String, Result<Known>)>> {
     })?;
     if runs.is_empty() {
         return Err(Error::usage(
-            format!("no run in {}", outdir.display()),
-            "give a folder of runs, or start one with `gpugan train`",
+            format!("no runs in {}", outdir.display()),
+            "give a folder of runs, or start a run with `gpugan train`",
         ));
     }
     let known = |folder: RunFolder| (folder.name(), Known::read(folder));

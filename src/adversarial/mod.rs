@@ -17,15 +17,15 @@ use crate::config::{Allowed, section};
 section! {
     /// What the networks minimise.
     Loss {
-        /// With D = sigmoid(a) of a logit a: `non-saturating` (the generator's loss is -log D(G(z))), `minimax` (log(1 - D(G(z)))), `relativistic` (each logit against the other batch's mean). On a itself: `least-squares` (targets 1 and 0), `hinge`, `wasserstein` (a critic, which needs a bound: `penalty`, `weight_clip` or `model.spectral_norm`). `feature-matching`: D as in `non-saturating`, G brings the means of D's last features together.
+        /// With D = sigmoid(a) of a logit a: `non-saturating` (the generator's loss is -log D(G(z))), `minimax` (log(1 - D(G(z)))), `relativistic` (each logit against the other batch's mean). On a itself: `least-squares` (targets 1 and 0), `hinge`, `wasserstein` (a critic, which needs a bound: `penalty`, `weight_clip` or `model.spectral_norm`). `feature-matching`: D as in `non-saturating`, G matches the means of D's last features.
         kind: LossKind = LossKind::NonSaturating, Allowed::Choice(&["non-saturating", "minimax", "relativistic", "least-squares", "hinge", "wasserstein", "feature-matching"]);
-        /// Penalty on the norm of the gradient of D's output with respect to an image: `gradient` towards 1 between real and fake images (WGAN-GP), `gradient-one-sided` only above 1, `dragan` towards 1 around real images, `r1` its square half on real images, `r2` on fake ones.
+        /// Penalty on the norm of the gradient of D's output with respect to an image: `gradient` towards 1 between real and fake images (WGAN-GP), `gradient-one-sided` only above 1, `dragan` towards 1 around real images, `r1` half its square on real images, `r2` half its square on fake ones.
         penalty: Penalty = Penalty::None, Allowed::Choice(&["none", "gradient", "gradient-one-sided", "dragan", "r1", "r2"]);
         /// Factor of the penalty.
         penalty_weight: f64 = 10.0, Allowed::NOT_NEGATIVE;
-        /// Discriminator updates from one with the penalty to the next, in which it counts this many times.
+        /// The penalty is applied only in every n-th update of the discriminator, with n times the weight.
         penalty_every: u64 = 1, Allowed::Whole(1, 1_000_000);
-        /// The discriminator's weights are kept between minus this and this after each update (WGAN); 0 is off.
+        /// After each update the discriminator's weights are clipped to between minus this and this (WGAN); 0 is off.
         weight_clip: f64 = 0.0, Allowed::NOT_NEGATIVE;
         /// Standard deviation of normal noise that is added to every image that the discriminator sees; 0 is off.
         instance_noise: f64 = 0.0, Allowed::NOT_NEGATIVE;
@@ -37,9 +37,9 @@ section! {
         augment_p: f64 = 1.0, Allowed::Number(std::ops::Bound::Excluded(0.0), std::ops::Bound::Included(1.0));
         /// Adaptive strength (Karras et al. 2020): the probability starts at 0 and follows the mean sign of D on real images, up while it is above this and down while it is below; 0.6 is usual, 0 keeps the probability at `augment_p`.
         augment_target: f64 = 0.0, Allowed::BELOW_ONE;
-        /// Real images in which an adaptive probability goes from 0 to 1 at the fastest.
+        /// Real images that an adaptive probability takes at least to go from 0 to 1.
         augment_images: u64 = 500_000, Allowed::Whole(1, crate::config::LONGEST);
-        /// Discriminator updates from one change of an adaptive probability to the next.
+        /// Discriminator updates between changes of an adaptive probability.
         augment_every: u64 = 4, Allowed::Whole(1, 1_000_000);
         /// Images that the discriminator judges together, stacked along the channels (PacGAN); divides the batch.
         pack: usize = 1, Allowed::Whole(1, 64);
@@ -47,9 +47,9 @@ section! {
         real_label: f64 = 1.0, Allowed::Number(std::ops::Bound::Excluded(0.0), std::ops::Bound::Included(1.0));
         /// Factor of the discriminator's loss; 0.5 makes it the mean over real and fake images instead of the sum.
         d_weight: f64 = 1.0, Allowed::POSITIVE;
-        /// Weight, in the discriminator's loss, of telling the classes of real and of generated images (AC-GAN, Odena et al. 2017, where it is 1); needs `model.condition`, 0 is off.
+        /// Weight of classifying real and generated images in the discriminator's loss (AC-GAN, Odena et al. 2017, where it is 1); needs `model.condition`; 0 is off.
         class_weight_d: f64 = 0.0, Allowed::NOT_NEGATIVE;
-        /// Weight, in the generator's loss, of the discriminator's telling the classes of its images; 1 in Odena et al. 2017, 0.1 in Gulrajani et al. 2017, 0 is off.
+        /// Weight, in the generator's loss, of how the discriminator classifies generated images; 1 in Odena et al. 2017, 0.1 in Gulrajani et al. 2017; 0 is off.
         class_weight_g: f64 = 0.0, Allowed::NOT_NEGATIVE;
     }
 }

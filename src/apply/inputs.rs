@@ -227,10 +227,11 @@ impl Truth {
         let mut names = inputs.names().iter();
         let first = names.clone().next();
         if !names.any(|name| items.contains_key(&name.with_extension(""))) {
-            let first = first.map_or_else(String::new, |name| format!(", as {}", name.display()));
+            let first =
+                first.map_or_else(String::new, |name| format!(", such as {}", name.display()));
             return Err(Error::usage(
-                format!("no picture of --truth {folder} is called like an input{first}"),
-                "give the pictures that should come out the names of those that go in",
+                format!("no picture in --truth {folder} has the name of an input{first}"),
+                "give each expected picture the name of its input",
             ));
         }
         Ok(Self {
@@ -255,7 +256,7 @@ impl Truth {
             Some(&item) => read(&self.files, item, self.fitted),
             None => Err(Report {
                 path: name.to_path_buf(),
-                reason: format!("has no picture of its name in --truth {}", self.folder),
+                reason: format!("has no picture with its name in --truth {}", self.folder),
             }),
         }
     }

@@ -85,7 +85,7 @@ impl<'a> Application<'a> {
         if is_file && inputs.len() > 1 {
             return Err(Error::usage(
                 format!(
-                    "--out {} is one file, and there are {} images",
+                    "--out {} is a single file, but there are {} images",
                     options.out.display(),
                     inputs.len()
                 ),
@@ -126,7 +126,7 @@ impl<'a> Application<'a> {
                 .and_then(|fit| fit.as_str())
                 .unwrap_or_default();
             self.progress.line(&format!(
-                "this model takes {width}x{height} pixels only: others are resized, as in training (data.fit = {fit})"
+                "this model only takes {width}x{height} pixels: other images are resized as in training (data.fit = {fit})"
             ))?;
         }
         match &self.names.renamed[..] {
@@ -134,12 +134,12 @@ impl<'a> Application<'a> {
             [first, others @ ..] => {
                 let more = match others.len() {
                     0 => String::new(),
-                    count => format!(", and so on for {count} more"),
+                    count => format!(", and {count} more likewise"),
                 };
                 let path = self.inputs.path(*first);
                 let path = path.unwrap_or_else(|| self.inputs.names()[*first].clone());
                 let line = format!(
-                    "{} becomes {}, as its name is taken{more}",
+                    "{} is written as {}, because its name is taken{more}",
                     path.display(),
                     self.names.paths[*first].display()
                 );
@@ -273,7 +273,7 @@ impl<'a> Application<'a> {
         }
         if self.mentioned > SAID {
             let more = self.mentioned - SAID;
-            self.progress.line(&format!("and so on for {more} more"))?;
+            self.progress.line(&format!("and {more} more likewise"))?;
         }
         if let Some(path) = self.options.compare.as_deref()
             && self.written > 0
@@ -286,7 +286,7 @@ impl<'a> Application<'a> {
                 String::new()
             };
             self.progress
-                .line(&format!("beside each other: {}{first}", path.display()))?;
+                .line(&format!("comparison: {}{first}", path.display()))?;
         }
         if let Some(line) = self.scores.line() {
             self.progress.line(&line)?;

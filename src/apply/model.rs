@@ -68,7 +68,7 @@ impl Trained {
             }
             (true, Some(_)) => {
                 return Err(Error::usage(
-                    format!("{} says itself what model it is", path.display()),
+                    format!("{} already says what model it is", path.display()),
                     "leave --preset and --set out",
                 ));
             }
@@ -76,14 +76,14 @@ impl Trained {
             (false, None) => {
                 return Err(Error::usage(
                     format!("{} does not say what model it is", path.display()),
-                    "give a checkpoint of a run, or say what it is by --preset, as in docs/apply.md",
+                    "give a checkpoint of a run, or say what it is with --preset (docs/apply.md)",
                 ));
             }
         };
         let view = chosen(&*system, &config, direction, &path)?;
         let of = view
             .translation()
-            .ok_or_else(|| Error::shape("apply", "the view makes no images of images"))?;
+            .ok_or_else(|| Error::shape("apply", "the view does not turn images into images"))?;
         if !state::is_described(&file) {
             file = published::adopted(&config, &*system, &view, file, &path)?;
         }
@@ -148,11 +148,11 @@ fn chosen(
         _ if names.is_empty() => {
             return Err(Error::usage(
                 format!(
-                    "{} is of a system ({}) that makes no images of images",
+                    "{} holds a model ({}) that does not turn images into images",
                     path.display(),
                     config.system()
                 ),
-                "give a checkpoint of one that does, as of --preset vae, or use `gpugan sample`",
+                "give a checkpoint of one that does, such as --preset vae, or use `gpugan sample`",
             ));
         }
         None => 0,
@@ -163,7 +163,7 @@ fn chosen(
                 Error::usage(
                     format!("{} has no direction {name}", path.display()),
                     match &names[..] {
-                        [_] => "leave --direction out: it has one only".to_owned(),
+                        [_] => "leave --direction out: there is only one".to_owned(),
                         _ => format!("use --direction {}", names.join(" or ")),
                     },
                 )
@@ -233,7 +233,7 @@ impl Model {
             if size != from[1..] {
                 return Err(Error::shape(
                     "apply",
-                    format!("this model takes images of {:?} only", &from[1..]),
+                    format!("this model only takes images of {:?}", &from[1..]),
                 ));
             }
             let values = self.whole(planes.to_vec(), size, seed)?;
@@ -351,7 +351,7 @@ impl Model {
                 (step, _) => {
                     let [height, width] = at(step);
                     format!(
-                        "this model takes images as a whole: make it {width}x{height} or smaller"
+                        "this model cannot take images in parts: make it {width}x{height} or smaller"
                     )
                 }
             };

@@ -59,7 +59,7 @@ pub(super) fn replace_none(
     let mut outputs = outputs;
     match outputs.find(is_read) {
         Some(path) => Err(Error::usage(
-            format!("{} is read, and would be replaced", path.display()),
+            format!("{} is an input and would be overwritten", path.display()),
             "give another folder with --out",
         )),
         None => Ok(()),

@@ -54,11 +54,11 @@ pub(super) fn adopted(
     if let Some(difference) = difference(&shapes, &wanted) {
         let mend = match fitting(config, view.name, &shapes) {
             Some(options) if !options.is_empty() => format!("give {}", options.join(" ")),
-            _ => "give the options that it was trained with by --set; docs/apply.md has those of published models".to_owned(),
+            _ => "give the options it was trained with by --set; docs/apply.md lists those of published models".to_owned(),
         };
         return Err(Error::usage(
             format!(
-                "{} is no {} of this preset: {difference}",
+                "{} is not a {} of this preset: {difference}",
                 path.display(),
                 network.trim_end_matches('.')
             ),

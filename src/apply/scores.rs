@@ -52,7 +52,7 @@ impl Scores {
                 .then(|| quality::compare(&image.values, &truth.values, truth.shape, of, border));
             scores.push(score.flatten().ok_or_else(|| {
                 format!(
-                    "is not compared: its output is {}, what it should be {}",
+                    "is not compared: its output is {}, the expected picture {}",
                     sized(image.shape),
                     sized(truth.shape)
                 )

@@ -100,7 +100,7 @@ impl Ceilings {
                 ..row("ceiling: copy 4 MiB", &self.copy)
             },
             row("cost of a dispatch in a pass", &self.dispatch),
-            row("cost of a submission, with its end", &self.submit),
+            row("cost of a submission, until it ends", &self.submit),
         ]
     }
 }

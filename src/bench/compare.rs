@@ -88,7 +88,7 @@ pub fn beside(runs: [&[Row]; 2]) -> String {
         let _ = writeln!(text, "{}", line.trim_end());
     }
     let [a, b] = runs.map(|rows| rows.len() - both);
-    let _ = writeln!(text, "{both} cases in both, {a} in A alone, {b} in B alone");
+    let _ = writeln!(text, "{both} cases in both, {a} only in A, {b} only in B");
     text
 }
 

@@ -43,8 +43,8 @@ pub(super) fn check_words(words: &[String]) -> Result<()> {
     {
         None => Ok(()),
         Some(word) => Err(Error::usage(
-            format!("no case is named like '{word}'"),
-            "gpugan bench --list shows them all; step and scaling are measured alone",
+            format!("no case name contains '{word}'"),
+            "gpugan bench --list shows them all; step and scaling stand alone",
         )),
     }
 }

@@ -31,7 +31,7 @@ impl Timer {
 impl fmt::Display for Timer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Timestamps => "time stamps",
+            Self::Timestamps => "timestamps",
             Self::Clock => "clock",
         })
     }

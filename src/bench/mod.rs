@@ -59,7 +59,7 @@ pub fn run(options: &BenchOptions) -> Result<()> {
     }
     if !options.json {
         print(&format!(
-            "{}\n{}; times by {}\n\n",
+            "{}\n{}; timed by {}\n\n",
             gpu.facts,
             gpu.facts.driver_and_version(),
             Timer::of(&gpu)
@@ -105,7 +105,7 @@ pub fn run(options: &BenchOptions) -> Result<()> {
                 print(&tune::line(contest))
             })?;
             let path = gpu.save_tuned(&tuned)?;
-            print(&format!("kept in {}\n", path.display()))?;
+            print(&format!("saved to {}\n", path.display()))?;
             tune::verdict(&gpu, wrong)?;
         }
         BenchWhat::Scaling(config, png) => {

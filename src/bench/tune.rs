@@ -285,7 +285,7 @@ pub(super) fn verdict(gpu: &Gpu, wrong: usize) -> Result<()> {
     }
     Err(Error::gpu(
         format!(
-            "{wrong} candidates computed something wrong on {}",
+            "{wrong} kernel variants gave wrong results on {}",
             gpu.facts.name
         ),
         "they were left out; gpugan check says more about this driver",

@@ -86,7 +86,7 @@ pub fn run(options: &CheckOptions) -> Result<()> {
         .collect();
     if list.is_empty() {
         return Err(Error::usage(
-            format!("no case is named like '{filter}'"),
+            format!("no case name contains '{filter}'"),
             "leave --filter out to run them all",
         ));
     }

@@ -106,7 +106,7 @@ pub fn run(options: &ClassifyOptions) -> Result<()> {
     gpu.save_pipeline_cache();
     let Some(tensors) = trained else {
         return Err(Error::Stopped {
-            what: format!("stopped before step {}, nothing was written", recipe.steps),
+            what: format!("stopped before step {}: nothing was written", recipe.steps),
         });
     };
     let mut about = About {
@@ -145,7 +145,7 @@ fn sets(options: &ClassifyOptions) -> Result<(Dataset, Dataset, &'static str)> {
     if !options.rotations && (classes < 2 || data.label(0).is_none()) {
         return Err(Error::usage(
             format!(
-                "--data {} has {classes} classes, a classifier needs 2",
+                "--data {} has {classes} classes, but a classifier needs at least 2",
                 options.data
             ),
             "give IDX files with labels, a folder with a folder for each class, or --rotations, which needs no labels",
@@ -172,7 +172,7 @@ fn sets(options: &ClassifyOptions) -> Result<(Dataset, Dataset, &'static str)> {
     if test.class_names() != data.class_names() || test.label(0).is_none() {
         return Err(Error::usage(
             format!(
-                "the test images have {} classes, --data {} has {}",
+                "the test images have {} classes, but --data {} has {}",
                 test.class_names().len(),
                 options.data,
                 data.class_names().len()

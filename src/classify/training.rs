@@ -129,7 +129,7 @@ fn outcome(step: u64, reports: &[f32]) -> Result<Update> {
     let [loss, accuracy] = [0, 1].map(|index| f64::from(reports[index]));
     if !loss.is_finite() {
         return Err(Error::gpu(
-            format!("training diverged: the loss of step {step} is {loss}"),
+            format!("training diverged: the loss at step {step} is {loss}"),
             "lower the learning rate (--lr)",
         ));
     }

@@ -45,7 +45,7 @@ pub fn run(options: &CompareOptions) -> Result<()> {
             let config = config.with([Override::new("seed", seed as i64)])?;
             let outcome = outcome::of(options, config)?;
             if stop::asked() {
-                return progress.line("stopped; the same command goes on from here");
+                return progress.line("stopped; the same command continues from here");
             }
             entry.runs.push(outcome);
         }

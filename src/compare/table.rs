@@ -16,10 +16,10 @@ pub fn table(entries: &[Entry]) -> String {
     row("thousands of real images", &|entry| {
         over_seeds(entry, |run| Some(run.kimg))
     });
-    row("ms a step, measured alone", &|entry| {
+    row("ms per step, measured alone", &|entry| {
         format!("{:.1}", 1e3 * entry.sec_per_update)
     });
-    row("ms a step in training", &|entry| {
+    row("ms per step in training", &|entry| {
         over_seeds(entry, |run| Some(1e3 * run.sec_per_step))
     });
     let runs = entries.iter().flat_map(|entry| &entry.runs);
@@ -38,7 +38,7 @@ pub fn table(entries: &[Entry]) -> String {
     let seeds = entries.first().map_or(0, |entry| entry.runs.len());
     let seeds = match seeds.saturating_sub(1) {
         0 => "seed 0".to_owned(),
-        last => format!("mean ± deviation over the seeds 0 to {last}"),
+        last => format!("mean ± deviation over seeds 0 to {last}"),
     };
     let heads: String = entries.iter().map(|e| format!(" {} |", e.preset)).collect();
     let mut text = format!(

@@ -12,23 +12,23 @@ section! {
         source: String = "fashion".into(), Allowed::Text;
         /// Height and width, in pixels, of the images that the model takes and makes; others are resized.
         size: Size = Size::square(28), Allowed::Sides(4, 1024);
-        /// Height and width to which pictures are read where images are parts of them: training takes each time a part of `data.size` at a random place, everything else the middle (pix2pix has 286 for parts of 256). Where not set, images are whole.
+        /// Height and width to which pictures are resized before a part of `data.size` is cut out: at a random place in training, else in the middle (pix2pix has 286 for parts of 256). If not set, images are whole.
         #[serde(skip_serializing_if = "Option::is_none")]
         load_size: Option<Size> = None, Allowed::Sides(4, 1024);
-        /// Channels of the images: 1 grey, 2 grey and alpha, 3 RGB, 4 RGBA; where not set, 3 if any picture has colours, else 1.
+        /// Channels of the images: 1 grey, 2 grey and alpha, 3 RGB, 4 RGBA; if not set, 3 if any picture has colours, else 1.
         #[serde(skip_serializing_if = "Option::is_none")]
         channels: Option<usize> = None, Allowed::Whole(1, 4);
-        /// What becomes of pictures of other proportions: `crop` takes their middle, `pad` all of them between margins, `stretch` all of them with other proportions.
+        /// How pictures of other proportions are fitted: `crop` takes their middle, `pad` adds margins, `stretch` changes their proportions.
         fit: Fit = Fit::Crop, Allowed::Choice(&["crop", "pad", "stretch"]);
         /// Colour of margins, and behind transparent pixels where the images have no alpha: `white`, `black`, `grey`, `#rrggbb`, or `auto`, which is white, and black around grey IDX and NumPy images.
         background: String = "auto".into(), Allowed::Text;
-        /// What the pictures are to each other: `images` of one kind; `pairs`, a folder with `A/` and `B/` whose files pair by name; `side-by-side`, pictures whose left half is A and whose right half is B; `unpaired`, `A/` and `B/` (or `trainA/` and `trainB/`) without partners.
+        /// How the pictures belong together: `images` of one kind; `pairs`, a folder with `A/` and `B/` whose files pair by name; `side-by-side`, pictures whose left half is A and whose right half is B; `unpaired`, `A/` and `B/` (or `trainA/` and `trainB/`) without partners.
         layout: Layout = Layout::Images, Allowed::Choice(&["images", "pairs", "side-by-side", "unpaired"]);
         /// Which of two sides is the input of the other: `a-to-b` or `b-to-a`.
         direction: Direction = Direction::AToB, Allowed::Choice(&["a-to-b", "b-to-a"]);
-        /// Input that is computed of each image, which makes pairs of any images: `edges` (dark on white), `grey`, `small` (a quarter of height and width), `blur`, `mask` (the middle hidden), or `none`.
+        /// Input that is computed from each image, which makes pairs of any images: `edges` (dark on white), `grey`, `small` (a quarter of height and width), `blur`, `mask` (the middle hidden), or `none`.
         input: Input = Input::None, Allowed::Choice(&["none", "edges", "grey", "small", "blur", "mask"]);
-        /// Grey images of the source that make one image, each its own channel; 1 leaves them as they are. Three digits make 1000 classes, of which a generator that loses modes draws few (Lin et al. 2018).
+        /// Grey images of the source that become the channels of one image; 1 leaves them as they are. Three digits make 1000 classes, of which a generator that loses modes draws few (Lin et al. 2018).
         stack: usize = 1, Allowed::Whole(1, 4);
         /// Whether each image is mirrored left to right with probability one half.
         mirror: bool = false, Allowed::Flag;

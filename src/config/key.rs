@@ -91,13 +91,13 @@ impl std::fmt::Display for Allowed {
             Self::Wholes(min, max) => {
                 write!(
                     f,
-                    "a list of whole numbers {}, as [1200, 1200]",
+                    "a list of whole numbers {}, such as [1200, 1200]",
                     range(min, max)
                 )
             }
             Self::Sides(min, max) => write!(
                 f,
-                "a whole number {} or two as [height, width]",
+                "a whole number {}, or two as [height, width]",
                 range(min, max)
             ),
             Self::Number(min, max) => {

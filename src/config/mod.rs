@@ -51,7 +51,7 @@ pub struct Config {
     pub preset: String,
     /// Seed of every random choice.
     pub seed: u64,
-    /// Records of the data in one step.
+    /// Records of the data per step.
     pub batch: usize,
     /// Steps until the run ends.
     pub steps: u64,
@@ -272,13 +272,13 @@ impl Config {
         let stacked = refuse(
             stack > 1 && channels > 1,
             format!(
-                "data.stack = {stack} makes a channel of each grey image, and data.channels = {channels}"
+                "data.stack = {stack} turns each grey image into a channel, but data.channels = {channels}"
             ),
             "use data.channels = 1, which reads all images as grey, or data.stack = 1",
         );
         let parts = refuse(
             stack > 1 && self.data.load_size.is_some(),
-            "data.load_size reads single pictures, and data.stack makes an image of several",
+            "data.load_size takes parts of single pictures, but data.stack combines several",
             "leave data.load_size out, or use data.stack = 1",
         );
         let own = (self.schema.refusals)(self)?;

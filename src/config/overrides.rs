@@ -187,7 +187,7 @@ fn unknown(path: &str, sections: &[Section]) -> Error {
         let whole = strsim::normalized_damerau_levenshtein(path, key);
         whole.max(0.9 * strsim::normalized_damerau_levenshtein(&last(path), &last(key)))
     };
-    let list = "`gpugan presets NAME` lists those of a preset";
+    let list = "`gpugan presets NAME` lists the keys of a preset";
     Error::usage(
         format!("unknown key {path}"),
         match nearest(known.iter().map(String::as_str), score) {

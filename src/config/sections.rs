@@ -22,11 +22,11 @@ section! {
     Top {
         /// Name of the preset that the other values started from.
         preset: String = "default".into(), Allowed::Text;
-        /// What is trained, and with it which keys there are; a preset's choice.
+        /// What is trained, which decides what keys there are; chosen by the preset.
         system: String = String::new(), Allowed::Text;
         /// Seed of every random choice: weights, batches, latents, dropout.
         seed: u64 = 0, Allowed::COUNT;
-        /// Records of the data in one step.
+        /// Records of the data per step.
         batch: usize = 64, Allowed::Whole(1, WIDEST);
         /// Steps until the run ends.
         steps: u64 = 10_000, Allowed::Whole(1, LONGEST);
@@ -36,17 +36,17 @@ section! {
 section! {
     /// The loop around the networks.
     Train {
-        /// Steps in a tick, which ends with a line of statistics.
+        /// Steps per tick; each tick ends with a line of statistics.
         tick: u64 = 100, Allowed::Whole(1, RAREST);
-        /// Ticks from one snapshot (figures and checkpoint) to the next.
+        /// Ticks per snapshot, which writes figures and a checkpoint.
         snap: u64 = 5, Allowed::Whole(1, RAREST);
-        /// Newest checkpoints that are kept, beside the last healthy one; 0 keeps all.
+        /// Newest checkpoints to keep, besides the last healthy one; 0 keeps all.
         keep: usize = 3, Allowed::COUNT;
         /// Whether the training's health is measured, once a tick.
         health: bool = true, Allowed::Flag;
         /// Whether statistics and samples are written for TensorBoard too, into the run's folder.
         events: bool = true, Allowed::Flag;
-        /// What an unhealthy training leads to: `warn` says so and goes on, `stop` saves and ends with exit code 3, `rollback` goes back to the last healthy checkpoint with other learning rates, three times at most. One that is not finite ends under `warn` too.
+        /// What to do when training goes wrong: `warn` says so and goes on, `stop` saves and ends with exit code 3, `rollback` goes back to the last healthy checkpoint with other learning rates, at most three times. Losses, weights or gradients that are not finite end it under `warn` too.
         on_collapse: OnCollapse = OnCollapse::Warn, Allowed::Choice(&["warn", "stop", "rollback"]);
     }
 }
@@ -66,7 +66,7 @@ section! {
         eps: f64 = 1e-8, Allowed::NOT_NEGATIVE;
         /// Decay of the mean of the squared gradient (`rmsprop`).
         alpha: f64 = 0.99, Allowed::BELOW_ONE;
-        /// Part of the last change of a weight that is added to the next (`sgd`).
+        /// Fraction of the last change of a weight that is added to the next (`sgd`).
         momentum: f64 = 0.0, Allowed::BELOW_ONE;
         /// Where the learning rate stands in `sgd`: `torch` v = momentum v + g, w = w - lr v; `pylearn2` v = momentum v - lr g, w = w + v. They differ where the learning rate changes.
         momentum_form: MomentumForm = MomentumForm::Torch, Allowed::Choice(&["torch", "pylearn2"]);
@@ -239,7 +239,7 @@ impl Optimizer {
                 "optimizer.{network}.lr_min = {:?} is above optimizer.{network}.lr = {:?}",
                 self.lr_min, self.lr
             ),
-            "use a floor that is not above the rate it starts from",
+            "use a minimum that is not above the initial rate",
         )
     }
 }

@@ -67,8 +67,8 @@ pub(super) fn open(path: &Path, reports: &mut Vec<Report>) -> Result<Opened> {
     };
     let found = found.map_err(|reason| {
         Error::usage(
-            format!("{} is no whole archive: {reason}", shown(path)),
-            "fetch or pack it again",
+            format!("{} is not a complete archive: {reason}", shown(path)),
+            "download or pack it again",
         )
     })?;
     let mut strays = Kinds::new();
@@ -141,7 +141,8 @@ fn zip_entries(
                 crc: Some(file.crc32()),
             }),
             _ => {
-                let reason = format!("is packed by {method:?} or encrypted; pack it by deflate");
+                let reason =
+                    format!("is packed with {method:?} or encrypted; pack it with deflate");
                 reports.push(Report::new(path.join(name), reason));
             }
         }
@@ -205,7 +206,7 @@ impl Archive {
     fn bytes(&self, entry: &Entry, most: u64) -> std::result::Result<Vec<u8>, Fault> {
         if entry.size > picture::MAX_FILE {
             return Err(Fault::Bad(format!(
-                "its {} bytes are more than the {} that a file may have",
+                "its {} bytes are more than the {} allowed for a file",
                 entry.size,
                 picture::MAX_FILE
             )));
@@ -213,7 +214,7 @@ impl Archive {
         let about = self.path.metadata()?;
         // A pipe in place of the archive would block.
         if !about.is_file() {
-            return Err(Fault::Bad("the archive is no regular file".to_string()));
+            return Err(Fault::Bad("the archive is not a regular file".to_string()));
         }
         let mut file = File::open(&self.path)?;
         file.seek(SeekFrom::Start(entry.start))?;
@@ -230,7 +231,7 @@ impl Archive {
         };
         outcome?;
         if (bytes.len() as u64) < wanted {
-            let reason = "it ends before the end of its file";
+            let reason = "it ends in the middle of a file";
             return Err(Fault::Bad(reason.to_string()));
         }
         Ok(bytes)
@@ -243,7 +244,9 @@ impl Archive {
             let mut crc = Crc::new();
             crc.update(&bytes);
             if crc.sum() != said {
-                return Err(Fault::Bad("its sum is not the archive's".to_string()));
+                return Err(Fault::Bad(
+                    "its checksum differs from the archive's".to_string(),
+                ));
             }
         }
         Ok(bytes)

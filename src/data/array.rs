@@ -57,7 +57,7 @@ pub(super) fn allowed(path: &Path, count: usize, entry: &[usize]) -> Result<usiz
         _ => Err(Error::usage(
             format!(
                 "{} expands to {count} entries of {entry:?} bytes, more than the {MAX_IMAGES} entries or \
-                 and {} GiB that a file may have in memory",
+                 {} GiB that a file may take in memory",
                 shown(path),
                 MAX_BYTES >> 30
             ),

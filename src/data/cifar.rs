@@ -75,14 +75,14 @@ pub(super) fn read(files: &[PathBuf], reports: &mut Vec<Report>) -> Result<(Arra
         if rest > 0 {
             values.truncate(values.len() - rest);
             let count = (values.len() - before) / step;
-            let reason = format!("ends inside an image; its first {count} are used");
+            let reason = format!("ends inside an image; the first {count} images are used");
             reports.push(Report::new(path, reason));
         }
     }
     if values.is_empty() {
         return Err(Error::usage(
-            format!("{} holds no whole image", shown(first)),
-            "fetch the file again or give another --data",
+            format!("{} does not hold a complete image", shown(first)),
+            "download the file again or give other --data",
         ));
     }
     let labels = values.iter().skip(skip - 1).step_by(step);

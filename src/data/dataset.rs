@@ -274,7 +274,7 @@ impl Dataset {
         if set.slack() != [0, 0] {
             let [_, height, width] = set.shape();
             lines.push(format!(
-                "parts of {width}x{height}, at random places in training"
+                "training takes parts of {width}x{height} at random places"
             ));
         }
         lines

@@ -182,7 +182,7 @@ impl Folder {
         }
         if about.len() > picture::MAX_FILE {
             return Err(Fault::Bad(format!(
-                "its {} bytes are more than the {} that a file may have",
+                "its {} bytes are more than the {} allowed for a file",
                 about.len(),
                 picture::MAX_FILE
             )));

@@ -92,7 +92,7 @@ pub(super) fn heads(pictures: &dyn Pictures, count: usize) -> Vec<Result<Head, F
 pub(super) fn kind(path: &Path) -> String {
     match path.extension() {
         Some(ending) => ending.to_string_lossy().to_lowercase(),
-        None => "without ending".to_string(),
+        None => "without extension".to_string(),
     }
 }
 
@@ -154,7 +154,7 @@ impl Found {
             colours.push(format!(
                 "{} colour{}",
                 self.colour,
-                made(channels > 2, "made grey")
+                made(channels > 2, "converted to grey")
             ));
         }
         if self.alpha > 0 {
@@ -188,16 +188,16 @@ impl Found {
             .any(|&size| size != (width as u32, height as u32))
         {
             let how = match manner.fit {
-                Fit::Crop => "their middle, resized",
-                Fit::Pad => "all of them, resized, with margins where proportions differ",
-                Fit::Stretch => "all of them, resized, proportions not kept",
+                Fit::Crop => "cropped to their middle and resized",
+                Fit::Pad => "resized, with margins where proportions differ",
+                Fit::Stretch => "resized without keeping proportions",
             };
             lines.push(format!("as {width}x{height}: {how}"));
         }
         if !self.files.is_empty() {
             let strays = match self.strays.is_empty() {
                 true => String::new(),
-                false => format!("; no pictures: {}", listed(&self.strays)),
+                false => format!("; not pictures: {}", listed(&self.strays)),
             };
             lines.push(format!("files: {}{strays}", listed(&self.files)));
         }

@@ -56,7 +56,7 @@ impl Gallery {
             };
             if found.is_empty() {
                 let is_wildcard = wildcard::is_one(path.as_os_str());
-                let verb = if is_wildcard { "fits" } else { "is called" };
+                let verb = if is_wildcard { "matches" } else { "is called" };
                 return Err(Error::usage(
                     format!("nothing {verb} {}", shown(path)),
                     "give pictures, folders, archives, names such as \"photos/*.png\", or fashion, digits or emoji",

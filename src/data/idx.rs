@@ -111,8 +111,8 @@ fn assemble(
     let count = images.whole();
     if count == 0 {
         return Err(Error::usage(
-            format!("{} holds no whole image", shown(path)),
-            "fetch the file again or give another --data",
+            format!("{} does not hold a complete image", shown(path)),
+            "download the file again or give other --data",
         ));
     }
     if let Some(trouble) = images.trouble {
@@ -158,11 +158,11 @@ fn parse(mut source: impl Read, path: &Path, rank: usize) -> Result<Part> {
     let wrong = |found: String| {
         Error::usage(
             format!(
-                "{} is no IDX file of {rank}-dimensional bytes: expected it to begin with \
+                "{} is not an IDX file of {rank}-dimensional bytes: expected it to begin with \
                  00 00 08 {rank:02x} and {rank} sizes above 0, found {found}",
                 shown(path)
             ),
-            "fetch the file again or give another --data",
+            "download the file again or give other --data",
         )
     };
     let mut head = Vec::new();
@@ -201,7 +201,7 @@ fn parse(mut source: impl Read, path: &Path, rank: usize) -> Result<Part> {
         Err(error) if read < total => Some(format!("ends after {read} of {total} bytes: {error}")),
         Err(error) => Some(format!("is damaged: {error}")),
         Ok(_) if read < total => Some(format!("ends after {read} of {total} bytes")),
-        Ok(_) if read > total => Some("has bytes behind its last value".to_string()),
+        Ok(_) if read > total => Some("has bytes after its last value".to_string()),
         Ok(_) => None,
     };
     values.truncate(total);

@@ -101,7 +101,7 @@ fn by_folder(root: &Path, names: &[String], reports: &mut Vec<Report>) -> Labels
     }
     if of.len() < names.len() {
         let outside = names.len() - of.len();
-        let reason = format!("{outside} pictures lie outside its folders; labels dropped");
+        let reason = format!("{outside} pictures are outside its folders; labels dropped");
         reports.push(Report::new(root, reason));
         return Labels::default();
     }
@@ -161,7 +161,7 @@ fn read_json(bytes: &[u8]) -> Result<Said, String> {
         .map(|(name, class)| match class {
             serde_json::Value::Number(class) => Ok((tidy(&name), class.to_string())),
             serde_json::Value::String(class) => Ok((tidy(&name), class)),
-            _ => Err(format!("the label of {name} is neither number nor text")),
+            _ => Err(format!("the label of {name} is neither a number nor text")),
         })
         .collect()
 }

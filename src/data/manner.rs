@@ -73,7 +73,7 @@ pub(super) fn colour(text: &str) -> Result<Option<[u8; 3]>> {
         "grey" | "gray" => Ok(Some([128; 3])),
         _ => hex().map(Some).ok_or_else(|| {
             Error::usage(
-                format!("data.background = {text:?} is no colour"),
+                format!("data.background = {text:?} is not a colour"),
                 "use auto, white, black, grey or #rrggbb",
             )
         }),

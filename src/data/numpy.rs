@@ -64,7 +64,7 @@ pub(super) fn read(
     }
     let wrong = |error: zip::result::ZipError| {
         Error::usage(
-            format!("{} is no whole archive: {error}", shown(path)),
+            format!("{} is not a complete archive: {error}", shown(path)),
             "save it again with numpy.savez",
         )
     };
@@ -115,12 +115,12 @@ pub(super) fn read(
 fn unusable(path: &Path, header: &Header, wanted: &str) -> Error {
     Error::usage(
         format!(
-            "{} has an array of type {} and shape {:?}, no {wanted}",
+            "{} has an array of type {} and shape {:?}, but needs {wanted}",
             shown(path),
             super::plain(&header.kind),
             header.shape
         ),
-        "save it so",
+        "save it in that form",
     )
 }
 
@@ -139,7 +139,7 @@ fn images(mut source: impl Read, path: &Path) -> Result<Array> {
         return Err(unusable(
             path,
             &header,
-            "images: wanted is uint8 in C order, [N, H, W], [N, H, W, C] or [N, C, H, W]",
+            "images of uint8 in C order, [N, H, W], [N, H, W, C] or [N, C, H, W]",
         ));
     }
     let total = allowed(path, header.shape[0], &header.shape[1..])?;
@@ -193,7 +193,7 @@ fn exactly(source: impl Read, total: usize, path: &Path) -> Result<Vec<u8>> {
     let short = |found: String| {
         Error::usage(
             format!("{} ends early: {found}", shown(path)),
-            "fetch or save it again",
+            "download or save it again",
         )
     };
     values

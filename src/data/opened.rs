@@ -53,7 +53,7 @@ pub(super) fn find(path: &Path, split: Split) -> Result<Option<Opened>> {
     } else {
         // Reading from a pipe or a device could block for ever.
         Err(Error::usage(
-            format!("--data {} is neither file nor folder", shown(path)),
+            format!("--data {} is neither a file nor a folder", shown(path)),
             MEND,
         ))
     }
@@ -125,12 +125,12 @@ fn in_file(path: &Path, split: Split) -> Result<Option<Opened>> {
     }
     Err(if head.starts_with(&[0x1f, 0x8b]) {
         Error::usage(
-            format!("--data {} is packed as a whole by gzip", shown(path)),
+            format!("--data {} is compressed as a whole with gzip", shown(path)),
             "unpack it (gunzip, tar xf) and give the archive or folder",
         )
     } else {
         Error::usage(
-            format!("--data {} is a file, but none of images", shown(path)),
+            format!("--data {} is a file, but not one of images", shown(path)),
             MEND,
         )
     })

@@ -89,7 +89,7 @@ fn folders(root: &Path) -> Result<[PathBuf; 2]> {
     });
     Err(Error::usage(
         format!(
-            "--data {} has two sides, and {missing} is no folder there",
+            "--data {} needs two sides, but {missing} is not a folder there",
             shown(root)
         ),
         "make folders A and B, or use another data.layout",
@@ -104,11 +104,11 @@ fn side(root: &Path, reports: &mut Vec<Report>) -> Result<(Folder, Kinds)> {
     let (pictures, strays) = folder::scan(root, reports)?;
     if pictures.len() == 0 {
         let others = match strays.is_empty() {
-            true => "no file at all".to_string(),
-            false => format!("other files only ({})", listed(&strays)),
+            true => "no files at all".to_string(),
+            false => format!("only other files ({})", listed(&strays)),
         };
         return Err(Error::usage(
-            format!("the side {} holds no picture, but {others}", shown(root)),
+            format!("the side {} holds no pictures, but {others}", shown(root)),
             format!("put pictures there: {}", folder::KINDS),
         ));
     }
@@ -133,7 +133,7 @@ fn paired([a, b]: [Folder; 2], reports: &mut Vec<Report>) -> Result<[Folder; 2]>
         for (item, file) in side.files.iter().enumerate() {
             let name = file.with_extension("");
             let reason = if own[&name] != item {
-                "is a second file of its name; remove one".to_string()
+                "has the same name as another file; remove one".to_string()
             } else if !partners.contains_key(&name) {
                 let partner = other.root().unwrap_or(Path::new("")).join(&name);
                 format!(

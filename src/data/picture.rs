@@ -88,7 +88,9 @@ fn read_head(mut reader: impl BufRead + Seek) -> Result<Head, Fault> {
         .ok()
         .filter(|format| format.reading_enabled());
     match format {
-        None => Err(Fault::Bad("it is no picture of a known kind".to_string())),
+        None => Err(Fault::Bad(
+            "it is not a picture of a known kind".to_string(),
+        )),
         Some(ImageFormat::Jpeg) => jpeg_head(reader),
         Some(ImageFormat::Gif) => gif_head(reader),
         Some(format) => {
@@ -200,10 +202,12 @@ fn decode(bytes: &[u8]) -> Result<DynamicImage, Fault> {
     let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format()?;
     match reader.format() {
         None => {
-            return Err(Fault::Bad("it is no picture of a known kind".to_string()));
+            return Err(Fault::Bad(
+                "it is not a picture of a known kind".to_string(),
+            ));
         }
         Some(ImageFormat::Jpeg) if !jpeg_is_whole(bytes) => {
-            let reason = "it ends before the end of its picture";
+            let reason = "it ends in the middle of its picture";
             return Err(Fault::Bad(reason.to_string()));
         }
         Some(_) => {}

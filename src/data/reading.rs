@@ -160,7 +160,7 @@ impl Reading {
             }
             Layout::Pairs | Layout::SideBySide => self.pairs(data),
             Layout::Unpaired => Err(Error::usage(
-                "data.layout = unpaired is two sets, and this asks for one",
+                "data.layout = unpaired means two sets, but one is needed here",
                 "use data.layout = images, pairs or side-by-side",
             )),
         }
@@ -200,8 +200,8 @@ impl Reading {
         let [height, width] = self.size;
         if height == 0 || width == 0 || height.max(width) > 1 << 16 {
             return Err(Error::usage(
-                format!("images of {height}x{width} pixels are impossible"),
-                "ask for a height and a width from 1 to 65536",
+                format!("images cannot have {height}x{width} pixels"),
+                "use a height and a width from 1 to 65536",
             ));
         }
         if let Some([rows, columns]) = self.load_size
@@ -209,7 +209,7 @@ impl Reading {
         {
             return Err(Error::usage(
                 format!(
-                    "data.load_size = {rows}x{columns} has no part of data.size = {height}x{width}"
+                    "data.load_size = {rows}x{columns} is smaller than data.size = {height}x{width}"
                 ),
                 "use a load size of at least the image size, or leave it out",
             ));
@@ -217,7 +217,7 @@ impl Reading {
         match self.channels {
             Some(channels) if !(1..=4).contains(&channels) => Err(Error::usage(
                 format!("images cannot have {channels} channels"),
-                "ask for 1 (grey), 2 (grey and alpha), 3 (RGB) or 4 (RGBA)",
+                "use 1 (grey), 2 (grey and alpha), 3 (RGB) or 4 (RGBA)",
             )),
             _ => Ok(()),
         }
@@ -281,7 +281,7 @@ impl Reading {
     fn pairs(&self, data: &str) -> Result<Dataset> {
         if self.input != Input::None {
             return Err(Error::usage(
-                "data.input computes inputs, and data.layout has them as a side of their own",
+                "data.input computes inputs, but data.layout already provides them",
                 "use data.input = none, or data.layout = images",
             ));
         }

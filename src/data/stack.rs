@@ -67,14 +67,14 @@ impl Dataset {
         let [channels, height, width] = self.shape();
         if depth == 0 {
             return Err(Error::usage(
-                "a stack of 0 images is none",
+                "a stack of 0 images is empty",
                 "use data.stack = 1 for images as they are",
             ));
         }
         if channels != 1 {
             return Err(Error::usage(
                 format!(
-                    "data.stack = {depth} makes a channel of each image, and those of {} have {channels}",
+                    "data.stack = {depth} turns each image into a channel, but those of {} have {channels}",
                     self.name()
                 ),
                 "use data.channels = 1, which reads them as grey",

@@ -198,13 +198,13 @@ impl Store {
         let root = pictures.root().unwrap_or(Path::new(""));
         if row >= LOST.min(self.len().div_ceil(2)) || root.metadata().is_err() {
             let what = format!(
-                "--data {} has gone: {}: {reason}",
+                "--data {} is gone: {}: {reason}",
                 shown(root),
                 shown(&pictures.path(item))
             );
             if self.gone.set(what).is_ok() {
                 let seconds = WAITS.iter().sum::<u64>() as f64 / 1e3;
-                let why = format!("has gone: nothing could be read in {seconds} s");
+                let why = format!("is gone: nothing could be read in {seconds} s");
                 self.journal.note(Report::new(root, why));
             }
         } else {
@@ -284,7 +284,7 @@ impl Store {
         if let Some(what) = self.gone.get() {
             return Err(Error::usage(
                 what.clone(),
-                "bring it back and go on with --resume",
+                "bring it back and continue with --resume",
             ));
         }
         let bad = self.bad();
@@ -315,7 +315,7 @@ impl Store {
                 shown(pictures.root().unwrap_or(&pictures.path(0)))
             ),
             format!(
-                "mend or remove them, or give pictures of these kinds: {}",
+                "repair or remove them, or give pictures of these kinds: {}",
                 super::folder::KINDS
             ),
         ))

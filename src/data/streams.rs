@@ -69,7 +69,7 @@ impl Streams {
             }
             true if stack > 1 => Err(Error::usage(
                 format!(
-                    "data.stack = {stack} stacks the images of one set, and data.layout = unpaired has two"
+                    "data.stack = {stack} stacks the images of one set, but data.layout = unpaired has two"
                 ),
                 "use data.stack = 1",
             )),

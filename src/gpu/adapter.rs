@@ -209,8 +209,11 @@ impl Selector {
             .ok_or_else(|| {
                 let known: Vec<String> = all.iter().map(ToString::to_string).collect();
                 Error::usage(
-                    format!("no adapter matches '{self}'; there is {}", known.join(", ")),
-                    "give --adapter vulkan, metal, dx12, cpu, gpu, an index or a part of a name",
+                    format!(
+                        "no adapter matches '{self}'; available: {}",
+                        known.join(", ")
+                    ),
+                    "give --adapter vulkan, metal, dx12, cpu, gpu, an index or part of a name",
                 )
             })
     }

@@ -103,7 +103,7 @@ pub(super) fn folder() -> Option<PathBuf> {
 pub(crate) fn user_folder() -> Result<PathBuf> {
     folder().ok_or_else(|| {
         Error::usage(
-            "this system names no cache folder for the user",
+            "this system has no cache folder for the user",
             "set XDG_CACHE_HOME, or LOCALAPPDATA on Windows",
         )
     })

@@ -201,7 +201,7 @@ impl Gpu {
     pub fn save_pipeline_cache(&self) {
         if let Some(Err(error)) = self.cache.as_ref().map(|cache| cache.save()) {
             crate::console::warn(&format!(
-                "compiled kernels are not kept for the next run: {error}"
+                "compiled kernels cannot be kept for the next run: {error}"
             ));
         }
     }
@@ -315,7 +315,7 @@ fn limits(facts: &AdapterFacts, adapter: wgpu::Limits) -> Result<wgpu::Limits> {
     let compute = |l: &wgpu::Limits| {
         [
             (
-                "storage buffers a stage",
+                "storage buffers per stage",
                 l.max_storage_buffers_per_shader_stage,
             ),
             (
@@ -323,11 +323,11 @@ fn limits(facts: &AdapterFacts, adapter: wgpu::Limits) -> Result<wgpu::Limits> {
                 l.max_compute_workgroup_storage_size,
             ),
             (
-                "invocations a workgroup",
+                "invocations per workgroup",
                 l.max_compute_invocations_per_workgroup,
             ),
             (
-                "workgroups a dimension",
+                "workgroups per dimension",
                 l.max_compute_workgroups_per_dimension,
             ),
         ]
@@ -335,7 +335,7 @@ fn limits(facts: &AdapterFacts, adapter: wgpu::Limits) -> Result<wgpu::Limits> {
     for ((what, least), (_, has)) in compute(&needed).into_iter().zip(compute(&adapter)) {
         if has < least {
             return Err(Error::gpu(
-                format!("{} has {has} {what}, {least} are needed", facts.name),
+                format!("{} has {has} {what}, but {least} are needed", facts.name),
                 "choose another adapter with --adapter",
             ));
         }
@@ -344,7 +344,7 @@ fn limits(facts: &AdapterFacts, adapter: wgpu::Limits) -> Result<wgpu::Limits> {
     if alignment > ALIGNMENT * size_of::<f32>() {
         return Err(Error::gpu(
             format!(
-                "{} aligns storage buffers to {alignment} bytes, at most {} are possible",
+                "{} aligns storage buffers to {alignment} bytes, but at most {} are supported",
                 facts.name,
                 ALIGNMENT * size_of::<f32>()
             ),

@@ -410,7 +410,7 @@ fn check_dispatch(gpu: &Gpu, dispatch: &Dispatch) -> Result<()> {
         if bytes(slice.len) > limit {
             return Err(Error::gpu(
                 format!(
-                    "{label}: a tensor of {} bytes, {} binds at most {limit}",
+                    "{label}: a tensor has {} bytes, but {} binds at most {limit}",
                     bytes(slice.len),
                     gpu.facts.name
                 ),

@@ -162,7 +162,7 @@ fn buffer(gpu: &Gpu, storage: Storage, elements: usize) -> Result<wgpu::Buffer> 
     if size > limit {
         return Err(Error::gpu(
             format!(
-                "{name} needs {size} bytes, a buffer on {} has at most {limit}",
+                "{name} needs {size} bytes, but a buffer on {} may have at most {limit}",
                 gpu.facts.name
             ),
             "use a smaller batch or resolution or choose another adapter with --adapter",

@@ -39,11 +39,11 @@ impl Shape {
         let rest = Self(self.0[1..].to_vec()).numel();
         let first = match MAX_ELEMENTS / rest {
             0 => String::new(),
-            most => format!("; beside its other sizes the first may be {most} at most"),
+            most => format!("; with its other sizes the first may be at most {most}"),
         };
         Err(Error::Size {
             what: format!(
-                "{name} would be {self}, of {MAX_ELEMENTS} elements that one may have{first}"
+                "{name} would be {self}, but a tensor may have at most {MAX_ELEMENTS} elements{first}"
             ),
         })
     }

@@ -51,13 +51,13 @@ impl<'a> Pixels<'a> {
         }
         if !(1..=4).contains(&c) {
             return Err(Error::usage(
-                format!("images with {c} channels have no colours"),
+                format!("images with {c} channels cannot be drawn"),
                 "use 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGBA) channels",
             ));
         }
         if values.is_empty() || h.max(w) > LARGEST as usize {
             return Err(Error::usage(
-                format!("no picture can be made of images of the shape {shape:?}"),
+                format!("images of shape {shape:?} cannot be drawn"),
                 format!("use 1 to {LARGEST} pixels a side and at least one image"),
             ));
         }

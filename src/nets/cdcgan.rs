@@ -148,7 +148,7 @@ impl Family for Networks {
                 "data.size = {size} does not fit model.architecture = cdcgan, which doubles a quarter of it twice"
             ),
             format!(
-                "use multiples of 4, as data.size = {}",
+                "use multiples of 4, such as data.size = {}",
                 Size {
                     height: up(height),
                     width: up(width)

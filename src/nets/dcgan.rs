@@ -35,7 +35,7 @@ section! {
     Dcgan {
         /// Channels of the layer next to the image, in both networks; each halving of the image doubles them.
         width: usize = 64, Allowed::Whole(1, 4096);
-        /// `linear` makes a quarter of the image by a dense layer and doubles it twice, with biases next to the image; `conv` makes 4x4 by a convolution and doubles it up to a square of 16, 32, 64, ... without biases.
+        /// `linear` makes an image of a quarter of the size with a dense layer and doubles it twice, with biases in the layer next to the image; `conv` makes 4x4 with a convolution and doubles it up to a square of 16, 32, 64, ..., without biases.
         stem: Stem = Stem::Linear, Allowed::Choice(&["linear", "conv"]);
         /// Standard deviation of the initial weights, around 0 for convolutions and around 1 for the gains of batch normalisation.
         init_std: f64 = 0.02, Allowed::POSITIVE;
@@ -253,7 +253,7 @@ impl Family for Networks {
                     "data.size = {size} does not fit model.stem = linear, which doubles a quarter of it twice"
                 ),
                 format!(
-                    "use multiples of 4, as data.size = {}",
+                    "use multiples of 4, such as data.size = {}",
                     Size {
                         height: up(height),
                         width: up(width)
@@ -263,7 +263,7 @@ impl Family for Networks {
             refuse(
                 norm == Norm::Instance && height.min(width) < 8,
                 format!(
-                    "model.norm_d = instance makes zero of the single pixel that data.size = {size} leaves of a channel"
+                    "model.norm_d = instance turns the single pixel per channel that data.size = {size} leaves into zero"
                 ),
                 "use model.norm_d = layer, or images of at least 8 pixels",
             ),

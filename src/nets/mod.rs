@@ -191,7 +191,7 @@ pub(crate) fn elsewhere(table: &Table, path: &str) -> Option<Refusal> {
     refuse(
         !others.is_empty(),
         format!(
-            "model.architecture = {} has no place for {path}",
+            "model.architecture = {} does not have the key {path}",
             chosen(table)?.name
         ),
         format!(

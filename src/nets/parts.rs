@@ -8,7 +8,7 @@ use crate::nn::{Init, Inits, Net, flatten, instance_norm, minibatch_std};
 section! {
     /// Normalisation of a discriminator.
     Normalised {
-        /// Normalisation of the discriminator's hidden layers but the first: `batch`, `layer` (all channels of an image), `instance` (each channel of an image), `group`, or `none`, where they have biases instead. Gradient penalties are per image and need one of the last four.
+        /// Normalisation of the discriminator's hidden layers except the first: `batch`, `layer` (all channels of an image), `instance` (each channel of an image), `group`, or `none`, with biases instead. Gradient penalties are per image and need one of the last four.
         norm_d: Norm = Norm::Batch, Allowed::Choice(&["batch", "layer", "instance", "group", "none"]);
         /// Groups of channels of `group` normalisation; divides `width`.
         norm_groups: usize = 8, Allowed::Whole(1, 4096);
@@ -18,9 +18,9 @@ section! {
 section! {
     /// What a discriminator compares of a batch.
     Compared {
-        /// Images of a group whose mean standard deviation the discriminator sees as one more channel of its last features (Karras et al. 2018); divides the batch, 0 is off.
+        /// Images per group; the discriminator sees the mean standard deviation of a group as one more channel of its last features (Karras et al. 2018). Divides the batch; 0 is off.
         minibatch_std: usize = 0, Allowed::Whole(0, crate::config::WIDEST);
-        /// Minibatch discrimination (Salimans et al. 2016, section 3.2): as many more channels of the discriminator's last features say how near an image is to the others of its batch; 0 is off.
+        /// Minibatch discrimination (Salimans et al. 2016, section 3.2): this many more channels of the discriminator's last features say how near an image is to the others of its batch; 0 is off.
         minibatch_features: usize = 0, Allowed::Whole(0, 4096);
         /// Numbers that `minibatch_features` compares for each of its channels.
         minibatch_dims: usize = 5, Allowed::Whole(1, 4096);

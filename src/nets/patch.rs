@@ -82,7 +82,7 @@ impl Patches {
         let logits = logits.ok_or_else(|| {
             Error::usage(
                 format!(
-                    "model.d_layers = {} leaves nothing of images of {size}",
+                    "model.d_layers = {} leaves nothing of images of size {size}",
                     self.layers
                 ),
                 "use a lower model.d_layers",

@@ -80,9 +80,9 @@ section! {
     Resnet {
         /// Channels of every block.
         width: usize = 64, Allowed::Whole(1, 4096);
-        /// How the generator knows the class that it makes: `batch-norm` with gains and offsets of the class in every batch normalisation, for labelled data; `none` makes images of no class.
+        /// How the generator knows the class that it makes: `batch-norm` with gains and offsets for each class in every batch normalisation, for labelled data; `none` makes images of no class.
         condition: Condition = Condition::None, Allowed::Choice(&["none", "batch-norm"]);
-        /// Whether the discriminator knows the class, by a projection (Miyato and Koyama 2018), where there is a condition. Without it, `loss.class_weight_d` and `loss.class_weight_g` teach classes (Odena et al. 2017).
+        /// Whether the discriminator knows the class, by a projection (Miyato and Koyama 2018), if there is a condition. Without it, `loss.class_weight_d` and `loss.class_weight_g` teach classes (Odena et al. 2017).
         projection: bool = true, Allowed::Flag;
     }
 }
@@ -280,7 +280,7 @@ impl Family for Networks {
                     "data.size = {size} does not fit model.architecture = resnet, which halves it at least twice"
                 ),
                 format!(
-                    "use multiples of 4 from 16, as data.size = {}",
+                    "use multiples of 4 from 16 on, such as data.size = {}",
                     Size {
                         height: up(height),
                         width: up(width)

@@ -76,7 +76,7 @@ impl SrResnet {
             return Err(Error::shape("SRResNet", what));
         };
         if !scale.is_power_of_two() {
-            let what = format!("{scale} times larger is not doubled some times");
+            let what = format!("{scale} times larger is not a power of two");
             return Err(Error::shape("SRResNet", what));
         }
         let h = conv(graph, net, "conv_block1.0", x, width, WIDE, true)?;

@@ -45,7 +45,7 @@ fn doublings(side: usize) -> Result<(usize, usize)> {
     }
     Err(Error::shape(
         "transfer",
-        format!("{side} pixels are not 4 to 7 doubled some times"),
+        format!("{side} pixels are not 4, 5, 6 or 7 times a power of two"),
     ))
 }
 

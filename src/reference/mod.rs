@@ -249,6 +249,6 @@ fn checked_index(op: &'static str, value: f64, size: usize) -> Result<usize> {
     }
     Err(Error::shape(
         op,
-        format!("index {value} is no whole number from 0 to below {size}"),
+        format!("index {value} is not a whole number from 0 to below {size}"),
     ))
 }

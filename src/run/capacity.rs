@@ -76,7 +76,7 @@ fn refusal(
         (batch, _) => format!("the largest batch that fits is {batch}: give --batch {batch}"),
     };
     Error::usage(
-        format!("the run does not fit {}: {reason}", facts.name),
+        format!("the run does not fit on {}: {reason}", facts.name),
         mend,
     )
 }
@@ -124,14 +124,14 @@ impl Limits {
     pub(crate) fn exceeded(&self, plan: &MemoryPlan) -> Option<String> {
         if plan.longest > self.buffer {
             return Some(format!(
-                "it needs one buffer of {} MiB, and this adapter allows {} MiB",
+                "it needs one buffer of {} MiB, but this adapter allows {} MiB",
                 mebibytes(plan.longest),
                 mebibytes(self.buffer)
             ));
         }
         match self.total {
             Some(total) if plan.total() > total => Some(format!(
-                "it needs {} MiB, and the machine has {} MiB free",
+                "it needs {} MiB, but the machine has {} MiB free",
                 mebibytes(plan.total()),
                 mebibytes(total)
             )),

@@ -26,7 +26,7 @@ pub(crate) fn check(file: &Checkpoint, path: &Path, asked: impl Fn(&str) -> bool
             "{}: tensor {name} holds {value}, so its training has diverged{health}",
             path.display()
         ),
-        "use an older checkpoint; --resume goes on from the one before when this file is removed",
+        "use an older checkpoint; with this file removed, --resume continues from the one before",
     ))
 }
 

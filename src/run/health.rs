@@ -339,7 +339,7 @@ impl Rules {
         sign(
             Verdict::Diverging,
             leaps,
-            format!("a step changes weights by {update:.2} of their length (limit {UPDATE})"),
+            format!("a step changes weights by {update:.2} of their norm (limit {UPDATE})"),
         );
         let players = self.players.as_ref();
         // Losses of other systems have no common unit.
@@ -355,7 +355,7 @@ impl Rules {
         sign(
             Verdict::Diverging,
             loss > bound && !leaps,
-            format!("a loss is {loss:.3e} in size (limit {bound})"),
+            format!("a loss has the magnitude {loss:.3e} (limit {bound})"),
         );
         let range = players.and_then(|players| players.range);
         let share = match (range, &tick.losses[..]) {
@@ -369,7 +369,7 @@ impl Rules {
             Verdict::DiscriminatorOverpowered,
             m.accuracy_real.min(m.accuracy_fake) >= ACCURACY && share <= LOSS_SHARE,
             format!(
-                "D is right about {:.0} % of real and {:.0} % of generated images, its loss {share:.1e} of an undecided one's (limits {:.0} %, {LOSS_SHARE})",
+                "D is right about {:.0} % of real and {:.0} % of generated images, and its loss is {share:.1e} of an undecided D's (limits {:.0} %, {LOSS_SHARE})",
                 100.0 * m.accuracy_real,
                 100.0 * m.accuracy_fake,
                 100.0 * ACCURACY,
@@ -383,14 +383,14 @@ impl Rules {
             Verdict::VanishingGeneratorGradient,
             blind,
             format!(
-                "a logit moves a sample's loss by {:.1e} (limit {LOGIT_GRADIENT:.0e}, undecided 0.5)",
+                "the loss of a sample changes by {:.1e} per logit (limit {LOGIT_GRADIENT:.0e}, undecided 0.5)",
                 m.gradient_logits
             ),
         );
         sign(
             Verdict::VanishingGeneratorGradient,
             gradient < GRADIENT && !blind,
-            format!("G's gradient is {gradient:.1e} long (limit {GRADIENT:.0e})"),
+            format!("G's gradient has the norm {gradient:.1e} (limit {GRADIENT:.0e})"),
         );
 
         let (alike, what) = match self.translates {
@@ -401,7 +401,7 @@ impl Rules {
             alike,
             collapsed && !undecided,
             format!(
-                "{what} differ {:.3} times as much as real images, from their nearest {:.3} times (limits {DIVERSITY}, {TWINS})",
+                "{what} differ {:.3} times as much as real images, nearest ones {:.3} times (limits {DIVERSITY}, {TWINS})",
                 m.diversity_ratio, m.twin_ratio
             ),
         );
@@ -409,7 +409,7 @@ impl Rules {
             Verdict::Memorising,
             m.memory_ratio < MEMORY && !collapsed && !self.translates,
             format!(
-                "samples lie {:.2} times as far from training images as those from each other (limit {MEMORY})",
+                "samples are {:.2} times as far from training images as those are from each other (limit {MEMORY})",
                 m.memory_ratio
             ),
         );

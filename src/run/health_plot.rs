@@ -59,7 +59,7 @@ pub fn health(ticks: &[Tick]) -> Result<RgbImage> {
     let is_there = |series: &[Series]| series.iter().flat_map(Series::finite).next().is_some();
     // A batch of one has no distances within it.
     ratios.retain(|series| is_there(std::slice::from_ref(series)));
-    let logits = of("gradient of a logit", 3, &|m| log(m.gradient_logits));
+    let logits = of("gradient per logit", 3, &|m| log(m.gradient_logits));
     if is_there(std::slice::from_ref(&logits)) {
         gradients.push(logits);
     }
@@ -71,7 +71,7 @@ pub fn health(ticks: &[Tick]) -> Result<RgbImage> {
             x_label: "",
             y: 0.0..1.0,
             series: accuracy,
-            limits: vec![(ACCURACY, "overpowered above, where the loss is low too")],
+            limits: vec![(ACCURACY, "overpowered: above, with a low loss")],
             height: 320,
         });
     }
@@ -90,12 +90,15 @@ pub fn health(ticks: &[Tick]) -> Result<RgbImage> {
         });
     }
     panels.push(Panel {
-        y_label: "log10 of length",
+        y_label: "log10 of norm",
         x_label: "step",
         y: y_range(&gradients),
         series: gradients,
         limits: vec![
-            (LOGIT_GRADIENT.log10(), "vanishing: of a logit below"),
+            (
+                LOGIT_GRADIENT.log10(),
+                "vanishing: gradient per logit below",
+            ),
             (GRADIENT.log10(), "vanishing: of G below"),
         ],
         height: 0,

@@ -54,7 +54,7 @@ pub fn losses(ticks: &[Tick], reports: &[Report]) -> Result<RgbImage> {
             y_label: match shares {
                 _ if any(Unit::Nats) => "nats",
                 true if any(Unit::Output) => "probability",
-                true => "part of 1",
+                true => "fraction",
                 false => "critic score",
             },
             x_label: "step",

@@ -235,7 +235,7 @@ pub fn initialise(session: &Session, checkpoint: &Checkpoint, path: &Path) -> Re
     match taken.count {
         0 => Err(foreign(
             path,
-            "no tensor has a name and a shape of this model",
+            "no tensor has the name and shape of one of this model",
         )),
         _ => Ok(taken),
     }
@@ -274,7 +274,7 @@ pub fn description(checkpoint: &Checkpoint, path: &Path) -> Result<(Config, Abou
     let about = About {
         channels: channels
             .parse()
-            .map_err(|_| foreign(path, "its channels are no number"))?,
+            .map_err(|_| foreign(path, "its channels are not a number"))?,
         sides: read_or_default(checkpoint, SIDES, path)?,
         classes: read_or_default(checkpoint, CLASSES, path)?,
         stage: read_or_default(checkpoint, STAGE, path)?,
@@ -322,7 +322,7 @@ fn check_tensors(session: &Session, checkpoint: &Checkpoint, path: &Path) -> Res
             None => {
                 return Err(foreign(
                     path,
-                    format!("it has a tensor {name} that this model has not"),
+                    format!("it has a tensor {name} that this model does not have"),
                 ));
             }
             Some((_, wanted)) if wanted[..] != shape[..] => {
@@ -358,7 +358,7 @@ fn text<'a>(checkpoint: &'a Checkpoint, name: &str, path: &Path) -> Result<&'a s
     checkpoint.metadata.get(name).map(String::as_str).ok_or_else(|| {
         Error::usage(
             format!("{} has no {name} in its metadata, so this program did not write it", path.display()),
-            "give a checkpoint-*.safetensors of a run; weights alone go to `gpugan train --init`",
+            "give a checkpoint-*.safetensors of a run; for weights alone use `gpugan train --init`",
         )
     })
 }

@@ -220,7 +220,7 @@ fn lines<'a>(path: &Path, text: &'a str) -> Result<impl Iterator<Item = (Tick, &
                         index + 1,
                         path.display()
                     ),
-                    "remove that line, or the whole file to start the statistics anew",
+                    "remove that line, or the whole file to start the statistics over",
                 ));
             }
         }

@@ -96,12 +96,12 @@ impl Listener {
     fn answer(&mut self, now: Instant) -> Answer {
         match (self.first, self.finishes) {
             (Some(first), _) if now.duration_since(first) < SAME => Answer::Same,
-            (Some(_), _) => Answer::End("ended at once"),
+            (Some(_), _) => Answer::End("stopped at once"),
             (None, None) => Answer::End("stopped before the first step"),
             (None, Some(finishes)) => {
                 self.first = Some(now);
                 Answer::Finish(format!(
-                    "stopping after {finishes}; Ctrl-C again ends at once"
+                    "stopping after {finishes}; press Ctrl-C again to stop at once"
                 ))
             }
         }
@@ -125,7 +125,7 @@ mod tests {
         assert_eq!(listener.answer(begin), Answer::Finish(said.to_owned()));
         assert_eq!(listener.answer(after(30)), Answer::Same);
         assert_eq!(listener.answer(after(999)), Answer::Same);
-        assert_eq!(listener.answer(after(1000)), Answer::End("ended at once"));
+        assert_eq!(listener.answer(after(1000)), Answer::End("stopped at once"));
     }
 
     #[test]

@@ -257,7 +257,7 @@ impl Viewer {
         let input = &self.view.inputs[0];
         let Source::Latent(distribution) = input.source else {
             return Err(Error::usage(
-                "this model makes nothing from noise",
+                "this model does not make images from noise",
                 "give a checkpoint of a generator",
             ));
         };
@@ -283,7 +283,7 @@ impl Viewer {
         let values = self.view.medium.to_unit(outputs.swap_remove(0));
         match values.iter().find(|value| !value.is_finite()) {
             Some(value) if self.image().is_some() => Err(Error::usage(
-                format!("a pixel that this model makes is {value}, so its training has diverged"),
+                format!("this model makes a pixel of {value}, so its training has diverged"),
                 "use an older checkpoint",
             )),
             _ => Ok(values),

@@ -62,7 +62,7 @@ fn read(path: &Path, name: &str, length: usize) -> Result<Vec<Vec<f32>>> {
         Error::usage(
             format!("--z {}: {what}", path.display()),
             format!(
-                "give a file of a tensor {name} of [count, {length}], as --out z.safetensors writes"
+                "give a file with a tensor {name} of [count, {length}], such as --out z.safetensors writes"
             ),
         )
     };

@@ -41,7 +41,7 @@ pub fn run(options: &SampleOptions) -> Result<()> {
         Progress::new(false).waiting(&gpu, || open(&gpu, (&checkpoint, &path), options.raw))?;
     let image = sampler.image().ok_or_else(|| {
         Error::usage(
-            format!("{} makes no images", path.display()),
+            format!("{} does not make images", path.display()),
             "give a checkpoint of a generator of images",
         )
     })?;
@@ -207,7 +207,7 @@ fn chosen(asked: &[String], classes: &[String], path: &Path) -> Result<Vec<usize
     }
     if classes.is_empty() {
         return Err(Error::usage(
-            format!("{} makes images of no class", path.display()),
+            format!("{} does not make images of classes", path.display()),
             "leave --class out, or train with `gpugan train --cond`",
         ));
     }

@@ -110,9 +110,9 @@ impl Checkpoint {
         let checkpoint = Self { tensors, metadata };
         match expected {
             Some(expected) if expected != checkpoint.checksum()? => Err(Error::usage(
-                format!("{} is corrupt: its checksum does not fit", path.display()),
+                format!("{} is corrupt: its checksum does not match", path.display()),
                 format!(
-                    "{READ_MEND}; if it was edited on purpose, drop its metadata entry {CHECKSUM}"
+                    "{READ_MEND}; if it was edited on purpose, remove its metadata entry {CHECKSUM}"
                 ),
             )),
             _ => Ok(checkpoint),

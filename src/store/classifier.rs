@@ -58,7 +58,7 @@ impl About {
     pub fn of(file: &Checkpoint, path: &Path) -> Result<Self> {
         let wrong = |what: String| {
             Error::usage(
-                format!("{} is no classifier: {what}", path.display()),
+                format!("{} is not a classifier: {what}", path.display()),
                 "give a file that `gpugan classify` wrote",
             )
         };
@@ -97,7 +97,7 @@ impl About {
         }
         if !(0.0..=1.0).contains(&about.accuracy) {
             return Err(wrong(format!(
-                "an accuracy of {} is no share",
+                "an accuracy of {} is not between 0 and 1",
                 about.accuracy
             )));
         }

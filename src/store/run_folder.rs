@@ -43,7 +43,7 @@ impl RunFolder {
                         "cannot create a run folder in {}: {source}",
                         outdir.display()
                     ),
-                    "give a folder that can be written with --outdir",
+                    "give a writable folder with --outdir",
                 )
             })
     }

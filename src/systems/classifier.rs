@@ -39,7 +39,7 @@ const ACCURACY: &str = "accuracy";
 section! {
     /// Sizes of the network.
     Model {
-        /// Channels of the first convolution; each further one has twice as many, 128 at most.
+        /// Channels of the first convolution; each further one has twice as many, at most 128.
         width: usize = 32, Allowed::Whole(1, 4096);
         /// Length of the feature vector.
         features: usize = 64, Allowed::Whole(1, 4096);
@@ -58,7 +58,7 @@ impl Classifier {
         let classes = given.classes.len();
         if classes < 2 {
             return Err(Error::usage(
-                format!("the data have {classes} classes, a classifier needs 2"),
+                format!("the data have {classes} classes, but a classifier needs at least 2"),
                 "give IDX files with labels, or a folder with a folder for each class",
             ));
         }

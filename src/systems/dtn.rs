@@ -109,9 +109,9 @@ section! {
         features: Option<String> = None, Allowed::Text;
         /// Weight of the adversarial loss.
         adversarial: f64 = 1.0, Allowed::NOT_NEGATIVE;
-        /// Weight of the mean squared difference of what the features are of a source image and of what is drawn of it.
+        /// Weight of the mean squared difference between the features of a source image and those of the image drawn from it.
         constancy: f64 = 15.0, Allowed::NOT_NEGATIVE;
-        /// Weight of the mean squared difference of a target image and what is drawn of it.
+        /// Weight of the mean squared difference between a target image and the image drawn from it.
         identity: f64 = 15.0, Allowed::NOT_NEGATIVE;
         /// Weight of the total variation of drawn images, which makes them smooth.
         variation: f64 = 0.0, Allowed::NOT_NEGATIVE;
@@ -141,23 +141,23 @@ impl Dtn {
         let [channels, height, width] = target;
         let Sides::Unpaired(source) = given.sides else {
             return Err(Error::usage(
-                "this system learns from two sides that do not pair",
+                "this system learns from two unpaired sets",
                 "use data.layout = unpaired, with a folder A (the source) and a folder B (the target), or data.source = emoji",
             ));
         };
         if height != width || !Drawer::draws(height) {
             return Err(Error::usage(
                 format!(
-                    "data.size = {} does not fit, as images are drawn by doubling",
+                    "data.size = {} does not fit: images are made by doubling",
                     config.data.size
                 ),
-                "use one number that is 4, 5, 6 or 7 doubled some times, as 28, 32 or 64",
+                "use one number that is 4, 5, 6 or 7 times a power of two, such as 28, 32 or 64",
             ));
         }
         let path = terms.features.as_deref().unwrap_or_default();
         if path.is_empty() && given.fresh.is_some() {
             return Err(Error::usage(
-                "loss.features names no file, and this system draws what a classifier sees",
+                "loss.features names no file, but this system draws what a classifier sees",
                 format!(
                     "run `gpugan classify --data SOURCE --size {height} --channels {} --out features.safetensors`, with labelled images of the source, and give --set loss.features=features.safetensors",
                     source[0]
@@ -168,7 +168,7 @@ impl Dtn {
         let Extractor::Classifier(classifier) = frozen.kind.clone() else {
             return Err(Error::usage(
                 format!(
-                    "{path} holds convolutions alone, and this system draws features without places"
+                    "{path} holds only convolutions, but this system needs features without positions"
                 ),
                 "give a file that `gpugan classify` wrote",
             ));
@@ -180,7 +180,7 @@ impl Dtn {
             let [_, rows, columns] = classifier.image;
             return Err(Error::usage(
                 format!(
-                    "the classifier of {path} sees images of {rows}x{columns}, and these have {height}x{width}"
+                    "the classifier of {path} sees images of {rows}x{columns}, but these have {height}x{width}"
                 ),
                 format!("use data.size = {rows}, or `gpugan classify --size {height}`"),
             ));

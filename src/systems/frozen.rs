@@ -59,7 +59,7 @@ impl Frozen {
                 let found: Option<Extractor> = serde_json::from_str(kept).ok();
                 found.filter(Extractor::is_possible).ok_or_else(|| {
                     Error::usage(
-                        "the checkpoint does not say what its features are of, or no network can be so",
+                        "the checkpoint does not describe a possible network for its features",
                         "give a checkpoint that this version wrote",
                     )
                 })?
@@ -132,7 +132,7 @@ impl Frozen {
         }
         Err(Error::usage(
             format!(
-                "the network of loss.features takes images of {takes} channels, and these have {channels}"
+                "the network of loss.features takes images of {takes} channels, but these have {channels}"
             ),
             format!("use data.channels = {takes}, or other features"),
         ))

@@ -64,21 +64,21 @@ section! {
     Model {
         /// Channels of the generator next to the images; each level further in has twice as many.
         width: usize = 64, Allowed::Whole(1, 1024);
-        /// Channels of a level of the generator at most, in multiples of `width`.
+        /// Most channels that a level of the generator may have, in multiples of `width`.
         most: usize = 8, Allowed::Whole(1, 64);
-        /// How often the generator halves the image; 0: until the shorter side is 1.
+        /// How often the generator halves the image; 0 halves it until the shorter side is 1.
         levels: usize = 0, Allowed::Whole(0, 12);
-        /// The first layer of the generator's way out that drops half of its features, from 0, the one at the smallest images.
+        /// First layer of the generator's decoder that drops half of its features, counted from 0 at the smallest images.
         drop_first: usize = 1, Allowed::Whole(0, 12);
-        /// Layers that drop from there on; the only source of variety in the outputs.
+        /// Number of layers that drop features from there on, the only source of variety in the outputs.
         drop_layers: usize = 3, Allowed::Whole(0, 12);
         /// Normalisation in both networks: `batch`, `instance` or `none`.
         norm: ImageNorm = ImageNorm::Batch, Allowed::Choice(&["batch", "instance", "none"]);
         /// Channels of the discriminator's first layer.
         d_width: usize = 64, Allowed::Whole(1, 1024);
-        /// Layers of the discriminator that halve: 1, 2, 3 or 4 judge patches of 16, 34, 70 or 142 pixels, 5 and 6 of 286 and 574; 0 judges single pixels.
+        /// Layers of the discriminator that halve the image: 1, 2, 3 or 4 judge patches of 16, 34, 70 or 142 pixels, 5 and 6 of 286 and 574; 0 judges single pixels.
         d_layers: usize = 3, Allowed::Whole(0, 6);
-        /// How the generator is used: `as-trained` drops features and normalises each image with its own statistics, as the paper does; `fixed` takes running statistics and drops nothing, which is right after a training on batches of several images.
+        /// How the generator is used: `as-trained` drops features and normalises each image with its own statistics, as the paper does; `fixed` takes running statistics and drops nothing, which suits training on batches of several images.
         at_test: AtTest = AtTest::AsTrained, Allowed::Choice(&["as-trained", "fixed"]);
     }
 }
@@ -134,7 +134,7 @@ impl Pix2pix {
             Sides::Paired(input) if input[1..] == image[1..] => input,
             Sides::Paired(_) | Sides::Unpaired(_) | Sides::Images => {
                 return Err(Error::usage(
-                    "this system learns from pairs of one size, and the data have none",
+                    "this system learns from pairs of one size, but the data have none",
                     "use data.layout = pairs or side-by-side, or data.input = edges, grey, blur or mask",
                 ));
             }

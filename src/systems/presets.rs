@@ -120,7 +120,7 @@ fn unknown(name: &str) -> Error {
     Error::usage(
         format!("unknown preset {name}"),
         format!(
-            "{nearest}there are {}, or give the path of a TOML file",
+            "{nearest}the presets are {}; a path of a TOML file works too",
             names().join(", ")
         ),
     )

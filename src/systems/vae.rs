@@ -39,7 +39,7 @@ static SCHEMA: Schema = Schema {
             optimizer.floor_above("vae"),
             refuse(
                 model.pixels == Pixels::Gaussian && model.binary == Binarised::Threshold,
-                "model.binary = threshold makes pixels of two values, and model.pixels = gaussian has them in between",
+                "model.binary = threshold makes pixels of two values, but model.pixels = gaussian needs values in between",
                 "use model.pixels = bernoulli, or model.binary = none",
             ),
         ])
@@ -65,11 +65,11 @@ section! {
         hidden: usize = 400, Allowed::Whole(0, WIDEST);
         /// Length of the latent vector.
         latent: usize = 20, Allowed::Whole(1, WIDEST);
-        /// Distribution of each pixel for a latent vector: `bernoulli`, a probability of being white; `gaussian`, a mean and one variance of all pixels, which is learned.
+        /// Distribution of each pixel for a latent vector: `bernoulli`, a probability of being white; `gaussian`, a mean, and one learned variance for all pixels.
         pixels: Pixels = Pixels::Bernoulli, Allowed::Choice(&["bernoulli", "gaussian"]);
-        /// What becomes of the pixels, which are from 0 to 1: `none` leaves them, `threshold` makes those above one half 1 and the others 0.
+        /// How pixels, which are from 0 to 1, are made binary: `none` leaves them as they are, `threshold` makes those above one half 1 and the others 0.
         binary: Binarised = Binarised::None, Allowed::Choice(&["none", "threshold"]);
-        /// Latent vectors that the bound of an image's likelihood is computed from; the more, the nearer it is (Burda et al. 2016, 1509.00519, theorem 1).
+        /// Latent vectors from which the bound of an image's likelihood is computed; the more, the tighter it is (Burda et al. 2016, 1509.00519, theorem 1).
         bound_samples: usize = 50, Allowed::Whole(1, WIDEST);
     }
 }

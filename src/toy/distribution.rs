@@ -88,7 +88,7 @@ impl Distribution {
     fn picture(path: &Path) -> Result<Self> {
         if !path.exists() {
             return Err(Error::usage(
-                format!("no toy data named {}", path.display()),
+                format!("there is no toy data named {}", path.display()),
                 format!("use {} or the path of a picture", NAMES.join(", ")),
             ));
         }

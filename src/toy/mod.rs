@@ -114,7 +114,7 @@ pub fn run(options: &ToyOptions) -> Result<()> {
 fn check(config: &Config, system: &dyn System) -> Result<Duel> {
     let duel = system.duel().ok_or_else(|| {
         Error::usage(
-            format!("{} is no game of two players", config.preset),
+            format!("{} is not a game of two players", config.preset),
             "use --preset toy",
         )
     })?;
@@ -124,7 +124,7 @@ fn check(config: &Config, system: &dyn System) -> Result<Duel> {
     {
         return Err(Error::usage(
             format!(
-                "model.output = {} keeps points within 1, and toy data reach 1.6",
+                "model.output = {} keeps points within 1, but toy data reach 1.6",
                 range.word()
             ),
             "use --set model.output=linear",
@@ -132,7 +132,7 @@ fn check(config: &Config, system: &dyn System) -> Result<Duel> {
     }
     if config.data.stack > 1 {
         return Err(Error::usage(
-            "data.stack makes channels of images, and points have none",
+            "data.stack turns images into channels, but points have none",
             "use --set data.stack=1",
         ));
     }

@@ -175,7 +175,7 @@ impl Watcher {
 
 fn not_watched() -> Error {
     Error::usage(
-        "only a game of generator and discriminator can be watched on points",
+        "only a game between a generator and a discriminator can be watched on points",
         "use --preset toy",
     )
 }

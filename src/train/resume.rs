@@ -51,7 +51,7 @@ impl Resumed {
                 if step >= config.steps {
                     return Err(Error::usage(
                         format!(
-                            "{} is at step {step} already and the run ends at {}",
+                            "{} is already at step {step}, and the run ends at step {}",
                             path.display(),
                             config.steps
                         ),
@@ -117,8 +117,8 @@ impl Resumed {
         let here = facts.identity();
         if let Some(saved) = saved.filter(|saved| **saved != here) {
             self.notes.push(format!(
-                "warning: the checkpoint was saved on {saved}, and the run goes on on {here}: \
-                 from here on it is not bit for bit what it would have been there"
+                "warning: the checkpoint was saved on {saved}, and the run continues on {here}: \
+                 from here on its results are not bit for bit those of that adapter"
             ));
         }
     }
@@ -131,10 +131,10 @@ impl Resumed {
         };
         let saved = file.metadata.get(state::ARITHMETIC);
         if saved.is_none_or(|saved| saved != here) {
-            let saved = saved.map_or("an earlier program's", String::as_str);
+            let saved = saved.map_or("those of an earlier version", String::as_str);
             self.notes.push(format!(
-                "{} was trained by other kernels ({saved}, here {here}), which may round \
-                 differently: from here on the run need not be bit for bit what it would have been",
+                "{} was trained with other kernels ({saved}, now {here}): \
+                 from here on results may round differently",
                 path.display()
             ));
         }
@@ -178,13 +178,14 @@ fn compare(path: &Path, saved: &Config, asked: &Config) -> Result<Option<String>
     let found = saved.differences(asked);
     let (fixed, free): (Vec<_>, Vec<_>) = found.into_iter().partition(|d| is_fixed(&d.key));
     let listed = |found: &[Difference]| {
-        let one = |d: &Difference| format!("{} = {}, there {}", d.key, d.theirs, d.ours);
+        let one =
+            |d: &Difference| format!("{} = {}, but {} in the checkpoint", d.key, d.theirs, d.ours);
         found.iter().map(one).collect::<Vec<_>>().join("; ")
     };
     if !fixed.is_empty() {
         return Err(Error::usage(
             format!(
-                "{} was saved with another configuration than this run's: {}",
+                "{} was saved with a configuration other than this run's: {}",
                 path.display(),
                 listed(&fixed)
             ),
@@ -208,7 +209,7 @@ fn check_statistics(folder: &RunFolder) -> Result<()> {
         None => Ok(()),
         Some(last) => Err(Error::usage(
             format!(
-                "{} has statistics to step {} but no checkpoint, of which the first is saved at step {first}",
+                "{} has statistics up to step {} but no checkpoint; the first is saved at step {first}",
                 folder.path().display(),
                 last.step
             ),

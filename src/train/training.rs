@@ -130,7 +130,7 @@ impl Run<'_> {
                 let again = format!("gpugan train --resume {}", self.folder.path().display());
                 return self
                     .progress
-                    .line(&format!("stopped at step {step}; go on with `{again}`"));
+                    .line(&format!("stopped at step {step}; continue with `{again}`"));
             }
         }
         self.finished(begin.elapsed().as_secs_f64())
@@ -173,7 +173,7 @@ impl Run<'_> {
         match &met[..] {
             [] => Ok(()),
             [first, others @ ..] => self.progress.line(&format!(
-                "warning: {} more files cannot be read, as {first}; log.txt names all",
+                "warning: {} more files cannot be read, such as {first}; log.txt names all of them",
                 others.len() + 1
             )),
         }

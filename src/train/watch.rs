@@ -118,7 +118,7 @@ impl Run<'_> {
     pub(super) fn unhealthy(&self, findings: &[Finding], after: &str) -> Result<Error> {
         let left = match checkpoint::last_healthy(self.folder.path())? {
             Some((_, path)) => format!("the last healthy checkpoint is {}", path.display()),
-            None => "no checkpoint was saved in health".to_owned(),
+            None => "no healthy checkpoint was saved".to_owned(),
         };
         let all: Vec<String> = findings.iter().map(Finding::to_string).collect();
         // The gravest is the one to mend first.

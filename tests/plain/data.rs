@@ -252,7 +252,7 @@ fn folders_name_the_classes() {
     assert!(set.class_names().is_empty());
     let reports = set.skipped();
     assert!(
-        reports[0].to_string().contains("1 pictures lie outside"),
+        reports[0].to_string().contains("1 pictures are outside"),
         "{reports:?}"
     );
     // One folder alone is no class.

@@ -140,7 +140,10 @@ fn damaged_idx_files_give_what_they_can() {
     }
     for (file, said) in [
         (idx_images(100, 0, 8), "sizes"),
-        (idx_images(1, 8, 8)[..40].to_vec(), "no whole image"),
+        (
+            idx_images(1, 8, 8)[..40].to_vec(),
+            "not hold a complete image",
+        ),
     ] {
         fs::write(&images, file).unwrap();
         let error = open_error(dir.path());

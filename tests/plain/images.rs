@@ -173,7 +173,7 @@ fn features_are_read_once_and_kept() {
                 ..given
             },
         );
-        assert!(said.contains("what its features are of"), "{said}");
+        assert!(said.contains("describe a possible network"), "{said}");
     }
     // A new run does.
     let error = systems::open(&config, &fresh(GREY, SMALL, 1)).err();
@@ -266,7 +266,7 @@ fn what_does_not_fit_is_refused_with_the_mend() {
         (
             srgan(&[]),
             fresh([2, 32, 32], Sides::Paired([2, 8, 8]), 1),
-            "takes images of 3 channels, and these have 2",
+            "takes images of 3 channels, but these have 2",
         ),
         (
             with_file("dtn", &path, &[]),
@@ -276,7 +276,7 @@ fn what_does_not_fit_is_refused_with_the_mend() {
         (
             with_file("dtn", &path, &["data.size=[28, 32]"]),
             fresh([3, 28, 32], unpaired, 0),
-            "4, 5, 6 or 7 doubled",
+            "4, 5, 6 or 7 times a power of two",
         ),
         (
             with_file("srgan32", Path::new("/dev/null"), &[]),

@@ -158,7 +158,7 @@ fn data_that_becomes_unreadable_is_an_error_and_no_endless_loop() {
     }
     let mut loader = Loader::new(Arc::clone(&set), 4, 0, START, false).unwrap();
     let error = loader.next_batch().unwrap_err();
-    assert!(error.to_string().contains("has gone"), "{error}");
+    assert!(error.to_string().contains("is gone"), "{error}");
     assert_eq!(error.exit_code(), 2);
     loader.next_batch().unwrap_err();
 

@@ -131,7 +131,10 @@ fn what_a_file_is_and_which_way_is_to_be_said() {
     );
     let other = changed("dcgan28", &[]);
     let other = refusal(&path, Some(&other), None);
-    assert!(other.contains("makes no images of images"), "{other}");
+    assert!(
+        other.contains("does not turn images into images"),
+        "{other}"
+    );
 
     // Both ways take it, at any size of multiples of 4.
     for direction in [None, Some("a-to-b"), Some("b-to-a")] {

@@ -94,6 +94,6 @@ fn a_run_that_cannot_be_read_is_named_and_the_others_are_listed() {
 #[test]
 fn a_folder_without_runs_is_refused() {
     let outdir = tempfile::tempdir().unwrap();
-    refused(list(outdir.path()), &["no run in", "gpugan train"]);
+    refused(list(outdir.path()), &["no runs in", "gpugan train"]);
     refused(list(&outdir.path().join("none")), &["cannot list"]);
 }

@@ -91,7 +91,7 @@ fn what_makes_no_stack_is_refused() {
             coloured,
             3,
             [
-                "data.stack = 3 makes a channel of each image, and those of fashion have 3",
+                "data.stack = 3 turns each image into a channel, but those of fashion have 3",
                 "data.channels = 1",
             ],
         ),

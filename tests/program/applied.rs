@@ -127,7 +127,7 @@ fn pictures_of_any_size_go_either_way() {
     for said in [
         "left out: ",
         "broken.png",
-        "a.png becomes a-2.png, as its name is taken",
+        "a.png is written as a-2.png, because its name is taken",
         "4 images through",
     ] {
         assert!(printed.contains(said), "`{said}` is not in: {printed}");
@@ -182,7 +182,7 @@ fn pictures_of_any_size_go_either_way() {
     );
     assert_refused(
         &apply(&run, &[text(&photos), "--out", text(&other)]),
-        &["one file", "give a folder"],
+        &["a single file", "give a folder"],
     );
     let broken = at("photos/broken.png");
     assert_refused(
@@ -198,11 +198,11 @@ fn pictures_of_any_size_go_either_way() {
     assert!(fs::read(&one).unwrap() == before);
     assert_refused(
         &apply(&run, &[text(&at("no*.png"))]),
-        &["nothing fits", "no*.png"],
+        &["nothing matches", "no*.png"],
     );
     assert_refused(
         &apply(&run, &[text(&one), "--preset", "cyclegan"]),
-        &["says itself", "--preset"],
+        &["already says", "--preset"],
     );
 }
 
@@ -218,7 +218,7 @@ fn a_unet_takes_one_size_and_draws_by_its_seed() {
         let ended = apply(&run, &[text(&photos), "--out", text(&out), "--seed", seed]);
         let printed = ended.printed();
         ended.success();
-        assert!(printed.contains("takes 16x16 pixels only"), "{printed}");
+        assert!(printed.contains("only takes 16x16 pixels"), "{printed}");
         assert_eq!(size(&out.join("wide.png")), (16, 16));
         fs::read(out.join("wide.png")).unwrap()
     };

@@ -153,7 +153,7 @@ fn lines_stay_above_one_bar_and_ctrl_c_leaves_no_trace_of_it() {
         terminal.ctrl_c();
         assert_eq!(terminal.end(), Some(0));
         let (rows, text) = (terminal.rows(), terminal.text());
-        let acknowledged = "stopping after this step; Ctrl-C again ends at once";
+        let acknowledged = "stopping after this step; press Ctrl-C again to stop at once";
         assert!(
             rows.iter().any(|row| row.trim() == acknowledged),
             "{rows:#?}"
@@ -187,7 +187,7 @@ fn a_second_ctrl_c_ends_at_once_and_one_that_comes_with_the_first_does_not() {
     terminal.ctrl_c();
     assert_eq!(terminal.end(), Some(130));
     let rows = terminal.rows();
-    assert_eq!(rows.last().unwrap().trim(), "ended at once", "{rows:#?}");
+    assert_eq!(rows.last().unwrap().trim(), "stopped at once", "{rows:#?}");
     assert!(!rows.iter().any(|row| is_bar(row)), "{rows:#?}");
 }
 

@@ -61,7 +61,7 @@ impl Graph {
         if sorted != (0..from.rank()).collect::<Vec<_>>() {
             return Err(Error::shape(
                 "Permute",
-                format!("{order:?} is no order of the axes of {from}"),
+                format!("{order:?} is not an order of the axes of {from}"),
             ));
         }
         if sorted == order {

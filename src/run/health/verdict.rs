@@ -63,7 +63,7 @@ impl Verdict {
                 "lower optimizer.g.lr, or let D see several images at once (loss.pack=2, model.minibatch_std=4)"
             }
             Self::IgnoresInput => {
-                "see whether inputs belong to their images; lower optimizer.g.lr, or raise what ties outputs to inputs (loss.l1, loss.cycle)"
+                "check that inputs match their images; lower optimizer.g.lr, or raise the weight that ties outputs to inputs (loss.l1, loss.cycle)"
             }
             Self::DiscriminatorOverpowered => {
                 "lower optimizer.d.lr, or make its task harder (loss.instance_noise=0.1, loss.real_label=0.9)"
@@ -71,7 +71,7 @@ impl Verdict {
             Self::VanishingGeneratorGradient => {
                 "lower optimizer.d.lr, or use a loss that does not saturate (loss.kind=non-saturating)"
             }
-            Self::Memorising => "end here, or give more images or loss.augment=all",
+            Self::Memorising => "stop here, use more images, or set loss.augment=all",
         }
     }
 

@@ -57,7 +57,7 @@ static SCHEMA: Schema = Schema {
             refuse(
                 !fits(height) || !fits(width),
                 format!(
-                    "data.size = {} does not fit, as images are halved twice",
+                    "data.size = {} does not fit: images are halved twice",
                     config.data.size
                 ),
                 format!("use multiples of {multiple} from {least}"),
@@ -90,7 +90,7 @@ impl CycleGan {
     fn new(config: &Config, given: &Given<'_>) -> Result<Self> {
         let Sides::Unpaired(a) = given.sides else {
             return Err(Error::usage(
-                "this system learns from two sides that do not pair",
+                "this system learns from two unpaired sets",
                 "use data.layout = unpaired, with a folder A and a folder B, or data.source = emoji",
             ));
         };
@@ -99,7 +99,7 @@ impl CycleGan {
         if terms.identity > 0.0 && a[0] != b[0] {
             return Err(Error::usage(
                 format!(
-                    "loss.identity compares images of both sides, which have {} and {} channels",
+                    "loss.identity compares images of both sides, but they have {} and {} channels",
                     a[0], b[0]
                 ),
                 "use data.channels = 3, or loss.identity = 0",

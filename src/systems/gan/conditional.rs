@@ -17,7 +17,7 @@ pub fn conditional(config: Config) -> Result<Config> {
     let (key, value) = KEY;
     let without = |what: &str| {
         Error::usage(
-            format!("{what} has no form of classes for --cond"),
+            format!("{what} has no class-conditional form for --cond"),
             "use --preset cdcgan28 or cdcgan32, or --set model.architecture=resnet",
         )
     };
@@ -46,7 +46,7 @@ pub(super) fn labelled(classes: &[String]) -> Result<Vec<String>> {
     if classes.len() < 2 {
         return Err(Error::usage(
             format!(
-                "the data have {} classes, a conditional model needs 2",
+                "the data have {} classes, but a conditional model needs at least 2",
                 classes.len()
             ),
             "give IDX files with labels, or a folder with a folder for each class, or use a preset without classes",

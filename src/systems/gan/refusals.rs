@@ -73,7 +73,7 @@ fn groups(settings: &Settings, pair: &Pair) -> Vec<Option<Refusal>> {
             !batch.is_multiple_of(pack),
             format!("loss.pack = {pack} does not divide batch = {batch}"),
             format!(
-                "use a multiple, as batch = {}",
+                "use a multiple, such as batch = {}",
                 batch.next_multiple_of(pack)
             ),
         ),
@@ -113,7 +113,7 @@ fn bounds(settings: &Settings, pair: &Pair) -> Vec<Option<Refusal>> {
     vec![
         refuse(
             penalty != Penalty::None && norm == Some(Norm::Batch),
-            "loss.penalty does not fit model.norm_d = batch: batch normalisation makes an image's score depend on all others, so that there is no gradient of one image to bound",
+            "loss.penalty does not fit model.norm_d = batch: batch normalisation makes an image's score depend on all others, so there is no gradient of a single image to bound",
             "use model.norm_d = layer, instance, group or none",
         ),
         refuse(
@@ -127,13 +127,13 @@ fn bounds(settings: &Settings, pair: &Pair) -> Vec<Option<Refusal>> {
         refuse(
             clipped && (settings.loss.bounds_slope() || spectral),
             format!(
-                "loss.weight_clip and {other} both bound the discriminator's slope, each to its own"
+                "loss.weight_clip and {other} both bound the discriminator's slope, each in its own way"
             ),
             "use one of them; the penalty and spectral normalisation train better than clipping",
         ),
         refuse(
             kind == LossKind::Wasserstein && !clipped && !spectral && penalty == Penalty::None,
-            "loss.kind = wasserstein has no optimum for a critic of unbounded slope",
+            "loss.kind = wasserstein has no optimum for a critic with an unbounded slope",
             "use loss.penalty = gradient, model.spectral_norm = true or loss.weight_clip = 0.01",
         ),
         refuse(
@@ -150,7 +150,7 @@ fn bounds(settings: &Settings, pair: &Pair) -> Vec<Option<Refusal>> {
                 "loss.real_label = {real_label:?} is a target, and loss.kind = {} has none",
                 kind.word()
             ),
-            "use loss.real_label = 1.0, or a loss with targets, as non-saturating or least-squares",
+            "use loss.real_label = 1.0, or a loss with targets, such as non-saturating or least-squares",
         ),
     ]
 }
@@ -177,21 +177,21 @@ fn unused_keys(settings: &Settings) -> Vec<Option<Refusal>> {
     vec![
         refuse(
             penalty == Penalty::None && penalty_every > 1,
-            format!("loss.penalty_every = {penalty_every} has no loss.penalty to take rarely"),
-            "use loss.penalty_every = 1, or a penalty, as loss.penalty = r1",
+            format!("loss.penalty_every = {penalty_every} has no loss.penalty to apply less often"),
+            "use loss.penalty_every = 1, or a penalty, such as loss.penalty = r1",
         ),
         refuse(
             penalty != Penalty::None && penalty_weight == 0.0,
             format!(
-                "loss.penalty = {} costs a pass and loss.penalty_weight = 0.0 takes nothing of it",
+                "loss.penalty = {} costs a pass, but loss.penalty_weight = 0.0 ignores it",
                 penalty.word()
             ),
-            "use loss.penalty = none, or a weight, as loss.penalty_weight = 10.0",
+            "use loss.penalty = none, or a weight, such as loss.penalty_weight = 10.0",
         ),
         refuse(
             instance_noise == 0.0 && instance_noise_steps > 0,
-            format!("loss.instance_noise_steps = {instance_noise_steps} has no noise to let fall"),
-            "use loss.instance_noise_steps = 0, or a noise, as loss.instance_noise = 0.1",
+            format!("loss.instance_noise_steps = {instance_noise_steps} has no noise to lower"),
+            "use loss.instance_noise_steps = 0, or some noise, such as loss.instance_noise = 0.1",
         ),
         refuse(
             boosts && update == Update::Alternating && d_steps_boost < d_steps,
@@ -217,7 +217,7 @@ fn augmentation(settings: &Settings, pair: &Pair) -> Vec<Option<Refusal>> {
     vec![
         refuse(
             augment == Augment::None && augment_p < 1.0,
-            format!("loss.augment_p = {augment_p:?} is a probability of loss.augment = none"),
+            format!("loss.augment_p = {augment_p:?} has no effect with loss.augment = none"),
             "use loss.augment = all, or leave loss.augment_p out",
         ),
         refuse(
@@ -230,15 +230,15 @@ fn augmentation(settings: &Settings, pair: &Pair) -> Vec<Option<Refusal>> {
         refuse(
             adaptive && matches!(kind.facts().level, Level::Middle | Level::OtherMean),
             format!(
-                "loss.augment_target looks at the sign of D, and loss.kind = {} sees differences of scores only, so that their zero is anywhere",
+                "loss.augment_target uses the sign of D, but loss.kind = {} only uses differences of scores, so their sign means nothing",
                 kind.word()
             ),
-            "use a fixed probability, as loss.augment_p = 0.3, or loss.kind = hinge or non-saturating",
+            "use a fixed probability, such as loss.augment_p = 0.3, or loss.kind = hinge or non-saturating",
         ),
         refuse(
             augment != Augment::None && pair.family().of_points(),
             format!(
-                "loss.augment = {} is for images, and model.architecture = {} is for points",
+                "loss.augment = {} is for images, but model.architecture = {} is for points",
                 augment.word(),
                 settings.model.architecture
             ),
@@ -267,7 +267,7 @@ fn minibatches(settings: &Settings, pair: &Pair) -> Vec<Option<Refusal>> {
         refuse(
             std == 1,
             "model.minibatch_std = 1 is the deviation of one image from itself",
-            "use groups of 2 or more, as model.minibatch_std = 4, or 0 for none",
+            "use groups of 2 or more, such as model.minibatch_std = 4, or 0 for none",
         ),
         refuse(
             features > 0 && judged < 2,
@@ -280,10 +280,10 @@ fn minibatches(settings: &Settings, pair: &Pair) -> Vec<Option<Refusal>> {
         refuse(
             features > 0 && slope,
             format!(
-                "model.minibatch_features does not fit loss.penalty = {}: every image's score depends on how near all others are, so that there is no norm of one image's gradient to hold at 1",
+                "model.minibatch_features does not fit loss.penalty = {}: every image's score depends on how near all others are, so there is no gradient of a single image whose norm could be held at 1",
                 settings.loss.penalty.word()
             ),
-            "use model.minibatch_std, which the others move little, or loss.penalty = r1",
+            "use model.minibatch_std, on which the others have little effect, or loss.penalty = r1",
         ),
         refuse(
             kind == LossKind::FeatureMatching && (std > 0 || features > 0),
@@ -306,7 +306,7 @@ fn unrolling(settings: &Settings) -> Vec<Option<Refusal>> {
         refuse(
             unroll > 0 && kind != LossKind::Minimax,
             format!(
-                "train.unroll = {unroll} plays for the value of the minimax game, and loss.kind = {} is another",
+                "train.unroll = {unroll} needs the value of the minimax game, but loss.kind = {} is another",
                 kind.word()
             ),
             "use loss.kind = minimax, or train.unroll = 0",
@@ -314,10 +314,10 @@ fn unrolling(settings: &Settings) -> Vec<Option<Refusal>> {
         refuse(
             unroll > 0 && penalty != Penalty::None,
             format!(
-                "train.unroll = {unroll} looks ahead along the loss alone, without loss.penalty = {}",
+                "train.unroll = {unroll} only looks ahead along the loss, without loss.penalty = {}",
                 penalty.word()
             ),
-            "use train.unroll = 0, or bound the slope by model.spectral_norm = true and leave the penalty out",
+            "use train.unroll = 0, or bound the slope with model.spectral_norm = true and no penalty",
         ),
         refuse(
             unroll > 0 && weight_clip > 0.0,
@@ -344,7 +344,7 @@ fn conditions(settings: &Settings, pair: &Pair) -> Vec<Option<Refusal>> {
         refuse(
             condition.is_some() && loss.pack > 1,
             format!(
-                "loss.pack = {} makes one input of images of several classes",
+                "loss.pack = {} combines images of several classes into one input",
                 loss.pack
             ),
             "use loss.pack = 1",
@@ -359,7 +359,7 @@ fn conditions(settings: &Settings, pair: &Pair) -> Vec<Option<Refusal>> {
         refuse(
             loss.classifies() && !condition.is_some_and(|known| known.classifies),
             format!(
-                "loss.class_weight_d and loss.class_weight_g need a discriminator that tells classes, which model.architecture = {architecture} has not here"
+                "loss.class_weight_d and loss.class_weight_g need a discriminator that tells classes apart, which model.architecture = {architecture} does not have here"
             ),
             "use model.architecture = resnet with model.condition = batch-norm, or weights of 0.0",
         ),
@@ -376,7 +376,7 @@ fn conditions(settings: &Settings, pair: &Pair) -> Vec<Option<Refusal>> {
         ),
         refuse(
             loss.classifies() && settings.play.unroll > 0,
-            "train.unroll looks ahead along the loss alone, without loss.class_weight_d",
+            "train.unroll only looks ahead along the loss, without loss.class_weight_d",
             "use train.unroll = 0, or class weights of 0.0",
         ),
     ]

@@ -19,7 +19,7 @@ section! {
         latent: usize = 100, Allowed::Whole(1, WIDEST);
         /// Distribution of each element of z: `normal` N(0, 1), or `uniform` between -sqrt(3) and sqrt(3), which has variance 1 too.
         latent_distribution: Latent = Latent::Normal, Allowed::Choice(&["normal", "uniform"]);
-        /// Whether every weight of the discriminator is divided by its largest singular value, one power iteration an update (Miyato et al. 2018).
+        /// Whether every weight of the discriminator is divided by its largest singular value, one power iteration per update (Miyato et al. 2018).
         spectral_norm: bool = false, Allowed::Flag;
         /// Last function of the generator: `tanh` with images in [-1, 1], `sigmoid` with images in [0, 1], or `linear`.
         output: Output = Output::Tanh, Allowed::Choice(&["tanh", "sigmoid", "linear"]);
@@ -31,23 +31,23 @@ section! {
     Play {
         /// Discriminator steps for each generator step.
         d_steps: usize = 1, Allowed::Whole(1, 1000);
-        /// Discriminator steps for each of the generator steps that `d_steps_first` and `d_steps_every` name.
+        /// Discriminator steps for each of the generator steps that `d_steps_first` and `d_steps_every` select.
         d_steps_boost: usize = 100, Allowed::Whole(1, 1000);
-        /// Generator steps at the start of a run that take `d_steps_boost`; WGAN has 25.
+        /// Generator steps at the start of a run that take `d_steps_boost`; WGAN uses 25.
         d_steps_first: u64 = 0, Allowed::Whole(0, LONGEST);
-        /// Every such generator step takes `d_steps_boost` too, the first included; WGAN has 500, 0 is never.
+        /// Every n-th generator step, the first included, takes `d_steps_boost` too; WGAN uses 500; 0 is never.
         d_steps_every: u64 = 0, Allowed::Whole(0, LONGEST);
         /// `alternating`: the generator steps against the discriminator just updated, with new latents; `simultaneous`: both step from one batch, its latents and its dropout.
         update: Update = Update::Alternating, Allowed::Choice(&["alternating", "simultaneous"]);
-        /// Updates of the discriminator, by gradient descent with `unroll_lr`, that each generator step looks ahead and learns through (Metz et al. 2017), by the whole value of the game: needs `loss.kind = minimax`; 0 is off.
+        /// Updates of the discriminator, by gradient descent with `unroll_lr`, that each generator step looks ahead and learns through (Metz et al. 2017). Needs `loss.kind = minimax`, whose whole value it plays for; 0 is off.
         unroll: usize = 0, Allowed::Whole(0, 20);
         /// Learning rate of the updates that `unroll` looks ahead; one that overshoots teaches the generator nonsense.
         unroll_lr: f64 = 0.003, Allowed::POSITIVE;
         /// Discriminator steps before the generator's first.
         d_pretrain: u64 = 0, Allowed::Whole(0, LONGEST);
-        /// First layers of the discriminator whose weights stay as they start, for a run that goes on from another's networks (`--init`; Mo et al. 2020); 0 trains all.
+        /// First layers of the discriminator that are not trained, for a run that starts from another run's networks (`--init`; Mo et al. 2020); 0 trains all.
         freeze_d: usize = 0, Allowed::Whole(0, 64);
-        /// Decay, in a step, of the moving average of the generator's weights that is sampled; 0 is off.
+        /// Decay per step of the moving average of the generator's weights, which is what is sampled; 0 is off.
         ema_decay: f64 = 0.999, Allowed::BELOW_ONE;
     }
 }

@@ -63,13 +63,13 @@ const TABLE: usize = 1 << 24;
 section! {
     /// Units and chains.
     Model {
-        /// Hidden units. The likelihood of images is exact where two to the power of this, times their pixels, is 2^24 at most.
+        /// Hidden units. The likelihood of images is exact where two to the power of this, times their pixels, is at most 2^24.
         hidden: usize = 500, Allowed::Whole(1, WIDEST);
         /// Gibbs steps, each from hidden to visible to hidden units, between two updates.
         k: usize = 15, Allowed::Whole(1, 1000);
         /// Whether the chains go on from update to update (PCD) instead of starting at each batch (CD).
         persistent: bool = true, Allowed::Flag;
-        /// Rounds of `k` Gibbs steps to a sample, from one of the persistent chains, or from random pixels where there are none.
+        /// Rounds of `k` Gibbs steps per sample, from one of the persistent chains, or from random pixels where there are none.
         sample_rounds: usize = 10, Allowed::Whole(1, 1_000_000);
     }
 }

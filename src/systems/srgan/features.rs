@@ -32,7 +32,7 @@ impl Features {
             let (data, size) = (&config.data, config.data.size);
             return Err(Error::usage(
                 format!(
-                    "loss.content = {} compares features, and loss.features names no file of a network that has any",
+                    "loss.content = {} compares features, but loss.features names no file of a network",
                     terms.content
                 ),
                 format!(
@@ -90,7 +90,7 @@ fn halvings_to(of: &Classifier, layer: Option<usize>) -> Result<usize> {
             .ok_or_else(|| {
                 let places: Vec<String> = (1..=all).map(|count| place(count).to_string()).collect();
                 Error::usage(
-                    format!("loss.layer = {layer} is no ReLU of the classifier's convolutions"),
+                    format!("loss.layer = {layer} is not a ReLU of the classifier's convolutions"),
                     format!("use {}", places.join(" or ")),
                 )
             }),

@@ -108,12 +108,12 @@ section! {
     Terms {
         /// Steps of least squares before the game; with 0 there is one stage.
         pretrain: u64 = 0, Allowed::Whole(0, LONGEST);
-        /// Weight of the mean squared difference of features; 0 needs none.
+        /// Weight of the mean squared difference of features; 0 needs no features.
         content: f64 = 1.0, Allowed::NOT_NEGATIVE;
         /// A file of the network whose features are compared: what `gpugan classify --out FILE` wrote, or a safetensors file of VGG's convolutions with torchvision's names. Read when the game begins, and kept in checkpoints.
         #[serde(skip_serializing_if = "Option::is_none")]
         features: Option<String> = None, Allowed::Text;
-        /// The layer whose output is compared, by its place in the `nn.Sequential` of the file: a ReLU, such as 2 or 5 of a classifier and 35 of VGG19. Where not set, the last.
+        /// The layer whose output is compared, by its place in the `nn.Sequential` of the file: a ReLU, such as 2 or 5 of a classifier and 35 of VGG19. If not set, the last.
         #[serde(skip_serializing_if = "Option::is_none")]
         layer: Option<usize> = None, Allowed::Whole(0, 1000);
         /// Weight of the mean squared difference of pixels.
@@ -157,7 +157,7 @@ impl Srgan {
         }
         .ok_or_else(|| {
             Error::usage(
-                "this system learns from images and the same ones smaller, and the data have no such pairs",
+                "this system learns from images and smaller copies of them, but the data have no such pairs",
                 "use data.input = small, and multiples of 4 in data.size",
             )
         })?;

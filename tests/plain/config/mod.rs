@@ -376,7 +376,7 @@ fn keys_of_other_architectures_say_where_they_belong() {
         "dcgan28",
         "model.maxout_units=3",
         &[
-            "model.architecture = dcgan has no place for model.maxout_units;",
+            "model.architecture = dcgan does not have the key model.maxout_units;",
             "leave model.maxout_units out or use model.architecture = mlp",
         ],
     );
@@ -384,13 +384,13 @@ fn keys_of_other_architectures_say_where_they_belong() {
         "mlp",
         "model.width=3",
         &[
-            "model.architecture = mlp has no place for model.width;",
+            "model.architecture = mlp does not have the key model.width;",
             "dcgan or resnet",
         ],
     );
     refused(
         from_toml("system = 'gan'\n[model]\nmaxout_units = 3"),
-        &["model.architecture = dcgan has no place for model.maxout_units"],
+        &["model.architecture = dcgan does not have the key model.maxout_units"],
     );
     refused(
         from_toml("system = 'tree'"),

@@ -55,14 +55,14 @@ fn what_is_left_out_is_listed_by_type_and_name() {
     assert_eq!(lines[0], "left out: 12 png, 1 webp");
     assert_eq!(lines.len(), 12);
     assert!(
-        lines[1].contains("bad.webp: it is no picture of a known kind"),
+        lines[1].contains("bad.webp: it is not a picture of a known kind"),
         "{lines:?}"
     );
     assert_eq!(lines[11], "  and 3 more");
     assert_eq!(set.left_out(usize::MAX).len(), 14);
     let found = set.found();
     assert_eq!(found[0], "53 images: 40 grey, 13 unreadable; all 8x8");
-    assert_eq!(found[1], "files: 52 png, 1 webp; no pictures: 1 heic");
+    assert_eq!(found[1], "files: 52 png, 1 webp; not pictures: 1 heic");
     // Batches come from the others.
     assert_eq!(
         loader(&Arc::new(set), 100)
@@ -105,7 +105,7 @@ fn a_set_that_has_gone_ends_the_run() {
     assert!(start.elapsed() < Duration::from_secs(10));
     let error = error.to_string();
     assert!(
-        error.contains("set has gone") && error.contains("--resume"),
+        error.contains("set is gone") && error.contains("--resume"),
         "{error}"
     );
     assert!(set.check().is_err());
@@ -143,7 +143,7 @@ fn pipes_and_devices_are_not_read() {
     grey(&dir.path().join("b.png"), 1);
     assert_eq!(open(dir.path()).len(), 1);
     for path in [dir.path().join("a.png"), "/dev/zero".into()] {
-        assert!(refused(&path).contains("neither file nor folder"));
+        assert!(refused(&path).contains("neither a file nor a folder"));
     }
     // A file that becomes a pipe while the set is in use.
     let set = open(dir.path());
@@ -153,7 +153,7 @@ fn pipes_and_devices_are_not_read() {
         set.decode(0)
             .unwrap_err()
             .to_string()
-            .contains("no regular file")
+            .contains("not a regular file")
     );
 }
 

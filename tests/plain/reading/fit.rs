@@ -35,14 +35,14 @@ fn the_channels_keep_the_colours_of_every_picture_and_it_is_said() {
         set.found(),
         [
             "10 images: 1 grey, 7 colour, 2 with alpha (laid on white); 10 sizes from 48x64 to 100x200",
-            "as 16x16: their middle, resized",
+            "as 16x16: cropped to their middle and resized",
             "files: 7 jpg, 3 png",
         ]
     );
     let grey = Reading::new(16, 16).channels(Some(1)).open(path).unwrap();
     let line = &grey.found()[0];
     assert!(
-        line.contains("7 colour (made grey), 2 with alpha (laid on white)"),
+        line.contains("7 colour (converted to grey), 2 with alpha (laid on white)"),
         "{line}"
     );
 

@@ -78,7 +78,7 @@ fn what_does_not_pair_is_left_out_by_name_and_as_a_whole() {
     for part in [
         &format!("A/extra.png: has no partner {partner}.*; add it or remove this"),
         "B/03.bmp: has no partner",
-        "A/05.png: it is no picture of a known kind",
+        "A/05.png: it is not a picture of a known kind",
         "B/09.bmp: is 9x8 and its partner",
     ] {
         assert!(said.contains(part), "{said}");
@@ -98,7 +98,7 @@ fn what_does_not_pair_is_left_out_by_name_and_as_a_whole() {
     }
     let line = error(pairs(dir.path()));
     assert!(
-        line.contains("B holds no picture, but no file at all"),
+        line.contains("B holds no pictures, but no files at all"),
         "{line}"
     );
     grey(&at("B/unlike.png"), 1);
@@ -106,7 +106,7 @@ fn what_does_not_pair_is_left_out_by_name_and_as_a_whole() {
     assert!(line.contains("only 0 of 12 files pair by name"), "{line}");
     fs::remove_dir_all(at("B")).unwrap();
     let line = error(pairs(dir.path()));
-    assert!(line.contains("/B is no folder there"), "{line}");
+    assert!(line.contains("/B is not a folder there"), "{line}");
 }
 
 #[test]

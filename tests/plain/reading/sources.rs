@@ -78,7 +78,7 @@ fn archives_are_read_like_folders() {
         assert!(set.skipped().is_empty(), "{:?}", set.skipped());
         let found = set.found();
         assert_eq!(found[0], "3 images: 3 colour; all 8x8");
-        assert_eq!(found[1], "files: 3 png; no pictures: 1 txt");
+        assert_eq!(found[1], "files: 3 png; not pictures: 1 txt");
     }
     // A damaged entry is left out by name.
     let mut bytes = fs::read(at("stored.zip")).unwrap();
@@ -93,12 +93,12 @@ fn archives_are_read_like_folders() {
     // So is an archive that ends early, as a whole.
     let bytes = fs::read(at("stored.zip")).unwrap();
     fs::write(at("short.zip"), &bytes[..bytes.len() / 2]).unwrap();
-    assert!(refused(&at("short.zip")).contains("no whole archive"));
+    assert!(refused(&at("short.zip")).contains("not a complete archive"));
     // An archive that goes ends the run.
     let set = open(&at("all.tar"));
     fs::remove_file(at("all.tar")).unwrap();
     set.decode(0).unwrap_err();
-    assert!(set.check().unwrap_err().to_string().contains("has gone"));
+    assert!(set.check().unwrap_err().to_string().contains("is gone"));
     fs::write(at("all.tar.gz"), [0x1f, 0x8b, 8, 0]).unwrap();
     assert!(refused(&at("all.tar.gz")).contains("unpack it"));
 }

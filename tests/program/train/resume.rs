@@ -122,7 +122,10 @@ fn other_data_and_files_of_other_runs_are_refused() {
     // Statistics beyond the first checkpoint, and none left.
     let bare = crafted(|_| ());
     fs::remove_file(bare.newest()).unwrap();
-    assert_refused(&bare.resume(), &["statistics to step 2", "no checkpoint"]);
+    assert_refused(
+        &bare.resume(),
+        &["statistics up to step 2", "no checkpoint"],
+    );
 }
 
 #[test]
@@ -151,7 +154,10 @@ fn a_checkpoint_trained_by_other_kernels_is_said_to_be_one() {
     let earlier = crafted(|file| {
         file.metadata.remove("arithmetic").expect("is known");
     });
-    for (copied, whose) in [(other, "other, here"), (earlier, "an earlier program's")] {
+    for (copied, whose) in [
+        (other, "other, now"),
+        (earlier, "those of an earlier version"),
+    ] {
         copied.resume().success();
         let log = copied.log();
         assert!(
