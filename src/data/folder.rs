@@ -178,7 +178,7 @@ impl Folder {
         let about = path.metadata()?;
         // A pipe in place of the file would block.
         if !about.is_file() {
-            return Err(Fault::Bad("it is no regular file".to_string()));
+            return Err(Fault::Bad("it is not a regular file".to_string()));
         }
         if about.len() > picture::MAX_FILE {
             return Err(Fault::Bad(format!(

@@ -83,13 +83,13 @@ fn folders(root: &Path) -> Result<[PathBuf; 2]> {
         return Ok(pair.clone());
     }
     let half = folders.iter().find(|pair| there(pair) == 1);
-    let missing = half.map_or("A/ and B/".to_string(), |pair| {
+    let missing = half.map_or("A/ or B/".to_string(), |pair| {
         let missing = pair.iter().find(|folder| !folder.is_dir());
         missing.map_or(String::new(), |folder| shown(folder))
     });
     Err(Error::usage(
         format!(
-            "--data {} needs two sides, but {missing} is not a folder there",
+            "--data {} needs two sides, but there is no folder {missing}",
             shown(root)
         ),
         "make folders A and B, or use another data.layout",

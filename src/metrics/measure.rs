@@ -332,7 +332,7 @@ fn of_moments(real: &Rows, fake: &Rows) -> (Option<f64>, String) {
         return (
             None,
             format!(
-                "needs more than {width} images of each kind, has {fakes} and {reals}; see kernel"
+                "needs more than {width} samples and real images, has {fakes} and {reals}; see kernel"
             ),
         );
     }

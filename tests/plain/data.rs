@@ -304,7 +304,7 @@ fn what_is_missing_is_said_with_where_and_how_to_mend_it() {
     );
     for (height, channels) in [(0, Some(3)), (8, Some(5))] {
         let error = Dataset::open("fashion", height, 8, channels).err().unwrap();
-        assert!(error.to_string().contains("ask for"), "{error}");
+        assert!(error.to_string().contains("; use "), "{error}");
     }
 }
 

@@ -51,7 +51,7 @@ fn the_largest_first_size_is_named_and_fits() {
     let text = refused.unwrap_err().to_string();
     let largest = MAX_ELEMENTS / 3000;
     assert!(
-        text.contains(&format!("may be {largest} at most")),
+        text.contains(&format!("may be at most {largest}")),
         "{text}"
     );
     graph
