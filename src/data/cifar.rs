@@ -101,7 +101,8 @@ pub(super) fn read(files: &[PathBuf], reports: &mut Vec<Report>) -> Result<(Arra
 fn class_names(path: &Path, count: usize) -> Vec<String> {
     let mut text = String::new();
     let read = File::open(path).and_then(|file| file.take(1 << 16).read_to_string(&mut text));
-    let names: Vec<_> = text.split_whitespace().map(super::plain).collect();
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let names: Vec<_> = lines.map(super::plain).collect();
     if read.is_ok() && names.len() >= count {
         names
     } else {

@@ -170,14 +170,14 @@ fn cifar_is_read_in_its_binary_version() {
     fs::write(ten.join("test_batch.bin"), record(&[2], 40)).unwrap();
     fs::write(
         ten.join("batches.meta.txt"),
-        "airplane\nautomobile\nbird\ncat\n\n",
+        "airplane\nautomobile\nbird\nhouse cat\n\n",
     )
     .unwrap();
     let set = Reading::new(32, 32).open(ten.to_str().unwrap()).unwrap();
     assert_eq!((set.len(), set.shape()), (3, [3, 32, 32]));
     assert_eq!(
         reds(&set),
-        [(10, "cat"), (20, "airplane"), (30, "automobile")]
+        [(10, "house cat"), (20, "airplane"), (30, "automobile")]
     );
     assert_eq!(set.decode(2).unwrap()[1024..][..1024], [31; 1024]);
     assert!(
