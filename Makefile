@@ -89,7 +89,7 @@ fixtures: ## make the golden test files again with PyTorch; PYTHON=... to choose
 	&& "$$python" tests/torch/regenerate.py $(ARGS) \
 	&& "$$python" tests/torch/replay_rbm.py && "$$python" tests/torch/replay_likelihood.py \
 	&& "$$python" tests/torch/replay_images.py && "$$python" tests/torch/replay_features.py \
-	&& "$$python" tests/torch/apply.py >/dev/null
+	&& "$$python" tests/torch/apply.py >/dev/null && "$$python" tests/torch/inception.py >/dev/null
 
 # --- The phases of `test` ----------------------------------------------------
 

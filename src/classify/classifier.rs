@@ -2,15 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use super::stored::{Kind, Stored};
 use crate::error::Result;
 use crate::gpu::Gpu;
 use crate::run::viewer::Viewer;
 use crate::store::checkpoint::Checkpoint;
-use crate::store::classifier::About;
-use crate::systems::{Weights, classifier};
-
-/// Images of one pass.
-const PASS: usize = 128;
 
 /// What a classifier says of images.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -23,36 +19,28 @@ pub struct Seen {
 
 /// A classifier with its weights on a device.
 pub struct Classifier {
-    about: About,
-    network: Viewer,
+    pub(super) kind: Kind,
+    pub(super) network: Viewer,
 }
 
 impl Classifier {
-    /// Loads a classifier's file.
+    /// The classifier of a file that `gpugan classify` makes, read from `path`.
     ///
     /// # Errors
     /// [`crate::Error::Usage`] for a file that is none; errors of the device.
-    pub fn load(gpu: &Gpu, path: &Path) -> Result<Self> {
-        let file = Checkpoint::load(path)?;
-        Self::new(gpu, &file, path)
-    }
-
-    /// The classifier of a file that was read from `path`.
-    ///
-    /// # Errors
-    /// As of [`Classifier::load`].
     pub fn new(gpu: &Gpu, file: &Checkpoint, path: &Path) -> Result<Self> {
-        let about = About::of(file, path)?;
-        let system = classifier::Classifier::of(about.network.clone());
-        let mend = "give a file that `gpugan classify` wrote";
-        let view = ("features", PASS);
-        let network = Viewer::new(gpu, &system, view, Weights::Raw, (file, path), mend)?;
-        Ok(Self { network, about })
+        Stored::classifier(file.clone(), path)?.on(gpu)
     }
 
-    /// What is known about it.
-    pub fn about(&self) -> &About {
-        &self.about
+    /// What it is.
+    pub fn kind(&self) -> &Kind {
+        &self.kind
+    }
+
+    /// Length of a feature vector, and number of classes.
+    pub fn widths(&self) -> [usize; 2] {
+        let mut widths = self.network.widths().into_iter();
+        [(); 2].map(|()| widths.next().unwrap_or_default())
     }
 
     /// Features and logits of images `[count, C, H, W]` in [-1, 1].
@@ -72,7 +60,7 @@ impl Classifier {
     pub fn accuracy(&mut self, images: &[f32], labels: &[u32]) -> Result<f64> {
         let seen = self.look(images)?;
         let right = seen
-            .classes(self.about.network.classes)
+            .classes(self.widths()[1])
             .zip(labels)
             .filter(|(class, label)| *class == **label as usize)
             .count();

@@ -1,8 +1,9 @@
-//! Classifiers, trained with the same engine on labelled data. Their last
-//! hidden layer are the features that samples are scored with
-//! ([`crate::metrics`]).
+//! Classifiers, trained with the same engine on labelled data, and the Inception network
+//! of the Fréchet Inception distance from a file. Their last hidden layer are the features
+//! that samples are scored with ([`crate::metrics`]).
 
 mod classifier;
+mod stored;
 mod svm;
 mod training;
 
@@ -13,6 +14,7 @@ use std::time::Instant;
 pub use crate::run::Next;
 pub use crate::store::classifier::About;
 pub use classifier::{Classifier, Seen, kept_at};
+pub use stored::{Kind, Stored};
 pub use svm::LinearSvm;
 pub use training::{Recipe, Update, train};
 

@@ -37,7 +37,8 @@ pub struct CompareArgs {
     /// What to measure (see `gpugan eval --help`) [default: all that can be measured]
     #[arg(long, help_heading = group::SCORES, value_name = "LIST")]
     metrics: Option<String>,
-    /// Classifier whose features are used [default: the one that `gpugan classify` made for the data]
+    /// Classifier, or the FID's Inception network (docs/measuring.md), whose features are used
+    /// [default: the one that `gpugan classify` made for the data]
     #[arg(long, help_heading = group::SCORES, value_name = "FILE")]
     features: Option<PathBuf>,
     /// Images to generate and score for each run
@@ -49,6 +50,7 @@ pub struct CompareArgs {
     #[arg(long, help_heading = group::OUTPUT)]
     quiet: bool,
 }
+
 impl CompareArgs {
     /// What was asked, checked.
     ///

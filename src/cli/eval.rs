@@ -23,7 +23,8 @@ pub struct EvalArgs {
     /// [default: all that can be measured]
     #[arg(long, help_heading = group::SCORES, value_name = "LIST")]
     metrics: Option<String>,
-    /// Classifier whose features are used [default: the one that `gpugan classify` made for the data]
+    /// Classifier, or the FID's Inception network (docs/measuring.md), whose features are used
+    /// [default: the one that `gpugan classify` made for the data]
     #[arg(long, help_heading = group::SCORES, value_name = "FILE")]
     features: Option<PathBuf>,
     /// Images to generate, with seeds from 0 on

@@ -72,7 +72,8 @@ pub struct TrainArgs {
     /// becomes best.safetensors
     #[arg(long, help_heading = group::SCORES, value_name = "LIST")]
     metrics: Option<String>,
-    /// Classifier whose features are used [default: the one that `gpugan classify` made for the data]
+    /// Classifier, or the FID's Inception network (docs/measuring.md), whose features are used
+    /// [default: the one that `gpugan classify` made for the data]
     #[arg(long, help_heading = group::SCORES, value_name = "FILE", requires = "metrics")]
     features: Option<PathBuf>,
     #[command(flatten)]

@@ -28,7 +28,7 @@ pub fn run(options: &CompareOptions) -> Result<()> {
     let entries = options
         .configs
         .iter()
-        .map(|config| Entry::new(&gpu, config, options));
+        .map(|config| Entry::new(config, options));
     let mut entries = entries.collect::<Result<Vec<_>>>()?;
     let count = entries.len() as u64 * options.seeds;
     let mut number = 0;

@@ -48,13 +48,13 @@ impl Entry {
     /// A preset of which nothing is trained yet, but could be, and measured as asked.
     ///
     /// # Errors
-    /// [`Error::Usage`] where the data cannot be read; as of [`Observer::open`].
-    pub fn new(gpu: &Gpu, config: &Config, options: &CompareOptions) -> Result<Self> {
+    /// [`Error::Usage`] where the data cannot be read; as of [`Observer::check`].
+    pub fn new(config: &Config, options: &CompareOptions) -> Result<Self> {
         let data = &config.data;
         let set = data.reading()?.open(&data.source)?;
         let set = set.stacked(data.stack)?;
         let features = options.features.as_deref();
-        Observer::open(gpu, &set, &data.source, features, &options.metrics)?;
+        Observer::check(&set, &data.source, features, &options.metrics)?;
         Ok(Self {
             preset: config.preset.clone(),
             channels: set.single().0.shape()[0],

@@ -14,6 +14,7 @@ pub use observer::{Observer, unseen};
 pub use report::{OtherWeights, Report};
 pub use representation::Representation;
 
+use crate::classify::Kind;
 use crate::config::options::EvalOptions;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
@@ -62,10 +63,22 @@ pub fn evaluate(options: &EvalOptions) -> Result<Report> {
     let features = options.features.as_deref();
     let mut observer = Observer::open(&gpu, &data, source, features, &options.metrics)?;
     let about = observer.about().cloned();
-    match &about {
-        Some(about) if options.synthetic => synthetic::check(&data, source, about)?,
-        None if options.synthetic => return Err(Observer::no_classifier(&data, source)),
-        Some(_) | None => {}
+    let features = observer.kind().map(Kind::features);
+    let features = features.map(|features| features.name().to_owned());
+    match (&about, &features) {
+        (Some(about), _) if options.synthetic => synthetic::check(&data, source, about)?,
+        (None, Some(features)) if options.synthetic => {
+            return Err(Error::usage(
+                format!(
+                    "--synthetic needs a classifier of the data, and the features are {features}"
+                ),
+                "leave it out, or give a file that `gpugan classify` wrote with --features",
+            ));
+        }
+        (None, None) if options.synthetic => {
+            return Err(Observer::no_classifier(&data, source));
+        }
+        _ => {}
     }
     if let Some(metrics) = observer.left_out() {
         progress.line(&format!("not measured: {metrics}"))?;
@@ -174,7 +187,7 @@ pub fn evaluate(options: &EvalOptions) -> Result<Report> {
         real: real.count(),
         samples: options.samples,
         weights: viewer::shown_network(&*system, weights)?,
-        features: about.as_ref().map(|about| about.features.clone()),
+        features,
         classifier_accuracy: about.map(|about| about.accuracy),
         scores,
         others,

@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::classify::{About, Classifier, Seen, kept_at};
+use crate::classify::{About, Classifier, Kind, Seen, Stored, kept_at};
 use crate::data::{Dataset, STACKED, TURNS, to_floats, to_pixels};
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, cache_folder};
-use crate::metrics::{self, Metric, Rows, Samples, Score, modes};
+use crate::metrics::{self, Features, Metric, Rows, Samples, Score, modes};
 use crate::store::checkpoint::Checkpoint;
 
 /// Images looked at between two reports of progress.
@@ -52,54 +52,85 @@ fn mend(data: &Dataset, source: &str) -> String {
     format!("make one: `gpugan classify --data {source} --size {h} --channels {c}{labels}`")
 }
 
-impl Eye {
-    /// The classifier of a file, or the one that is kept for the data, if any.
-    fn open(gpu: &Gpu, data: &Dataset, source: &str, file: Option<&Path>) -> Result<Option<Self>> {
-        let (data, stack) = data.single();
-        let [c, h, w] = data.shape();
-        let path = match file {
-            Some(path) => path.to_owned(),
-            None => kept_at(data)?,
-        };
-        if file.is_none() && !path.is_file() {
-            return Ok(None);
-        }
-        let classifier = Classifier::load(gpu, &path)?;
-        let image = classifier.about().network.image;
-        if image != data.shape() {
-            let [cc, ch, cw] = image;
-            return Err(Error::usage(
-                format!(
-                    "{} is for images of {cc}x{ch}x{cw}, these are {c}x{h}x{w}",
-                    path.display()
-                ),
-                mend(data, source),
-            ));
-        }
-        let classes = classifier.about().network.classes;
-        let stacks = classes.checked_pow(stack as u32);
-        if stacks.is_none_or(|stacks| stack > 1 && stacks > STACKED) {
-            return Err(Error::usage(
-                format!(
-                    "{} tells {classes} classes, of which stacks of {stack} make more than {STACKED}",
-                    path.display()
-                ),
-                "give a classifier of fewer classes with --features",
-            ));
-        }
-        Ok(Some(Self { classifier, path }))
+/// What is measured, and with which network.
+struct Chosen {
+    stored: Option<Stored>,
+    metrics: Vec<Metric>,
+    left_out: Option<String>,
+}
+
+/// The classifier of a file, or the one that is kept for the data, if any, with what can
+/// be measured of what was asked for.
+///
+/// # Errors
+/// As of [`Observer::check`].
+fn chosen(data: &Dataset, source: &str, file: Option<&Path>, metrics: &[Metric]) -> Result<Chosen> {
+    let (single, stack) = data.single();
+    let path = match file {
+        Some(path) => path.to_owned(),
+        None => kept_at(single)?,
+    };
+    let stored = match file.is_some() || path.is_file() {
+        true => Some(Stored::read(&path, single.shape(), &mend(single, source))?),
+        false => None,
+    };
+    let kind = stored.as_ref().map(Stored::kind);
+    let classes = kind.map_or(0, Kind::classes);
+    let stacks = classes.checked_pow(stack as u32);
+    if stacks.is_none_or(|stacks| stack > 1 && stacks > STACKED) {
+        return Err(Error::usage(
+            format!(
+                "{} tells {classes} classes, of which stacks of {stack} make more than {STACKED}",
+                path.display()
+            ),
+            "give a classifier of fewer classes with --features",
+        ));
     }
+    let (missing, kept): (Vec<_>, Vec<_>) =
+        metrics.iter().copied().partition(|metric| match kind {
+            None => metric.is_of_features(),
+            Some(Kind::Own(about)) => metric.is_of_classes() && about.classes == TURNS,
+            // Its classes are its own, but a published score is of their probabilities.
+            Some(Kind::Inception) => *metric == Metric::Modes,
+        });
+    let left_out = if missing.is_empty() {
+        None
+    } else {
+        let words: Vec<&str> = missing.iter().map(|metric| metric.word()).collect();
+        let words = words.join(", ");
+        let other = |what: String| {
+            let mend = format!("for {words}, give a classifier of labelled images with --features");
+            Error::usage(what, mend)
+        };
+        let reason = match kind {
+            None => Observer::no_classifier(data, source),
+            Some(Kind::Own(about)) => other(format!(
+                "{} tells which way up images are, not their class",
+                about.features
+            )),
+            Some(Kind::Inception) => {
+                other("the FID's Inception network does not know the classes of the data".into())
+            }
+        };
+        if metrics != Metric::ALL || kind.is_none() && single.label(0).is_some() {
+            return Err(reason);
+        }
+        Some(format!("{words} ({reason})"))
+    };
+    Ok(Chosen {
+        stored,
+        metrics: kept,
+        left_out,
+    })
 }
 
 impl Observer {
     /// With the classifier of a file, or the one that is kept for the data. Of all
     /// metrics those that cannot be measured are left out: without a classifier those of
-    /// features, and with one of rotations those of classes.
+    /// features, and with one of rotations, or Inception, those of classes.
     ///
     /// # Errors
-    /// [`Error::Usage`] with what to do where a chosen metric cannot be measured, where
-    /// there is no classifier for labelled data, or where it is for images of another
-    /// shape.
+    /// As of [`Observer::check`]; errors of the device.
     pub fn open(
         gpu: &Gpu,
         data: &Dataset,
@@ -107,39 +138,23 @@ impl Observer {
         file: Option<&Path>,
         metrics: &[Metric],
     ) -> Result<Self> {
-        let eye = Eye::open(gpu, data, source, file)?;
-        let about = eye.as_ref().map(|eye| eye.classifier.about());
-        let (missing, kept): (Vec<_>, Vec<_>) =
-            metrics.iter().copied().partition(|kind| match about {
-                None => kind.is_of_features(),
-                Some(about) => kind.is_of_classes() && about.classes == TURNS,
-            });
-        let left_out = if missing.is_empty() {
-            None
-        } else {
-            let words: Vec<&str> = missing.iter().map(|kind| kind.word()).collect();
-            let words = words.join(", ");
-            let labelled = data.single().0.label(0).is_some();
-            let reason = match about {
-                None => Self::no_classifier(data, source),
-                Some(about) => Error::usage(
-                    format!(
-                        "{} tells which way up images are, not their class",
-                        about.features
-                    ),
-                    format!("for {words}, give a classifier of labelled images with --features"),
-                ),
-            };
-            if metrics != Metric::ALL || about.is_none() && labelled {
-                return Err(reason);
-            }
-            Some(format!("{words} ({reason})"))
+        let Chosen {
+            stored,
+            metrics,
+            left_out,
+        } = chosen(data, source, file, metrics)?;
+        let eye = match stored {
+            Some(stored) => Some(Eye {
+                classifier: stored.on(gpu)?,
+                path: stored.path().to_owned(),
+            }),
+            None => None,
         };
         Ok(Self {
             eye,
             shape: data.shape(),
             stack: data.single().1,
-            metrics: kept,
+            metrics,
             left_out,
         })
     }
@@ -147,6 +162,21 @@ impl Observer {
     /// Which of all metrics cannot be measured, and why.
     pub fn left_out(&self) -> Option<&str> {
         self.left_out.as_deref()
+    }
+
+    /// Refuses what [`Observer::open`] would, without a device.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] with what to do where a chosen metric cannot be measured, where
+    /// there is no classifier for labelled data, or where it is for images of another
+    /// shape; for a file that holds none.
+    pub fn check(
+        data: &Dataset,
+        source: &str,
+        file: Option<&Path>,
+        metrics: &[Metric],
+    ) -> Result<()> {
+        chosen(data, source, file, metrics).map(drop)
     }
 
     /// That there is no classifier, with the command that makes one.
@@ -159,15 +189,20 @@ impl Observer {
         )
     }
 
-    /// The classifier whose features are used, if any.
+    /// What the network is whose features are used, if any.
+    pub fn kind(&self) -> Option<&Kind> {
+        self.eye.as_ref().map(|eye| eye.classifier.kind())
+    }
+
+    /// What is known of it, where `gpugan classify` wrote it.
     pub fn about(&self) -> Option<&About> {
-        self.eye.as_ref().map(|eye| eye.classifier.about())
+        self.kind().and_then(Kind::about)
     }
 
     /// Scores samples against real images. `unseen` are pixels of real images that the
     /// generator was not trained on, where there are any.
     pub fn measure(&self, real: &Samples, unseen: Option<&[u8]>, fake: &Samples) -> Vec<Score> {
-        let features = self.about().map_or("", |about| &about.features);
+        let features = self.kind().map_or(Features::Own(""), Kind::features);
         metrics::measure(&self.metrics, features, real, unseen, fake)
     }
 
@@ -190,7 +225,9 @@ impl Observer {
         }
         let kept = self.eye.as_ref().and_then(|eye| eye.kept(data));
         let known = kept.as_ref().zip(self.eye.as_ref());
-        let known = known.and_then(|(path, eye)| eye.known(path, &pixels));
+        // Of a stack each channel is an image of its own.
+        let count = self.stack * pixels.len() / self.shape.iter().product::<usize>();
+        let known = known.and_then(|(path, eye)| eye.known(path, count));
         let seen = match known {
             Some(seen) => seen,
             None => {
@@ -203,10 +240,9 @@ impl Observer {
         };
         let mut samples = self.samples(pixels, seen);
         if self.stack > 1
-            && let Some(about) = self.about()
+            && let Some(kind) = self.kind()
         {
-            let classes = about.network.classes;
-            samples.classes = modes::of_stacks(&samples.classes, classes, self.stack);
+            samples.classes = modes::of_stacks(&samples.classes, kind.classes(), self.stack);
         }
         Ok(samples)
     }
@@ -253,17 +289,17 @@ impl Observer {
             pixels,
             ..Samples::default()
         };
-        if let Some(about) = self.about() {
-            let network = &about.network;
-            let seen_classes: Vec<usize> = seen.classes(network.classes).collect();
+        if let Some(eye) = &self.eye {
+            let [features, classes] = eye.classifier.widths();
+            let seen_classes: Vec<usize> = seen.classes(classes).collect();
             let numbers = seen_classes
                 .chunks_exact(self.stack)
-                .map(|digits| modes::number(digits, network.classes));
-            samples.classes = modes::histogram(numbers, network.classes.pow(self.stack as u32));
-            samples.probabilities = seen.probabilities(network.classes);
+                .map(|digits| modes::number(digits, classes));
+            samples.classes = modes::histogram(numbers, classes.pow(self.stack as u32));
+            samples.probabilities = seen.probabilities(classes);
             samples.features = Rows {
                 values: seen.features,
-                width: network.features * self.stack,
+                width: features * self.stack,
             };
         }
         samples
@@ -287,27 +323,26 @@ impl Eye {
 
     /// What was kept; a file that is missing, damaged or of another number of
     /// images is as good as none.
-    fn known(&self, path: &Path, pixels: &[u8]) -> Option<Seen> {
+    fn known(&self, path: &Path, count: usize) -> Option<Seen> {
         let mut file = Checkpoint::load(path).ok()?;
-        let network = &self.classifier.about().network;
-        let count = pixels.len() / network.image.iter().product::<usize>();
+        let [features, classes] = self.classifier.widths();
         let mut tensor = |name: &str, width: usize| {
             let (shape, values) = file.tensors.remove(name)?;
             (shape == [count, width]).then_some(values)
         };
         Some(Seen {
-            features: tensor("features", network.features)?,
-            logits: tensor("logits", network.classes)?,
+            features: tensor("features", features)?,
+            logits: tensor("logits", classes)?,
         })
     }
 
     /// Purely an acceleration, so a failure is none of the evaluation.
     fn keep(&self, seen: &Seen, path: &Path) {
-        let network = &self.classifier.about().network;
+        let [features, classes] = self.classifier.widths();
         let mut file = Checkpoint::default();
         for (name, values, width) in [
-            ("features", &seen.features, network.features),
-            ("logits", &seen.logits, network.classes),
+            ("features", &seen.features, features),
+            ("logits", &seen.logits, classes),
         ] {
             let shape = vec![values.len() / width, width];
             file.tensors

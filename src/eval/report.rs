@@ -28,7 +28,7 @@ pub struct Report {
     pub weights: String,
     /// Name of the features; `None` where pixels alone were compared.
     pub features: Option<String>,
-    /// Test accuracy of their classifier, 0 to 1.
+    /// Test accuracy of their classifier, 0 to 1, where it is one of the data.
     pub classifier_accuracy: Option<f64>,
     /// Everything that was measured.
     pub scores: Vec<Score>,
@@ -68,8 +68,8 @@ impl Report {
         replace(path, |out| std::io::Write::write_all(out, text.as_bytes()))
     }
 
-    /// The protocol, then the scores of each kind of features, in 80 columns unless the
-    /// names of files are longer.
+    /// The protocol, then the scores of each kind of features, in 80 columns
+    /// unless the names of files are longer.
     pub fn table(&self) -> String {
         let step = self
             .step
@@ -92,7 +92,7 @@ impl Report {
             // What is measured of one kind of weights alone comes last.
             let others = self.others.iter().map(|other| other.scores.get(index));
             let others = others.map(|score| score.map_or_else(String::new, value));
-            let own = [kind_and_features(&score.name).0.to_owned(), value(score)];
+            let own = [score.kind_and_features().0.to_owned(), value(score)];
             rows.push(own.into_iter().chain(others).collect());
         }
         let columns = self.others.len() + 2;
@@ -113,7 +113,7 @@ impl Report {
         }
         let mut section = None;
         for (score, line) in self.scores.iter().zip(lines) {
-            let features = kind_and_features(&score.name).1;
+            let features = score.kind_and_features().1;
             if section != Some(features) {
                 section = Some(features);
                 text += &format!("{}\n", self.heading(features));
@@ -139,14 +139,6 @@ impl Report {
             None => format!("features of {name}"),
         }
     }
-}
-
-/// A score's name as `frechet(mnist-classifier)`, divided.
-fn kind_and_features(name: &str) -> (&str, Option<&str>) {
-    let divided = name.split_once('(');
-    divided.map_or((name, None), |(kind, rest)| {
-        (kind, Some(rest.strip_suffix(')').unwrap_or(rest)))
-    })
 }
 
 /// A score with its deviation, or a dash where there is none.
@@ -250,6 +242,22 @@ mod tests {
         assert!(
             table.contains(long) && table.contains("G_ema, standing"),
             "{table}"
+        );
+    }
+
+    #[test]
+    fn published_scores_stand_under_their_features() {
+        let mut report = report(vec![
+            score("fid", Some(3.0), None, ""),
+            score("precision(inception)", Some(1.0), None, ""),
+        ]);
+        report.features = Some("inception".into());
+        report.classifier_accuracy = None;
+        let table = report.table();
+        let tail: Vec<&str> = table.lines().skip(2).collect();
+        assert_eq!(
+            tail,
+            ["features of inception", "  fid        3", "  precision  1"]
         );
     }
 }

@@ -114,11 +114,51 @@ impl Metric {
     }
 }
 
+/// Names of the published scores.
+const FID: &str = "fid";
+const KID: &str = "kid";
+const IS: &str = "is";
+
+/// The features that scores are of, for their names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Features<'a> {
+    /// Those of the Inception network that published scores are of.
+    Inception,
+    /// Others, by their own name.
+    Own(&'a str),
+}
+
+impl<'a> From<&'a str> for Features<'a> {
+    fn from(name: &'a str) -> Self {
+        Self::Own(name)
+    }
+}
+
+impl Features<'_> {
+    /// What they are called.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Inception => "inception",
+            Self::Own(name) => name,
+        }
+    }
+
+    /// The name of a kind of score that is of them; the published one where it is that.
+    fn score(&self, kind: &str) -> String {
+        match (self, kind) {
+            (Self::Inception, "frechet") => FID.to_owned(),
+            (Self::Inception, "kernel") => KID.to_owned(),
+            (Self::Inception, "inception-style") => IS.to_owned(),
+            _ => format!("{kind}({})", self.name()),
+        }
+    }
+}
+
 /// One number about samples.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Score {
     /// What it is, with the name of the features in parentheses where it is of
-    /// features: `frechet(mnist-classifier)`.
+    /// features, as `frechet(mnist-classifier)`; of Inception's `fid`, `kid` and `is`.
     pub name: String,
     /// `None` where there are too few samples; never NaN.
     pub value: Option<f64>,
@@ -131,15 +171,28 @@ pub struct Score {
 }
 
 impl Score {
+    /// What of its name is measured, and the features it is of, if any.
+    pub fn kind_and_features(&self) -> (&str, Option<&str>) {
+        match self.name.split_once('(') {
+            Some((kind, rest)) => (kind, Some(rest.strip_suffix(')').unwrap_or(rest))),
+            None => {
+                let published = [FID, KID, IS].contains(&&*self.name);
+                let features = published.then_some(Features::Inception.name());
+                (&self.name, features)
+            }
+        }
+    }
+
     /// The value so that less is better: the negative of shares and of scores
     /// that count classes. `None` without a finite value.
     pub fn loss(&self) -> Option<f64> {
-        const MORE_IS_BETTER: [&str; 7] = [
+        const MORE_IS_BETTER: [&str; 8] = [
             "precision",
             "recall",
             "density",
             "coverage",
             "inception-style",
+            IS,
             "modes",
             "memorisation",
         ];
@@ -187,16 +240,17 @@ impl Samples {
     }
 }
 
-/// Scores samples against real images with the features called `features`.
+/// Scores samples against real images with these features.
 /// `unseen` are pixels of real images that the generator was not trained on;
 /// where there are none, training images stand for them.
-pub fn measure(
+pub fn measure<'a>(
     kinds: &[Metric],
-    features: &str,
+    features: impl Into<Features<'a>>,
     real: &Samples,
     unseen: Option<&[u8]>,
     fake: &Samples,
 ) -> Vec<Score> {
+    let features = features.into();
     let mut scores = Vec::new();
     let mut kinds = kinds.to_vec();
     let width = real.features.width;
@@ -206,7 +260,7 @@ pub fn measure(
     }
     let mut add = |name: &str, of_features: bool, value: Option<f64>, spread, note: String| {
         let name = if of_features {
-            format!("{name}({features})")
+            features.score(name)
         } else {
             name.to_owned()
         };

@@ -20,7 +20,7 @@ pub mod quality;
 pub mod ssim;
 pub mod wasserstein;
 
-pub use measure::{Metric, Samples, Score, measure};
+pub use measure::{Features, Metric, Samples, Score, measure};
 
 /// Feature vectors, row-major `[count, width]`.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -1,12 +1,14 @@
 //! Families of generators and discriminators from the papers, one file each with
 //! its own keys: functions from nodes to nodes. Networks that take images are here
 //! too, without keys: [`Unet`], [`Translator`], [`Patches`], [`SrResnet`] and
-//! [`SrDiscriminator`], [`Drawer`] and [`Ternary`], and the frozen [`Vgg`].
+//! [`SrDiscriminator`], [`Drawer`] and [`Ternary`], and the frozen [`Vgg`] and
+//! [`Inception`].
 
 pub mod cdcgan;
 mod classifier;
 pub mod dcgan;
 pub mod dense;
+mod inception;
 pub mod mlp;
 mod parts;
 mod patch;
@@ -26,6 +28,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId};
 use crate::nn::{Mode, Net};
 pub use classifier::{Classified, Classifier};
+pub use inception::Inception;
 pub use parts::{Compared, ImageNorm, Norm, Normalised};
 pub use patch::{Patched, Patches};
 pub use srresnet::{SrDiscriminator, SrResnet};

@@ -59,7 +59,7 @@ impl About {
         let wrong = |what: String| {
             Error::usage(
                 format!("{} is not a classifier: {what}", path.display()),
-                "give a file that `gpugan classify` wrote",
+                "give a file that `gpugan classify` wrote, or for scores the FID's Inception network (docs/measuring.md)",
             )
         };
         let text = |name: &str| {

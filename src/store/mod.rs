@@ -4,5 +4,6 @@ pub mod checkpoint;
 pub mod classifier;
 pub mod events;
 pub mod file;
+pub(crate) mod inception;
 pub mod lock;
 pub mod run_folder;

@@ -11,6 +11,7 @@ pub mod dtn;
 mod field;
 mod frozen;
 pub mod gan;
+pub(crate) mod inception;
 pub mod made;
 mod network;
 pub mod pix2pix;

@@ -106,7 +106,7 @@ pub fn run(options: TrainOptions, mut watch: impl FnMut(&Tick) -> Next) -> Resul
         end = system.stage().end;
     }
     if options.dry_run {
-        scores::check(&gpu, data.images(), &options)?;
+        scores::check(data.images(), &options)?;
         if !options.quiet {
             crate::console::print(&format!("\n{}\n", config.to_toml()))?;
         }

@@ -68,23 +68,17 @@ pub(super) fn asked(
     Ok(scores.ok())
 }
 
-/// Refuses scores that were asked for by name and cannot be measured.
+/// Refuses scores that were asked for by name and cannot be measured, without a device.
 ///
 /// # Errors
-/// As of [`Observer::open`].
-pub(super) fn check(gpu: &Gpu, data: &Dataset, options: &TrainOptions) -> Result<()> {
+/// As of [`Observer::check`].
+pub(super) fn check(data: &Dataset, options: &TrainOptions) -> Result<()> {
     if options.metrics.is_empty() {
         return Ok(());
     }
+    let features = options.features.as_deref();
     let source = &options.config.data.source;
-    Observer::open(
-        gpu,
-        data,
-        source,
-        options.features.as_deref(),
-        &options.metrics,
-    )
-    .map(drop)
+    Observer::check(data, source, features, &options.metrics)
 }
 
 /// What a run needs to score its samples.

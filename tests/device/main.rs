@@ -8,6 +8,7 @@ mod contract;
 mod gpu;
 mod health;
 mod images;
+mod inception;
 mod likelihood;
 mod moves;
 mod networks;
@@ -28,6 +29,8 @@ mod adapter;
 mod dirac;
 #[path = "../shared/fetched.rs"]
 mod fetched;
+#[path = "../shared/inception.rs"]
+mod inception_file;
 #[path = "../shared/near.rs"]
 mod near;
 #[path = "../shared/preset.rs"]

@@ -30,6 +30,8 @@ mod vjp;
 mod dirac;
 #[path = "../shared/fetched.rs"]
 mod fetched;
+#[path = "../shared/inception.rs"]
+mod inception_file;
 #[path = "../shared/near.rs"]
 mod near;
 #[path = "../shared/preset.rs"]

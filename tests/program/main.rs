@@ -21,6 +21,8 @@ mod train;
 mod adapter;
 #[path = "../shared/fetched.rs"]
 mod fetched;
+#[path = "../shared/inception.rs"]
+mod inception_file;
 #[path = "../shared/preset.rs"]
 mod preset;
 #[path = "../shared/usage.rs"]

@@ -66,6 +66,10 @@ pub(super) fn cases() -> Vec<Case> {
         .with([2, 3, 7, 5], Values::Index(3))
         .exact(),
         case("average pool", |g, x| g.avg_pool(x[0], windows()[1].1)).normal([1, 5, 7, 9]),
+        case("average pool inside the image", |g, x| {
+            g.avg_pool_inside(x[0], windows()[2].1)
+        })
+        .normal([2, 3, 7, 5]),
         case("nearest upsampling", |g, x| {
             g.upsample_nearest(x[0], [2, 3])
         })

@@ -23,6 +23,16 @@ impl Graph {
         Ok(self.scale(sum, 1.0 / (window.kernel[0] * window.kernel[1]) as f32))
     }
 
+    /// Mean over the cells of each window that lie inside the image (PyTorch's
+    /// `count_include_pad=False`).
+    pub fn avg_pool_inside(&mut self, x: NodeId, window: Window) -> Result<NodeId> {
+        let sum = self.sum_pool(x, window)?;
+        let [h, w] = window.input;
+        let ones = self.constant(1.0, [1, 1, h, w]);
+        let cells = self.sum_pool(ones, window)?;
+        self.div(sum, cells)
+    }
+
     /// Repeats each cell `factor` times along both image axes.
     pub fn upsample_nearest(&mut self, x: NodeId, factor: [usize; 2]) -> Result<NodeId> {
         let [_, _, h, w] = self.rank4("SumUnpool", x)?;

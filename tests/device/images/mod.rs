@@ -106,8 +106,9 @@ fn taught(gpu: &Gpu, data: &Arc<Dataset>, epochs: f64, seed: u64) -> Checkpoint 
 
 /// A classifier of labelled images, kept in a file.
 fn classifier(gpu: &Gpu, data: &Arc<Dataset>, epochs: f64, seed: u64, path: &Path) -> Classifier {
-    taught(gpu, data, epochs, seed).save(path).unwrap();
-    Classifier::load(gpu, path).unwrap()
+    let file = taught(gpu, data, epochs, seed);
+    file.save(path).unwrap();
+    Classifier::new(gpu, &file, path).unwrap()
 }
 
 /// A classifier of labelled images that judges others.

@@ -3,6 +3,7 @@
 
 mod counts;
 mod golden;
+mod inception;
 
 use std::collections::BTreeMap;
 

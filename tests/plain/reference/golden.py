@@ -49,6 +49,8 @@ record("max_pool", [x], pooled)
 record("max_pool_index", [x], index)
 total = F.avg_pool2d(x, (3, 2), stride=(2, 2), padding=(1, 1), divisor_override=1)
 record("sum_pool", [x], total)
+inside = F.avg_pool2d(x, (3, 2), stride=(2, 2), padding=(1, 1), count_include_pad=False)
+record("avg_pool_inside", [x], inside)
 for name, size in [("up", (7, 11)), ("down", (2, 3)), ("mixed", (5, 2))]:
     x = make(9, 1, 2, 3, 5).requires_grad_()
     y = F.interpolate(x, size=size, mode="bilinear", align_corners=False)

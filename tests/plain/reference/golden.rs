@@ -24,8 +24,8 @@ struct Golden {
     cases: HashMap<String, GoldenCase>,
 }
 
-/// The primitive behind each case of golden.py, but for `max_pool`, which two
-/// make up.
+/// The primitive behind each case of golden.py, but for `max_pool` and
+/// `avg_pool_inside`, which several make up.
 fn golden_ops() -> Vec<(String, Op)> {
     let asymmetric =
         ConvGeometry::forward([6, 5], [4, 3], [2, 1], [1, 1], [[1, 2], [3, 0]], 1).unwrap();
@@ -126,6 +126,11 @@ fn primitives_compute_what_pytorch_computes() {
     };
     let got = run_graph(&[x], |g, n| g.max_pool(n[0], POOL).unwrap());
     assert_eq!(&got, pooled);
+    let [x, inside] = &take("avg_pool_inside")[..] else {
+        panic!("avg_pool_inside has one input")
+    };
+    let got = run_graph(&[x], |g, n| g.avg_pool_inside(n[0], POOL).unwrap());
+    assert_close("avg_pool_inside", &got, inside, 1e-12);
     let untested: Vec<_> = golden.cases.keys().collect();
     assert!(untested.is_empty(), "{untested:?}");
 }

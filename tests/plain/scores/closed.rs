@@ -4,7 +4,8 @@
 use gpugan::graph::{Graph, Role};
 use gpugan::metrics::frechet::{self, Moments};
 use gpugan::metrics::{
-    Metric, Rows, Samples, inception, kernel, measure, memory, modes, neighbours, ssim, wasserstein,
+    Features, Metric, Rows, Samples, Score, inception, kernel, measure, memory, modes, neighbours,
+    ssim, wasserstein,
 };
 use gpugan::nn;
 use gpugan::random;
@@ -204,6 +205,22 @@ fn few_samples_give_warnings_and_no_nan() {
         assert_eq!(by_name("kernel(test-features)").value.is_some(), count >= 2);
         assert!(!scores.iter().any(|s| s.name.to_lowercase().contains("fid")));
     }
+    // Those of one network alone have their published names.
+    let fake = samples(20, 2);
+    let of_inception = measure(&Metric::ALL, Features::Inception, &real, None, &fake);
+    let names = of_inception.iter().map(|score| score.name.as_str());
+    let named: Vec<&str> = names.filter(|name| !name.contains('(')).collect();
+    assert_eq!(
+        named,
+        ["fid", "kid", "is", "swd", "ms-ssim", "memorisation"]
+    );
+    let better = |name: &str| of_inception.iter().find(|score| score.name == name);
+    let sign = |name: &str| {
+        better(name)
+            .and_then(Score::loss)
+            .map(f64::is_sign_negative)
+    };
+    assert_eq!([sign("fid"), sign("is")], [Some(false), Some(true)]);
     // Asked for the one, the other is given.
     let scores = measure(&[Metric::Frechet], "f", &real, None, &samples(5, 2));
     let names: Vec<_> = scores.iter().map(|score| score.name.as_str()).collect();

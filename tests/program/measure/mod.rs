@@ -3,4 +3,5 @@
 mod commands;
 mod compare;
 mod conditional;
+mod inception;
 mod stacked;
