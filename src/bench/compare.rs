@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::report::Row;
+use crate::console::counted;
 
 /// A case counts as slower where its least time now exceeds the median then by
 /// this much and by the spread of both.
@@ -48,7 +49,8 @@ pub fn compare(then: &[Row], now: &[Row]) -> String {
     }
     let _ = writeln!(
         text,
-        "{both} cases in both: {slower} slower, {faster} faster"
+        "{} in both: {slower} slower, {faster} faster",
+        counted(both, "cases")
     );
     text
 }
@@ -88,7 +90,8 @@ pub fn beside(runs: [&[Row]; 2]) -> String {
         let _ = writeln!(text, "{}", line.trim_end());
     }
     let [a, b] = runs.map(|rows| rows.len() - both);
-    let _ = writeln!(text, "{both} cases in both, {a} only in A, {b} only in B");
+    let both = counted(both, "cases");
+    let _ = writeln!(text, "{both} in both, {a} only in A, {b} only in B");
     text
 }
 
@@ -152,6 +155,6 @@ mod tests {
         assert_eq!(lines[..2], ["A: one, 1.0", "B: two, 1.0"]);
         let cells: Vec<&str> = lines[4].split_whitespace().collect();
         assert_eq!(cells, ["a", "2.000", "0.500", "0.25", "42", "%", "42", "%"]);
-        assert_eq!(lines[5], "1 cases in both, 1 in A alone, 1 in B alone");
+        assert_eq!(lines[5], "1 case in both, 1 only in A, 1 only in B");
     }
 }

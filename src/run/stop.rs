@@ -121,7 +121,7 @@ mod tests {
         };
         let begin = Instant::now();
         let after = |millis| begin + Duration::from_millis(millis);
-        let said = "stopping after this step; Ctrl-C again ends at once";
+        let said = "stopping after this step; press Ctrl-C again to stop at once";
         assert_eq!(listener.answer(begin), Answer::Finish(said.to_owned()));
         assert_eq!(listener.answer(after(30)), Answer::Same);
         assert_eq!(listener.answer(after(999)), Answer::Same);

@@ -245,10 +245,10 @@ mod tests {
         let note = compare(path, &saved, &free).expect("allowed");
         let note = note.expect("stated");
         for part in [
-            "steps = 77, there 2500",
-            "train.keep = 5, there 3",
-            "optimizer.g.lr = 0.001, there 0.0004",
-            "data.source = \"elsewhere\", there \"fashion\"",
+            "steps = 77, but 2500 in the checkpoint",
+            "train.keep = 5, but 3 in the checkpoint",
+            "optimizer.g.lr = 0.001, but 0.0004 in the checkpoint",
+            "data.source = \"elsewhere\", but \"fashion\" in the checkpoint",
         ] {
             assert!(note.contains(part), "`{part}` is not in: {note}");
         }
