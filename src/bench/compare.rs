@@ -137,7 +137,7 @@ mod tests {
             spread: 0.6,
             ..row("b", 1.5)
         };
-        assert!(compare(&then, &[noisy]).ends_with("1 cases in both: 0 slower, 0 faster\n"));
+        assert!(compare(&then, &[noisy]).ends_with("1 case in both: 0 slower, 0 faster\n"));
     }
 
     #[test]
