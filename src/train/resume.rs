@@ -264,7 +264,10 @@ mod tests {
             let value: toml::Value = value;
             let refused = compare(path, &saved, &changed(&[(key, value)]));
             let said = refused.expect_err(key).to_string();
-            assert!(said.contains(key) && said.contains("in the checkpoint;"), "{said}");
+            assert!(
+                said.contains(key) && said.contains("in the checkpoint;"),
+                "{said}"
+            );
         }
     }
 }
