@@ -87,8 +87,8 @@ fn crafted(change: impl FnOnce(&mut Checkpoint)) -> Copied {
 #[test]
 fn a_configuration_that_is_not_the_checkpoints_is_refused_or_stated() {
     for (from, to, key) in [
-        ("seed = 0", "seed = 1", "seed = 1, there 0"),
-        ("width = 4", "", "model.width = 64, there 4"),
+        ("seed = 0", "seed = 1", "seed = 1, but 0 in the checkpoint"),
+        ("width = 4", "", "model.width = 64, but 4 in the checkpoint"),
         ("mirror = false", "mirror = true", "data.mirror"),
     ] {
         let copied = Copied::new();
@@ -100,7 +100,8 @@ fn a_configuration_that_is_not_the_checkpoints_is_refused_or_stated() {
     copied.resume().success();
     let log = copied.log();
     assert!(
-        log.contains("train.keep = 7, there 3") && log.contains("steps = 3, there 2"),
+        log.contains("train.keep = 7, but 3 in the checkpoint")
+            && log.contains("steps = 3, but 2 in the checkpoint"),
         "{log}"
     );
 }
@@ -117,7 +118,10 @@ fn other_data_and_files_of_other_runs_are_refused() {
     let name = checkpoint::file_name(3);
     let from = run_folders(other.path()).remove(0).join(&name);
     fs::copy(from, foreign.run().join(&name)).unwrap();
-    assert_refused(&foreign.resume(), &["seed = 0, there 5", &name]);
+    assert_refused(
+        &foreign.resume(),
+        &["seed = 0, but 5 in the checkpoint", &name],
+    );
 
     // Statistics beyond the first checkpoint, and none left.
     let bare = crafted(|_| ());
