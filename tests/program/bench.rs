@@ -28,6 +28,12 @@ fn rows(text: &str) -> Vec<Row> {
         .collect()
 }
 
+/// Percent of the ceiling that a kernel reaches, both at their best.
+fn share(row: &Row, ceiling: &Row) -> f64 {
+    let best = |row: &Row| row.gflops.unwrap() * row.ms_median / row.ms_min;
+    100.0 * best(row) / best(ceiling)
+}
+
 #[test]
 fn rows_have_rates_below_the_ceiling_and_are_saved_and_compared() {
     let folder = tempfile::tempdir().unwrap();
@@ -37,7 +43,12 @@ fn rows_have_rates_below_the_ceiling_and_are_saved_and_compared() {
         let arguments = ["matmul 512", "--json", "--save", file_name];
         rows(&text(&bench(&arguments)))
     };
-    let rows = measured();
+    // Another program may slow the ceiling and leave the kernels alone, but not
+    // each time.
+    let rows = (0..4)
+        .map(|_| measured())
+        .find(|rows| rows[4..].iter().all(|row| share(row, &rows[0]) < 105.0))
+        .expect("rates below the ceiling");
     let cases: Vec<&str> = rows.iter().map(|row| row.case.as_str()).collect();
     assert_eq!(cases[0], "ceiling: multiply and add");
     assert_eq!(
@@ -55,11 +66,7 @@ fn rows_have_rates_below_the_ceiling_and_are_saved_and_compared() {
         let ceiling = rows[0].gflops.unwrap();
         let percent = row.percent_of_ceiling.unwrap();
         assert!((percent - 100.0 * gflops / ceiling).abs() < 1e-3, "{row:?}");
-        // At their best, because other programs may slow the ceiling and leave
-        // the kernels alone.
-        let best = |row: &Row| row.gflops.unwrap() * row.ms_median / row.ms_min;
-        let share = 100.0 * best(row) / best(&rows[0]);
-        assert!(percent > 0.0 && share < 105.0, "{row:?} {:?}", rows[0]);
+        assert!(percent > 0.0, "{row:?}");
         assert!(row.variant.contains("matmul_tile"), "{row:?}");
     }
 
