@@ -267,13 +267,13 @@ impl Progress {
     }
 }
 
-/// A terminal whose last columns stay free: there it shows `^C` when that is typed,
-/// which would begin a new line else and leave the bar behind.
+/// A terminal whose last columns stay free: there it shows `^C` when that is typed, even
+/// twice at once, which would begin a new line else and leave the bar behind.
 #[derive(Debug)]
 struct Margin(Term);
 
 impl Margin {
-    const COLUMNS: u16 = 3;
+    const COLUMNS: u16 = 5;
 }
 
 impl Default for Margin {
