@@ -63,22 +63,20 @@ pub fn evaluate(options: &EvalOptions) -> Result<Report> {
     let features = options.features.as_deref();
     let mut observer = Observer::open(&gpu, &data, source, features, &options.metrics)?;
     let about = observer.about().cloned();
-    let features = observer.kind().map(Kind::features);
-    let features = features.map(|features| features.name().to_owned());
-    match (&about, &features) {
-        (Some(about), _) if options.synthetic => synthetic::check(&data, source, about)?,
-        (None, Some(features)) if options.synthetic => {
-            return Err(Error::usage(
-                format!(
-                    "--synthetic needs a classifier of the data, and the features are {features}"
-                ),
-                "leave it out, or give a file that `gpugan classify` wrote with --features",
-            ));
+    if options.synthetic {
+        match observer.kind() {
+            Some(Kind::Own(about)) => synthetic::check(&data, source, about)?,
+            Some(kind @ Kind::Inception) => {
+                return Err(Error::usage(
+                    format!(
+                        "--synthetic needs a classifier of the data, and the features are {}",
+                        kind.features().name()
+                    ),
+                    "leave it out, or give a file that `gpugan classify` wrote with --features",
+                ));
+            }
+            None => return Err(Observer::no_classifier(&data, source)),
         }
-        (None, None) if options.synthetic => {
-            return Err(Observer::no_classifier(&data, source));
-        }
-        _ => {}
     }
     if let Some(metrics) = observer.left_out() {
         progress.line(&format!("not measured: {metrics}"))?;
@@ -187,7 +185,9 @@ pub fn evaluate(options: &EvalOptions) -> Result<Report> {
         real: real.count(),
         samples: options.samples,
         weights: viewer::shown_network(&*system, weights)?,
-        features,
+        features: observer
+            .kind()
+            .map(|kind| kind.features().name().to_owned()),
         classifier_accuracy: about.map(|about| about.accuracy),
         scores,
         others,

@@ -143,15 +143,14 @@ impl Observer {
             metrics,
             left_out,
         } = chosen(data, source, file, metrics)?;
-        let eye = match stored {
-            Some(stored) => Some(Eye {
+        let open = |stored: Stored| {
+            Ok::<_, Error>(Eye {
                 classifier: stored.on(gpu)?,
                 path: stored.path().to_owned(),
-            }),
-            None => None,
+            })
         };
         Ok(Self {
-            eye,
+            eye: stored.map(open).transpose()?,
             shape: data.shape(),
             stack: data.single().1,
             metrics,
