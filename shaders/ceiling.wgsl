@@ -5,9 +5,10 @@
 // COPY: PLACES vec4s an invocation from a to y, INVOCATIONS apart.
 // NOTHING: a dispatch that does next to nothing.
 #import lib/grid.wgsl
+#import lib/packed.wgsl
 
-@group(0) @binding(0) var<storage, read_write> y: array<vec4<f32>>;
-@group(0) @binding(1) var<storage, read> a: array<vec4<f32>>;
+@group(0) @binding(0) var<storage, read_write> y: array<Packed>;
+@group(0) @binding(1) var<storage, read> a: array<Packed>;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -17,7 +18,7 @@ fn main(
     let id = linear_id(wg, local);
 #if ARITHMETIC
     // Read, so that no compiler can do the sums beforehand.
-    let start = a[id % 64u];
+    let start = unpack(a[id % 64u]);
     let factor = start.x;
     let term = start.y;
 #for c in CHAINS
@@ -34,7 +35,7 @@ fn main(
 #for c in CHAINS
     sum += p$c;
 #end
-    y[id] = sum;
+    y[id] = pack(sum);
 #endif
 #if COPY
 #for n in PLACES

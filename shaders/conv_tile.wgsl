@@ -20,12 +20,12 @@
 #import lib/right.wgsl
 
 #if Y_VECTOR
-@group(0) @binding(0) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(0) var<storage, read_write> y: array<Packed>;
 #else
 @group(0) @binding(0) var<storage, read_write> y: array<f32>;
 #endif
 #if A_VECTOR
-@group(0) @binding(1) var<storage, read> a: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> a: array<Packed>;
 #else
 @group(0) @binding(1) var<storage, read> a: array<f32>;
 #endif
@@ -123,7 +123,7 @@ fn reach(p: Left, walk: u32) -> Reach {
 
 #if A_VECTOR
 fn a_row(at: u32, w: u32, inside: bool, k: u32) -> vec4<f32> {
-    return select(vec4<f32>(), a[at + k / 4u], inside);
+    return select(vec4<f32>(), unpack(a[at + k / 4u]), inside);
 }
 #else
 fn a_element(at: u32, w: u32, inside: bool, k: u32) -> f32 {
@@ -164,12 +164,12 @@ fn store(part: u32, row: u32, column: u32, v: vec4<f32>) {
     let at = p.x * Y_N + column * Y_C + p.y * Y_H + p.z * Y_W;
     let i = vec4(p.x, column, p.y, p.z);
 #if Y_VECTOR
-    y[at / 4u] = vec4(
+    y[at / 4u] = pack(vec4(
         epilogue(v.x, i),
         epilogue(v.y, i + vec4(0u, 1u, 0u, 0u)),
         epilogue(v.z, i + vec4(0u, 2u, 0u, 0u)),
         epilogue(v.w, i + vec4(0u, 3u, 0u, 0u)),
-    );
+    ));
 #else
     y[at] = epilogue(v.x, i);
     if (column + 1u < COLUMNS) {

@@ -9,17 +9,17 @@
 #import lib/tiling.wgsl
 
 #if Y_VECTOR
-@group(0) @binding(0) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(0) var<storage, read_write> y: array<Packed>;
 #else
 @group(0) @binding(0) var<storage, read_write> y: array<f32>;
 #endif
 #if A_VECTOR
-@group(0) @binding(1) var<storage, read> a: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> a: array<Packed>;
 #else
 @group(0) @binding(1) var<storage, read> a: array<f32>;
 #endif
 #if B_VECTOR
-@group(0) @binding(2) var<storage, read> b: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> b: array<Packed>;
 #else
 @group(0) @binding(2) var<storage, read> b: array<f32>;
 #endif
@@ -57,7 +57,7 @@ fn a_column(r: Left, k: u32) -> vec4<f32> {
     let w = p.z * STRIDE_W + r.w;
     let inside = (k < DEPTH) & (h < H) & (w < W);
     let i = p.x * A_N + select(0u, h * A_H + w * A_W, inside) + r.channel;
-    return select(vec4<f32>(), a[i / 4u], inside);
+    return select(vec4<f32>(), unpack(a[i / 4u]), inside);
 }
 #else
 struct Left {
@@ -106,7 +106,7 @@ fn b_row(right: u32, k: u32, column: u32) -> vec4<f32> {
     let p = find_pixel(k);
     let at = right + p.x * B_N + p.y * B_H + p.z * B_W;
 #if B_VECTOR
-    let values = b[(at + min(column, COLUMNS - 4u)) / 4u];
+    let values = unpack(b[(at + min(column, COLUMNS - 4u)) / 4u]);
 #else
     let i = min(vec4(column, column + 1u, column + 2u, column + 3u), vec4(COLUMNS - 1u)) * B_C + at;
     let values = vec4(b[i.x], b[i.y], b[i.z], b[i.w]);
@@ -131,12 +131,12 @@ fn store(part: u32, row: u32, column: u32, v: vec4<f32>) {
     let i = vec4(column, row % C, tap / KW, tap % KW);
     let at = i.x * Y_O + i.y * Y_C + i.z * Y_H + i.w * Y_W;
 #if Y_VECTOR
-    y[at / 4u] = vec4(
+    y[at / 4u] = pack(vec4(
         epilogue(v.x, i),
         epilogue(v.y, i + vec4(1u, 0u, 0u, 0u)),
         epilogue(v.z, i + vec4(2u, 0u, 0u, 0u)),
         epilogue(v.w, i + vec4(3u, 0u, 0u, 0u)),
-    );
+    ));
 #else
     y[at] = epilogue(v.x, i);
     if (column + 1u < COLUMNS) {

@@ -4,6 +4,8 @@
 // tensors move as vec4.
 #import lib/grid.wgsl
 #import lib/math.wgsl
+#import lib/packed.wgsl
+#import lib/veiled.wgsl
 
 {{bindings}}
 

@@ -4,12 +4,12 @@
 #import lib/right.wgsl
 
 #if Y_VECTOR
-@group(0) @binding(0) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(0) var<storage, read_write> y: array<Packed>;
 #else
 @group(0) @binding(0) var<storage, read_write> y: array<f32>;
 #endif
 #if A_VECTOR
-@group(0) @binding(1) var<storage, read> a: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> a: array<Packed>;
 #else
 @group(0) @binding(1) var<storage, read> a: array<f32>;
 #endif
@@ -46,12 +46,12 @@ fn reach(left: Left, walk: u32) -> Reach {
 #if A_VECTOR
 #if A_DEEP
 fn a_row(base: u32, row: u32, k: u32) -> vec4<f32> {
-    return a[(base + min(row, ROWS - 1u) * A_ROW + k) / 4u];
+    return unpack(a[(base + min(row, ROWS - 1u) * A_ROW + k) / 4u]);
 }
 #else
 fn a_column(base: u32, row: u32, k: u32) -> vec4<f32> {
     let i = base + min(k, DEPTH - 1u) * A_COLUMN + min(row, ROWS - 4u);
-    return select(vec4<f32>(), a[i / 4u], k < DEPTH);
+    return select(vec4<f32>(), unpack(a[i / 4u]), k < DEPTH);
 }
 
 fn a_block(r: Reach, k: u32) -> mat4x4<f32> {
@@ -90,12 +90,12 @@ fn store(batch: u32, row: u32, column: u32, v: vec4<f32>) {
     let at = batch * Y_BATCH + row * Y_ROW + column * Y_COLUMN;
     let i = vec4(0u, batch, row, column);
 #if Y_VECTOR
-    y[at / 4u] = vec4(
+    y[at / 4u] = pack(vec4(
         epilogue(v.x, i),
         epilogue(v.y, i + vec4(0u, 0u, 0u, 1u)),
         epilogue(v.z, i + vec4(0u, 0u, 0u, 2u)),
         epilogue(v.w, i + vec4(0u, 0u, 0u, 3u)),
-    );
+    ));
 #else
     y[at] = epilogue(v.x, i);
     if (column + 1u < COLUMNS) {

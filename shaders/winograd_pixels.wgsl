@@ -9,14 +9,15 @@
 // in another tile than the planes, unless ENDS_WITH_PLANES.
 #import lib/grid.wgsl
 #import lib/epilogue.wgsl
+#import lib/packed.wgsl
 #import lib/veiled.wgsl
 
 #if VECTOR
-@group(0) @binding(0) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(0) var<storage, read_write> y: array<Packed>;
 #else
 @group(0) @binding(0) var<storage, read_write> y: array<f32>;
 #endif
-@group(0) @binding(1) var<storage, read> a: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> a: array<Packed>;
 
 {{transform}}
 
@@ -39,7 +40,7 @@ fn number(base: u32, h: Source, w: Source) -> vec4<f32> {
     let plane = (h.plane * SIDE + w.plane) * (PLANE / 4u);
     let at = base + plane + (h.tile * TILES_W + w.tile) * (PLANE_TILE / 4u);
     let inside = h.inside & w.inside;
-    return select(vec4<f32>(), a[select(0u, at, inside)], inside);
+    return select(vec4<f32>(), unpack(a[select(0u, at, inside)]), inside);
 }
 
 fn store(n: u32, channel: u32, h: u32, w: u32, v: vec4<f32>) {
@@ -61,7 +62,7 @@ fn store(n: u32, channel: u32, h: u32, w: u32, v: vec4<f32>) {
         epilogue(v.w, i + 3u * next),
     );
 #if VECTOR
-    y[at / 4u] = e;
+    y[at / 4u] = pack(e);
 #else
     y[at] = e.x;
     y[at + PIXEL_C] = e.y;

@@ -6,11 +6,12 @@
 // Tensor a has images (of a weight: input channels), channels, rows and columns.
 // VECTOR: its channels are contiguous and loaded as vec4.
 #import lib/grid.wgsl
+#import lib/packed.wgsl
 #import lib/veiled.wgsl
 
-@group(0) @binding(0) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(0) var<storage, read_write> y: array<Packed>;
 #if VECTOR
-@group(0) @binding(1) var<storage, read> a: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> a: array<Packed>;
 #else
 @group(0) @binding(1) var<storage, read> a: array<f32>;
 #endif
@@ -22,7 +23,7 @@ fn pixel(base: u32, h: u32, w: u32) -> vec4<f32> {
     let inside = (h < SIZE_H) & (w < SIZE_W);
     let at = base + select(0u, h * PIXEL_H + w * PIXEL_W, inside);
 #if VECTOR
-    return select(vec4<f32>(), a[at / 4u], inside);
+    return select(vec4<f32>(), unpack(a[at / 4u]), inside);
 #else
     let values = vec4(a[at], a[at + PIXEL_C], a[at + 2u * PIXEL_C], a[at + 3u * PIXEL_C]);
     return select(vec4<f32>(), values, inside);
@@ -72,7 +73,7 @@ fn main(
 #end
         ), false);
 #for j in SIDE
-        y[at + $ju * (PLANE / 4u)] = row[$ju];
+        y[at + $ju * (PLANE / 4u)] = pack(row[$ju]);
 #end
         at += SIDE * (PLANE / 4u);
 #for j in TAKEN

@@ -4,7 +4,7 @@
 // if B_DEEP, else along columns. Columns beyond the last repeat it (their
 // results are dropped); rows beyond the last are zero.
 #if B_VECTOR
-@group(0) @binding(2) var<storage, read> b: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> b: array<Packed>;
 #else
 @group(0) @binding(2) var<storage, read> b: array<f32>;
 #endif
@@ -12,7 +12,7 @@
 #if B_VECTOR
 #if B_DEEP
 fn b_column(base: u32, k: u32, column: u32) -> vec4<f32> {
-    return b[(base + b_depth(k) + min(column, COLUMNS - 1u) * B_COLUMN) / 4u];
+    return unpack(b[(base + b_depth(k) + min(column, COLUMNS - 1u) * B_COLUMN) / 4u]);
 }
 
 fn b_block(base: u32, k: u32, column: u32) -> mat4x4<f32> {
@@ -27,9 +27,9 @@ fn b_block(base: u32, k: u32, column: u32) -> mat4x4<f32> {
 fn b_row(base: u32, k: u32, column: u32) -> vec4<f32> {
 #if DEPTH_REST
     let i = base + b_depth(min(k, DEPTH - 1u)) + min(column, COLUMNS - 4u);
-    return select(vec4<f32>(), b[i / 4u], k < DEPTH);
+    return select(vec4<f32>(), unpack(b[i / 4u]), k < DEPTH);
 #else
-    return b[(base + b_depth(k) + min(column, COLUMNS - 4u)) / 4u];
+    return unpack(b[(base + b_depth(k) + min(column, COLUMNS - 4u)) / 4u]);
 #endif
 }
 #endif

@@ -57,7 +57,8 @@ fn store_tile(t: Tile, wg: vec3<u32>, local: u32) {
         let vector = i / GROUP_TILES;
         let tile = i % GROUP_TILES;
         var sum = vec4<f32>();
-        for (var slice = 0u; slice < SLICES; slice++) {
+        let slices = veiled(SLICES);
+        for (var slice = 0u; slice < slices; slice++) {
             sum += partial[vector * WORKGROUP + slice * GROUP_TILES + tile];
         }
         let number = tile_number(wg, tile);

@@ -17,6 +17,7 @@
 //                              what lies outside the result
 // Depths are multiples of 4; rows and columns may lie outside.
 #import lib/grid.wgsl
+#import lib/packed.wgsl
 #import lib/veiled.wgsl
 #if BY_THREAD
 #import lib/thread_tile.wgsl

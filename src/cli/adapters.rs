@@ -63,6 +63,7 @@ fn features(features: &Features) -> String {
         ("pipeline-cache", features.pipeline_cache),
         ("subgroup", features.subgroup),
         ("f16", features.f16),
+        ("int64", features.int64),
     ];
     let has: Vec<&str> = all
         .iter()

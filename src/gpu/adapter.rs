@@ -35,6 +35,8 @@ pub struct Features {
     pub subgroup: bool,
     /// Half precision in shaders.
     pub f16: bool,
+    /// 64-bit integers in shaders.
+    pub int64: bool,
 }
 
 /// What the adapter can do at most. The device is opened with the WebGPU
@@ -276,6 +278,7 @@ fn facts(index: usize, adapter: &wgpu::Adapter) -> AdapterFacts {
             pipeline_cache: features.contains(wgpu::Features::PIPELINE_CACHE),
             subgroup: features.contains(wgpu::Features::SUBGROUP),
             f16: features.contains(wgpu::Features::SHADER_F16),
+            int64: features.contains(wgpu::Features::SHADER_INT64),
         },
         limits: Limits {
             max_buffer: limits.max_buffer_size,
@@ -307,6 +310,7 @@ mod tests {
                 pipeline_cache: false,
                 subgroup: false,
                 f16: false,
+                int64: false,
             },
             limits: Limits {
                 max_buffer: 1 << 28,

@@ -7,10 +7,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::adapter::{AdapterFacts, Selector, enumerate};
+use super::adapter::{AdapterFacts, DeviceType, Selector, enumerate};
 use super::cache::{PipelineCache, folder, load_tuned, save_tuned};
 use super::compiling::Compiling;
 use super::pipeline::{Key, Pipeline};
+use super::source::Loads;
 use crate::error::{Error, Result};
 use crate::ops::Tuned;
 use crate::recording::ALIGNMENT;
@@ -90,8 +91,8 @@ impl fmt::Debug for Gpu {
 
 impl Gpu {
     /// Opens the adapter that `selector` names, with the WebGPU default limits
-    /// raised to the adapter's for the two buffer sizes, and with time stamps
-    /// and a pipeline cache where it has them.
+    /// raised to the adapter's for the two buffer sizes, and with time stamps, a
+    /// pipeline cache, subgroups and 64-bit integers where it has them.
     ///
     /// # Errors
     /// [`Error::Usage`] where no adapter matches; [`Error::Gpu`] where the
@@ -99,7 +100,8 @@ impl Gpu {
     pub fn open(selector: &Selector) -> Result<Self> {
         let used = wgpu::Features::TIMESTAMP_QUERY
             | wgpu::Features::PIPELINE_CACHE
-            | wgpu::Features::SUBGROUP;
+            | wgpu::Features::SUBGROUP
+            | wgpu::Features::SHADER_INT64;
         Self::open_with(selector, used)
     }
 
@@ -167,6 +169,15 @@ impl Gpu {
             in_flight: Arc::default(),
             failure,
         })
+    }
+
+    /// How its kernels load four elements that lie together.
+    pub(super) fn loads(&self) -> Loads {
+        let features = self.device.features();
+        match self.facts.device_type {
+            DeviceType::Cpu if features.contains(wgpu::Features::SHADER_INT64) => Loads::Wide,
+            _ => Loads::Elements,
+        }
     }
 
     /// How far its kernels are compiled.

@@ -81,7 +81,7 @@ fn name(kernel: &Kernel) -> String {
 
 /// Compiles a kernel on a device.
 pub(super) fn build(gpu: &Gpu, (kernel, accesses): &Key) -> Result<Pipeline> {
-    let source = Source::new(kernel)?;
+    let source = Source::new(kernel, gpu.loads())?;
     let label = name(kernel);
     if source.storage_bindings != accesses.len() {
         return Err(Error::gpu(

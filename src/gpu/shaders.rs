@@ -19,6 +19,7 @@ pub const SHADERS: &[(&str, &str)] = shaders![
     "lib/epilogue.wgsl",
     "lib/grid.wgsl",
     "lib/math.wgsl",
+    "lib/packed.wgsl",
     "lib/right.wgsl",
     "lib/step.wgsl",
     "lib/subgroup_tile.wgsl",

@@ -18,6 +18,9 @@ use crate::recording::Kernel;
 const STEP_BINDING: &str = "{{step_binding}}";
 const MEND: &str = "mend the shader or the code that launches it";
 
+/// Names and texts of shader files.
+type Files = &'static [(&'static str, &'static str)];
+
 /// The text of a kernel and where each of its lines comes from.
 pub(super) struct Source {
     pub(super) text: String,
@@ -27,24 +30,34 @@ pub(super) struct Source {
     pub(super) storage_bindings: usize,
 }
 
-/// The WGSL of a kernel: its constants, then its file with imports, conditions
+/// How four elements that lie together are loaded (`lib/packed.wgsl`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Loads {
+    /// As they are.
+    Elements,
+    /// Two at a time, as 64-bit integers.
+    Wide,
+}
+
+/// The WGSL of a kernel, as any device can run it: its constants, then its file with imports, conditions
 /// and snippets resolved.
 ///
 /// # Errors
 /// [`Error::Gpu`] naming file and line, where a file, snippet or directive is
 /// unknown or a condition is left open.
 pub fn expand(kernel: &Kernel) -> Result<String> {
-    Ok(Source::new(kernel)?.text)
+    Ok(Source::new(kernel, Loads::Elements)?.text)
 }
 
 impl Source {
-    pub(super) fn new(kernel: &Kernel) -> Result<Self> {
-        Self::with_files(kernel, SHADERS)
+    pub(super) fn new(kernel: &Kernel, loads: Loads) -> Result<Self> {
+        Self::with_files(kernel, loads, SHADERS)
     }
 
-    fn with_files(kernel: &Kernel, files: &'static [(&'static str, &'static str)]) -> Result<Self> {
+    fn with_files(kernel: &Kernel, loads: Loads, files: Files) -> Result<Self> {
         let mut expansion = Expansion {
             kernel,
+            loads,
             files,
             imported: HashSet::new(),
             loops: Vec::new(),
@@ -92,7 +105,8 @@ pub(super) fn fault(file: &str, line: usize, what: impl std::fmt::Display) -> Er
 
 struct Expansion<'a> {
     kernel: &'a Kernel,
-    files: &'static [(&'static str, &'static str)],
+    loads: Loads,
+    files: Files,
     imported: HashSet<&'static str>,
     /// The variables of the `#for`s around the present line and their numbers.
     loops: Vec<(char, u32)>,
@@ -127,10 +141,11 @@ impl Expansion<'_> {
     }
 
     fn holds(&self, name: &str) -> bool {
-        self.constant(name)
-            .map_or(name == "READS_STEP" && self.kernel.reads_step, |value| {
-                value != 0
-            })
+        match name {
+            "READS_STEP" => self.kernel.reads_step,
+            "LOADS_64" => self.loads == Loads::Wide,
+            _ => self.constant(name).is_some_and(|value| value != 0),
+        }
     }
 
     /// Appends a file, asked for at `from`.
@@ -347,7 +362,7 @@ pub(super) mod tests {
             file: files[0].0,
             ..kernel.clone()
         };
-        let text = Source::with_files(&kernel, files)?.text;
+        let text = Source::with_files(&kernel, Loads::Elements, files)?.text;
         let code = text.lines().skip(kernel.constants.len());
         Ok(code.map(str::to_owned).collect())
     }

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 
 use super::device::one_line;
-use super::source::{Source, fault};
+use super::source::{Loads, Source, fault};
 use crate::error::Result;
 use crate::recording::Kernel;
 
@@ -34,7 +34,7 @@ pub struct Translation {
 /// # Errors
 /// [`Error::Gpu`](crate::Error::Gpu) that names the file and line at fault where they are known.
 pub fn translate(kernel: &Kernel) -> Result<Translation> {
-    let source = Source::new(kernel)?;
+    let source = Source::new(kernel, Loads::Elements)?;
     let (module, info) = source.validate(kernel)?;
     check_limits(kernel, &source, &module)?;
     let failed = |language: &str, error: &dyn std::error::Error| {
@@ -175,7 +175,10 @@ mod tests {
         let kernel = product
             .launch(variant, &crate::ops::Epilogue::none())
             .kernel;
-        let (module, _) = Source::new(&kernel).unwrap().validate(&kernel).unwrap();
+        let (module, _) = Source::new(&kernel, Loads::Elements)
+            .unwrap()
+            .validate(&kernel)
+            .unwrap();
         let entry = &module.entry_points[0].function;
         let functions = module.functions.iter().map(|(_, function)| function);
         for function in functions.chain([entry]) {

@@ -50,7 +50,8 @@ impl Move {
     /// WGSL: loads what [`Move::argument`] names.
     fn load(self, input: usize, address: &str) -> String {
         match self {
-            Self::Vector | Self::Steps(0) => format!("    let v{input} = x{input}[{address}];\n"),
+            Self::Vector => format!("    let v{input} = unpack(x{input}[{address}]);\n"),
+            Self::Steps(0) => format!("    let v{input} = x{input}[{address}];\n"),
             Self::Steps(_) => format!("    let at{input} = {address};\n"),
         }
     }
@@ -67,7 +68,7 @@ impl Move {
     /// WGSL: stores the results `r0` to `r3`.
     fn store(self, address: &str) -> String {
         match self {
-            Self::Vector => format!("    y[{address}] = vec4<f32>(r0, r1, r2, r3);\n"),
+            Self::Vector => format!("    y[{address}] = pack(vec4(r0, r1, r2, r3));\n"),
             Self::Steps(step) => (0..4).fold(format!("    let at = {address};\n"), |code, k| {
                 code + &format!("    y[at + {}u] = r{k};\n", k * step)
             }),
@@ -162,32 +163,40 @@ impl Map {
                 _ => (format!("x{}", number - 1), "read"),
             };
             let element = match movement {
-                Move::Vector => "vec4<f32>",
+                Move::Vector => "Packed",
                 Move::Steps(_) => "f32",
             };
             bindings += &binding(number, access, &name, element);
         }
-        let address = |number: usize, place: usize| {
+        let address = |number: usize| {
             let vector = moves[number] == Move::Vector;
             let offset = tensors[number].offset / if vector { 4 } else { 1 };
-            shifted(&addresses[number], offset + place * along[number])
+            let first = shifted(&addresses[number], offset);
+            match along[number] {
+                step if places > 1 && step > 0 => format!("{first} + place * {step}u"),
+                _ => first,
+            }
         };
         let stays = |number: usize| places > 1 && along[number] == 0;
         for number in (1..moves.len()).filter(|&number| stays(number)) {
-            code += &moves[number].load(number - 1, &address(number, 0));
+            code += &moves[number].load(number - 1, &address(number));
         }
-        for place in 0..places {
-            code += "    {\n";
-            for number in (1..moves.len()).filter(|&number| !stays(number)) {
-                code += &moves[number].load(number - 1, &address(number, place));
-            }
-            for k in 0..4 {
-                let arguments: String = (1..moves.len())
-                    .map(|number| moves[number].argument(number - 1, k))
-                    .collect();
-                let _ = writeln!(code, "    let r{k} = evaluate(id * 4u + {k}u{arguments});");
-            }
-            code += &moves[0].store(&address(0, place));
+        if places > 1 {
+            // Written out, it takes three times as long to compile.
+            let _ = writeln!(code, "    let places = veiled({places}u);");
+            code += "    for (var place = 0u; place < places; place++) {\n";
+        }
+        for number in (1..moves.len()).filter(|&number| !stays(number)) {
+            code += &moves[number].load(number - 1, &address(number));
+        }
+        for k in 0..4 {
+            let arguments: String = (1..moves.len())
+                .map(|number| moves[number].argument(number - 1, k))
+                .collect();
+            let _ = writeln!(code, "    let r{k} = evaluate(id * 4u + {k}u{arguments});");
+        }
+        code += &moves[0].store(&address(0));
+        if places > 1 {
             code += "    }\n";
         }
         self.kernel("quad", bindings, code, 4 * places)
@@ -384,9 +393,9 @@ mod tests {
         assert_eq!(launch.kernel.variant, "quad");
         validate(&launch);
         let moves = &launch.kernel.snippets[3].1;
-        assert!(moves.contains("let v0 = x0[id];"), "{moves}");
+        assert!(moves.contains("let v0 = unpack(x0[id]);"), "{moves}");
         assert!(moves.contains("x2[at2 + 18u]"), "{moves}");
-        assert!(moves.contains("y[id] = vec4"), "{moves}");
+        assert!(moves.contains("y[id] = pack(vec4"), "{moves}");
         // A part of a concatenation that starts off the grid of four.
         let launch = map.stored(load(&[30, 10, 1], 1)).launch();
         validate(&launch);

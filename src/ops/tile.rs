@@ -105,7 +105,11 @@ const SLICE_DEPTH: usize = 16;
 impl Product {
     /// Multiplications, with as many additions.
     pub(super) fn work(&self) -> usize {
-        self.parts * self.rows * self.columns * self.depth * self.met
+        self.results() * self.depth * self.met
+    }
+
+    fn results(&self) -> usize {
+        self.parts * self.rows * self.columns
     }
 
     fn tiles(&self, variant: Variant) -> usize {
@@ -177,6 +181,10 @@ impl Product {
             Rung::Tiled(n) => return tiled[n % tiled.len()],
             Rung::Best | Rung::Winograd(_) if self.work() < WORTH_TILING => return Variant::Plain,
             Rung::Best | Rung::Winograd(_) => {}
+        }
+        // A row meets each element of a matrix once: there is nothing to use again.
+        if self.rows == 1 && self.results() >= wanted_threads(facts) {
+            return Variant::Plain;
         }
         let cooperative = if facts.software {
             self.by_subgroup(facts).find(|&variant| {
