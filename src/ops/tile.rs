@@ -97,7 +97,7 @@ fn wanted_threads(facts: &Facts) -> usize {
 const WORTH_TILING: usize = 1 << 12;
 
 /// Subgroups that keep a software driver's threads busy.
-const FEW_TILES: usize = 4;
+const FEW_TILES: usize = 2;
 
 /// Least depth of a slice.
 const SLICE_DEPTH: usize = 16;
@@ -188,7 +188,7 @@ impl Product {
         }
         let cooperative = if facts.software {
             self.by_subgroup(facts).find(|&variant| {
-                2 * self.rows > variant.tile()[0] as usize && self.tiles(variant) >= FEW_TILES
+                2 * self.rows >= variant.tile()[0] as usize && self.tiles(variant) >= FEW_TILES
             })
         } else {
             self.by_workgroup()
