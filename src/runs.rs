@@ -35,6 +35,12 @@ impl Standing {
     }
 }
 
+/// The name of a set of data: of a path its last part.
+fn last_part(source: &str) -> &str {
+    let name = Path::new(source).file_name().and_then(|name| name.to_str());
+    name.unwrap_or(source)
+}
+
 /// A run as its files describe it.
 #[derive(Clone, Debug)]
 pub struct Known {
@@ -42,7 +48,7 @@ pub struct Known {
     pub folder: RunFolder,
     /// The preset that it began with.
     pub preset: String,
-    /// The source of its data.
+    /// The name of its data.
     pub data: String,
     /// Steps at its end.
     pub steps: u64,
@@ -74,7 +80,7 @@ impl Known {
         };
         Ok(Self {
             preset: config.preset.clone(),
-            data: config.data.source.clone(),
+            data: last_part(&config.data.source).to_owned(),
             steps: config.steps,
             folder,
             last,

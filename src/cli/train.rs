@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::{AdapterArg, group};
 use crate::config::options::{RunFolder, TrainOptions};
 use crate::config::{Config, Override, assignment, of_option};
+use crate::data::from_anywhere;
 use crate::error::{Error, Result};
 use crate::metrics::Metric;
 use crate::store::run_folder;
@@ -14,7 +15,7 @@ use crate::systems::{gan, presets};
 #[derive(Debug, clap::Parser)]
 pub struct TrainArgs {
     /// Folder, archive or files of images, or a built-in set: fashion, digits, emoji [default:
-    /// fashion]
+    /// fashion]; where the same images are now, for a run that is resumed
     #[arg(long, help_heading = group::DATA, value_name = "SOURCE")]
     data: Option<String>,
     /// Learn to make images of a class, from labelled data, with the preset cdcgan28 unless another
@@ -30,7 +31,8 @@ pub struct TrainArgs {
     /// Preset (see `gpugan presets`) or TOML file to start from [default: dcgan28]
     #[arg(long, help_heading = group::MODEL, value_name = "NAME")]
     preset: Option<String>,
-    /// Set any key, such as optimizer.g.lr=1e-4; overrides other options, may be repeated
+    /// Set any key, such as optimizer.g.lr=1e-4; overrides other options, may be repeated. A
+    /// resumed run takes those that change neither networks nor data
     #[arg(long, help_heading = group::MODEL, value_name = "KEY=VALUE")]
     set: Vec<String>,
     /// Start from the weights of a run or a safetensors file: all tensors that match by name and
@@ -131,6 +133,8 @@ impl TrainArgs {
                 if self.cond {
                     config = gan::conditional(config)?;
                 }
+                // So that the run can go on from wherever it is resumed.
+                config.data.source = from_anywhere(&config.data.source);
                 (config, RunFolder::New(self.outdir.clone()))
             }
             Some(named) => {
@@ -182,17 +186,15 @@ impl TrainArgs {
         let fixed = [
             ("--preset", self.preset.is_some()),
             ("--cond", self.cond),
-            ("--data", self.data.is_some()),
             ("--batch", self.batch.is_some()),
             ("--seed", self.seed.is_some()),
             ("--mirror", self.mirror),
-            ("--set", !self.set.is_empty()),
             ("--init", self.init.is_some()),
         ];
         if let Some((flag, _)) = fixed.iter().find(|(_, given)| *given) {
             return Err(Error::usage(
                 format!("{flag} cannot be changed when a run is resumed"),
-                "leave it out, or leave --resume out to start a new run; --steps, --kimg, --tick, --snap, --on-collapse and --adapter may change",
+                "leave it out, or leave --resume out to start a new run; --data (a new place of the same images), --set, --steps, --kimg, --tick, --snap, --on-collapse, --metrics and --adapter may change",
             ));
         }
         let file = run.join("config.toml");
@@ -202,7 +204,14 @@ impl TrainArgs {
                 "give the folder of a run, such as runs/00000-dcgan28-fashion",
             ));
         }
-        presets::read(&file)?.with(self.flags(&[])?)
+        let mut changes = self.flags(&[])?;
+        if let Some(data) = &self.data {
+            changes.push(Override::new("data.source", from_anywhere(data)));
+        }
+        for text in &self.set {
+            changes.push(assignment(text)?);
+        }
+        presets::read(&file)?.with(changes)
     }
 
     /// The configuration with the length that `--kimg` asks for.

@@ -15,6 +15,18 @@ use crate::error::{Error, Result};
 /// Their names, as `--data` takes them.
 pub(super) const NAMES: [&str; 3] = ["fashion", "digits", "emoji"];
 
+/// What `--data` takes, as it means the same in every working directory: the name of a
+/// set that is part of the program, or an absolute path.
+pub(crate) fn from_anywhere(data: &str) -> String {
+    let path = match NAMES.contains(&data) {
+        true => None,
+        false => std::path::absolute(data).ok(),
+    };
+    // A path that is no Unicode stays as it was given.
+    let path = path.and_then(|path| path.into_os_string().into_string().ok());
+    path.unwrap_or_else(|| data.to_owned())
+}
+
 /// The names of Fashion-MNIST's classes, as its authors list them.
 const FASHION_CLASSES: [&str; 10] = [
     "T-shirt/top",

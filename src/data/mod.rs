@@ -45,6 +45,7 @@ use std::path::{Path, PathBuf};
 use crate::error::Result;
 
 pub use bicubic::bicubic;
+pub(crate) use built_in::from_anywhere;
 pub use dataset::Dataset;
 pub use gallery::{Gallery, is_embedded};
 pub use input::{Input, SMALLER};

@@ -189,7 +189,7 @@ fn compare(path: &Path, saved: &Config, asked: &Config) -> Result<Option<String>
                 path.display(),
                 listed(&fixed)
             ),
-            "bring config.toml and the checkpoints of one run together, or start a new run",
+            "leave out what was set, bring config.toml and the checkpoints of one run together, or start a new run",
         ));
     }
     let note = || format!("changed since {}: {}", path.display(), listed(&free));

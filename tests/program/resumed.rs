@@ -18,11 +18,12 @@ const RUNS: &str = "tests/unchanged/runs";
 const TOLERANCE: f32 = 1e-3;
 
 /// The same on the same driver, for runs with batch normalisation, whose gradient
-/// divides where it multiplied by rounded reciprocals; 7e-7 was the most.
+/// divides where it multiplied by rounded reciprocals; 7e-7 was the most. And for `toy`,
+/// whose small products are summed by other tiles.
 const ROUNDED: f32 = 1e-5;
 
-/// Runs that have none.
-const EXACT: [&str; 3] = ["mlp", "mlp-alternating", "toy"];
+/// The other runs.
+const EXACT: [&str; 2] = ["mlp", "mlp-alternating"];
 
 fn largest(values: &[f32]) -> f32 {
     values.iter().fold(0.0, |most, x| most.max(x.abs()))

@@ -9,7 +9,7 @@ use gpugan::store::lock::Lock;
 use gpugan::store::run_folder::RunFolder;
 
 use super::errors::assert_refused;
-use crate::run::{Ended, gpugan, run_folders, train};
+use crate::run::{Ended, ended, gpugan, program, run_folders, train};
 
 /// A run of two steps that all tests go on with.
 static TRAINED: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
@@ -252,4 +252,49 @@ fn a_cache_that_cannot_be_written_is_a_warning() {
     if let Some(line) = said.lines().next() {
         assert!(line.starts_with("warning: compiled kernels"), "{line}");
     }
+}
+
+/// Images may move, and the run goes on from any directory; other images in their place,
+/// and changes that would make other networks of its weights, are refused.
+#[test]
+fn a_run_finds_its_images_from_anywhere_and_where_they_went() {
+    let home = tempfile::tempdir().unwrap();
+    let at = |name: &str| home.path().join(name);
+    fs::create_dir(at("pictures")).unwrap();
+    let picture = |number: u8| image::GrayImage::from_pixel(8, 8, image::Luma([number * 9]));
+    for number in 0..12 {
+        let file = at("pictures").join(format!("{number:02}.png"));
+        picture(number).save(file).unwrap();
+    }
+    let small = "--steps 2 --tick 1 --snap 1 --batch 4 --set data.size=8 --set model.width=4 --set model.latent=8";
+    let here = ["train", "--quiet", "--outdir", "runs", "--data", "pictures"];
+    let arguments: Vec<&str> = here.into_iter().chain(small.split(' ')).collect();
+    let mut inside = program();
+    inside.current_dir(home.path());
+    ended(inside, &arguments).success();
+
+    let run = run_folders(&at("runs")).remove(0);
+    let resume = |steps: &str, more: &[&str]| {
+        let run = run.to_str().unwrap();
+        let goes_on = ["train", "--quiet", "--resume", run, "--steps", steps];
+        gpugan(&[&goes_on[..], more].concat())
+    };
+    resume("3", &[]).success();
+    fs::rename(at("pictures"), at("moved")).unwrap();
+    assert_refused(&resume("4", &[]), &["pictures", "cannot be opened"]);
+    let moved = at("moved");
+    let there = ["--data", moved.to_str().unwrap()];
+    let faster = ["--set", "optimizer.g.lr=1e-3"];
+    resume("4", &[&there[..], &faster].concat()).success();
+    let log = fs::read_to_string(run.join("log.txt")).unwrap();
+    for part in ["data.source = ", "optimizer.g.lr = 0.001, but"] {
+        assert!(log.contains(part), "`{part}` is not in: {log}");
+    }
+    // What was asked for last is the run's from here on.
+    resume("5", &[]).success();
+
+    let wider = resume("6", &["--set", "model.width=8"]);
+    assert_refused(&wider, &["model.width = 8, but 4 in the checkpoint"]);
+    picture(20).save(moved.join("05.png")).unwrap();
+    assert_refused(&resume("6", &[]), &["are not the images"]);
 }
