@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::data::name_of;
 use crate::error::{Error, Result};
 use crate::run::health::Verdicts;
 use crate::run::stats::{self, Tick};
@@ -33,12 +34,6 @@ impl Standing {
             Self::Stopped => "stopped",
         }
     }
-}
-
-/// The name of a set of data: of a path its last part.
-fn last_part(source: &str) -> &str {
-    let name = Path::new(source).file_name().and_then(|name| name.to_str());
-    name.unwrap_or(source)
 }
 
 /// A run as its files describe it.
@@ -80,7 +75,7 @@ impl Known {
         };
         Ok(Self {
             preset: config.preset.clone(),
-            data: last_part(&config.data.source).to_owned(),
+            data: name_of(Path::new(&config.data.source)),
             steps: config.steps,
             folder,
             last,

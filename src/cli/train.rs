@@ -111,30 +111,17 @@ impl TrainArgs {
     /// that is not there, and for a change that a resumed run cannot take;
     /// [`Error::Io`] where a file cannot be read.
     pub fn options(self) -> Result<TrainOptions> {
-        let (config, folder) = match &self.resume {
+        let (mut config, folder) = match &self.resume {
             None => {
                 let default = match self.cond {
                     true => presets::CONDITIONAL,
                     false => presets::DEFAULT,
                 };
                 let base = presets::load(self.preset.as_deref().unwrap_or(default))?;
-                let mut overrides = self.flags(&[
-                    ("--data", "data.source", &self.data),
-                    ("--batch", "batch", &self.batch),
-                    ("--seed", "seed", &self.seed),
-                ])?;
-                if self.mirror {
-                    overrides.push(Override::new("data.mirror", true));
-                }
-                for text in &self.set {
-                    overrides.push(assignment(text)?);
-                }
-                let mut config = base.with(overrides)?;
+                let mut config = base.with(self.overrides()?)?;
                 if self.cond {
                     config = gan::conditional(config)?;
                 }
-                // So that the run can go on from wherever it is resumed.
-                config.data.source = from_anywhere(&config.data.source);
                 (config, RunFolder::New(self.outdir.clone()))
             }
             Some(named) => {
@@ -146,6 +133,8 @@ impl TrainArgs {
                 (config, RunFolder::Resume(run))
             }
         };
+        // So that the run can go on from wherever it is resumed.
+        config.data.source = from_anywhere(&config.data.source);
         let metrics = match &self.metrics {
             Some(list) => Metric::list(list)?,
             None => Vec::new(),
@@ -165,20 +154,23 @@ impl TrainArgs {
         })
     }
 
-    /// The flags that stand for keys, as overrides: those given, and those that
-    /// a resumed run takes too.
-    fn flags(&self, more: &[(&'static str, &str, &Option<String>)]) -> Result<Vec<Override>> {
-        let always = [
+    /// The options that stand for keys; `--set` wins.
+    fn overrides(&self) -> Result<Vec<Override>> {
+        let flags = [
+            ("--data", "data.source", &self.data),
+            ("--batch", "batch", &self.batch),
+            ("--seed", "seed", &self.seed),
             ("--steps", "steps", &self.steps),
             ("--tick", "train.tick", &self.tick),
             ("--snap", "train.snap", &self.snap),
             ("--on-collapse", "train.on_collapse", &self.on_collapse),
         ];
-        more.iter()
-            .chain(&always)
-            .filter_map(|(option, key, value)| Some((option, key, value.as_ref()?)))
-            .map(|(option, key, value)| of_option(option, key, value))
-            .collect()
+        let flags = flags
+            .into_iter()
+            .filter_map(|(option, key, value)| Some(of_option(option, key, value.as_ref()?)));
+        let mirror = self.mirror.then(|| Ok(Override::new("data.mirror", true)));
+        let set = self.set.iter().map(|text| assignment(text));
+        flags.chain(mirror).chain(set).collect()
     }
 
     /// The configuration of a run that goes on.
@@ -204,14 +196,7 @@ impl TrainArgs {
                 "give the folder of a run, such as runs/00000-dcgan28-fashion",
             ));
         }
-        let mut changes = self.flags(&[])?;
-        if let Some(data) = &self.data {
-            changes.push(Override::new("data.source", from_anywhere(data)));
-        }
-        for text in &self.set {
-            changes.push(assignment(text)?);
-        }
-        presets::read(&file)?.with(changes)
+        presets::read(&file)?.with(self.overrides()?)
     }
 
     /// The configuration with the length that `--kimg` asks for.

@@ -13,18 +13,23 @@ use super::{idx, picture};
 use crate::error::{Error, Result};
 
 /// Their names, as `--data` takes them.
-pub(super) const NAMES: [&str; 3] = ["fashion", "digits", "emoji"];
+const NAMES: [&str; 3] = ["fashion", "digits", "emoji"];
 
-/// What `--data` takes, as it means the same in every working directory: the name of a
-/// set that is part of the program, or an absolute path.
+/// Whether a set of this name comes with the program.
+pub fn is_embedded(name: &str) -> bool {
+    NAMES.contains(&name)
+}
+
+/// What `--data` takes, as it means the same in every working directory: the name of an
+/// embedded set, or an absolute path.
 pub(crate) fn from_anywhere(data: &str) -> String {
-    let path = match NAMES.contains(&data) {
-        true => None,
-        false => std::path::absolute(data).ok(),
-    };
+    if is_embedded(data) {
+        return data.to_owned();
+    }
     // A path that is no Unicode stays as it was given.
-    let path = path.and_then(|path| path.into_os_string().into_string().ok());
-    path.unwrap_or_else(|| data.to_owned())
+    let path = std::path::absolute(data).map(PathBuf::into_os_string).ok();
+    path.and_then(|path| path.into_string().ok())
+        .unwrap_or_else(|| data.to_owned())
 }
 
 /// The names of Fashion-MNIST's classes, as its authors list them.

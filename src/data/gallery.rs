@@ -10,13 +10,8 @@ use super::labels::Labels;
 use super::opened::{Opened, find};
 use super::source::Fault;
 use super::store::{Source, Store};
-use super::{Reading, Report, built_in, shown, wildcard};
+use super::{Reading, Report, shown, wildcard};
 use crate::error::{Error, Result};
-
-/// Whether a set of this name comes with the program.
-pub fn is_embedded(name: &str) -> bool {
-    built_in::NAMES.contains(&name)
-}
 
 /// Pictures in the order they were given, with a name each, read one at a time.
 pub struct Gallery {

@@ -46,11 +46,13 @@ use crate::error::Result;
 
 pub use bicubic::bicubic;
 pub(crate) use built_in::from_anywhere;
+pub use built_in::is_embedded;
 pub use dataset::Dataset;
-pub use gallery::{Gallery, is_embedded};
+pub use gallery::Gallery;
 pub use input::{Input, SMALLER};
 pub use loader::{Batch, Loader, Position};
 pub use manner::Fit;
+pub(crate) use opened::name_of;
 pub use pairs::{Direction, Layout};
 pub use reading::Reading;
 pub use split::{TURNS, to_floats, to_pixels};

@@ -178,7 +178,7 @@ fn nothing_but(path: &Path, strays: &Kinds) -> Error {
 }
 
 /// The last part of a path, or of what it leads to (`.`).
-pub(super) fn name_of(path: &Path) -> String {
+pub(crate) fn name_of(path: &Path) -> String {
     let real = path.canonicalize();
     let named = path
         .file_name()

@@ -188,7 +188,7 @@ impl Reading {
     pub fn open_test(&self, data: &str) -> Result<Option<Dataset>> {
         self.check()?;
         let path = Path::new(data);
-        if built_in::NAMES.contains(&data) || !path.exists() {
+        if built_in::is_embedded(data) || !path.exists() {
             return Ok(None);
         }
         let opened = find(path, Split::Test)?;

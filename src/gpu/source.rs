@@ -5,9 +5,8 @@
 //! kernel; true where defined and not 0), `#for x in NAME` and `#end`, which
 //! repeat the lines between them for x = 0, 1, ..., NAME - 1 with the number in
 //! place of each `$x` (x is one letter). `{{name}}` is replaced by a snippet of
-//! the kernel. Two names are given by this module: the condition
-//! `READS_STEP`, and `{{step_binding}}`, the number after the last storage
-//! binding.
+//! the kernel. Three names are given by this module: the conditions `READS_STEP` and
+//! `LOADS_64`, and `{{step_binding}}`, the number after the last storage binding.
 
 use std::collections::HashSet;
 
@@ -16,6 +15,9 @@ use crate::error::{Error, Result};
 use crate::recording::Kernel;
 
 const STEP_BINDING: &str = "{{step_binding}}";
+/// Conditions that kernel and device decide; no constant may have their names.
+const READS_STEP: &str = "READS_STEP";
+const LOADS_64: &str = "LOADS_64";
 const MEND: &str = "mend the shader or the code that launches it";
 
 /// Names and texts of shader files.
@@ -64,14 +66,11 @@ impl Source {
             text: String::new(),
             lines: Vec::new(),
         };
-        let mut names = HashSet::new();
+        let mut names = HashSet::from([&READS_STEP, &LOADS_64]);
         for (name, value) in &kernel.constants {
             if !names.insert(name) {
-                return Err(fault(
-                    kernel.file,
-                    0,
-                    format!("constant {name} is given twice"),
-                ));
+                let what = format!("constant {name} is given twice");
+                return Err(fault(kernel.file, 0, what));
             }
             expansion.push(&format!("const {name}: u32 = {value}u;"), "constants", 1);
         }
@@ -142,8 +141,8 @@ impl Expansion<'_> {
 
     fn holds(&self, name: &str) -> bool {
         match name {
-            "READS_STEP" => self.kernel.reads_step,
-            "LOADS_64" => self.loads == Loads::Wide,
+            READS_STEP => self.kernel.reads_step,
+            LOADS_64 => self.loads == Loads::Wide,
             _ => self.constant(name).is_some_and(|value| value != 0),
         }
     }
@@ -454,9 +453,10 @@ pub(super) mod tests {
         kernel.file = "no.wgsl";
         assert!(message(expand(&kernel)).contains("no shader file no.wgsl"));
 
-        let mut kernel = fill("1.0");
-        kernel.constants.push(("LEN", 6));
-        assert!(message(expand(&kernel)).contains("LEN is given twice"));
+        for name in ["LEN", LOADS_64] {
+            kernel.constants = [&fill("1.0").constants[..], &[(name, 6)]].concat();
+            assert!(message(expand(&kernel)).contains(&format!("{name} is given twice")));
+        }
     }
 
     #[test]
