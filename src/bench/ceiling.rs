@@ -156,6 +156,7 @@ impl Probe {
     /// Of one of the [`RUNS`] launches.
     fn gpu_seconds(mut self, gpu: &Gpu) -> Result<Times> {
         measure::gpu_seconds(gpu, &mut self.executable)?;
+        measure::wake(gpu, &mut self.executable, measure::WAKING)?;
         measure::repeat(|| Ok(measure::gpu_seconds(gpu, &mut self.executable)? / RUNS as f64))
     }
 

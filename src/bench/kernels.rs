@@ -182,6 +182,7 @@ fn time_recording(gpu: &Gpu, memory: &Memory, recording: &Recording) -> Result<T
     };
     let mut executable = Executable::new(gpu, memory, &repeated)?;
     measure::gpu_seconds(gpu, &mut executable)?;
+    measure::wake(gpu, &mut executable, measure::WAKING)?;
     measure::repeat(|| Ok(measure::gpu_seconds(gpu, &mut executable)? / RUNS as f64))
 }
 

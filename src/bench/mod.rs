@@ -102,10 +102,16 @@ pub fn run(options: &BenchOptions) -> Result<()> {
             let mut wrong = 0;
             let tuned = tune(&gpu, config, &mut |contest| {
                 wrong += contest.wrong.len();
-                print(&tune::line(contest))
+                print(&if options.json {
+                    serde_json::json!(contest).to_string() + "\n"
+                } else {
+                    tune::line(contest)
+                })
             })?;
             let path = gpu.save_tuned(&tuned)?;
-            print(&format!("saved to {}\n", path.display()))?;
+            if !options.json {
+                print(&format!("saved to {}\n", path.display()))?;
+            }
             tune::verdict(&gpu, wrong)?;
         }
         BenchWhat::Scaling(config, png) => {

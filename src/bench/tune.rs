@@ -1,10 +1,13 @@
 //! Which variant is fastest on this adapter for each contraction of a run.
 
+use std::rc::Rc;
+
+use super::measure;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::gpu::{Executable, Gpu, Memory};
 use crate::graph::Shape;
-use crate::ops::{Contraction, Epilogue, Launch, Launches, Tuned, Variant};
+use crate::ops::{Contraction, Launch, Launches, Tuned, Variant};
 use crate::random;
 use crate::recording::{Access, Binding, Command, Dispatch, Recording, Slice, StepValues, Storage};
 use crate::run::blueprint::Blueprint;
@@ -22,10 +25,12 @@ const HOPELESS: f64 = 1.5;
 const TOLERANCE: f32 = 1e-4;
 
 /// The contest for one contraction.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, serde::Serialize)]
 pub struct Contest {
     /// What was computed.
     pub contraction: Contraction,
+    /// All candidates with their seconds.
+    pub times: Vec<(Variant, f64)>,
     /// What the adapter's facts suggest, and its seconds.
     pub usual: (Variant, f64),
     /// The fastest of those with right results, and its seconds.
@@ -69,12 +74,18 @@ fn contest(gpu: &Gpu, contraction: Contraction, facts: &crate::ops::Facts) -> Re
             .map(|element| 2.0 * random::uniform(element, stream, 1, 0) - 1.0)
             .collect::<Vec<f32>>()
     });
+    let mut laid = Laid {
+        operands,
+        orders: Vec::new(),
+    };
     let usual = contraction.choose(facts);
-    let mut plain = Trial::new(gpu, contraction, Variant::Plain, &operands)?;
+    let mut plain = Trial::new(gpu, contraction, Variant::Plain, &mut laid)?;
+    measure::wake(gpu, &mut plain.executable, measure::WAKING)?;
     let seconds = plain.seconds(gpu, f64::INFINITY)?;
     let truth = plain.results()?;
     let mut contest = Contest {
         contraction,
+        times: vec![(Variant::Plain, seconds)],
         usual: (usual, seconds),
         winner: (Variant::Plain, seconds),
         wrong: Vec::new(),
@@ -82,8 +93,9 @@ fn contest(gpu: &Gpu, contraction: Contraction, facts: &crate::ops::Facts) -> Re
     let mut candidates = contraction.candidates(facts);
     candidates.retain(|&variant| variant != Variant::Plain);
     for variant in candidates {
-        let mut trial = Trial::new(gpu, contraction, variant, &operands)?;
+        let mut trial = Trial::new(gpu, contraction, variant, &mut laid)?;
         let seconds = trial.seconds(gpu, contest.winner.1)?;
+        contest.times.push((variant, seconds));
         if variant == usual {
             contest.usual.1 = seconds;
         }
@@ -107,6 +119,48 @@ fn agree(results: &[f32], truth: &[f32]) -> bool {
         .all(|(got, want)| (got - want).abs() <= TOLERANCE * scale)
 }
 
+/// Operands, and how they lie in each memory order that a variant asked for.
+struct Laid {
+    operands: [Vec<f32>; 2],
+    orders: Vec<(Contraction, Rc<Order>)>,
+}
+
+/// Of the output and both operands: where the elements lie, in row-major order of
+/// their axes, and how much memory that takes; and the memory of both operands.
+struct Order {
+    places: [Vec<usize>; 3],
+    lens: [usize; 3],
+    memory: [Vec<f32>; 2],
+}
+
+impl Laid {
+    fn order(&mut self, packed: Contraction) -> Rc<Order> {
+        if let Some((_, order)) = self.orders.iter().find(|(known, _)| *known == packed) {
+            return Rc::clone(order);
+        }
+        let (shapes, strides) = (packed.shapes(), packed.strides());
+        let places = [0, 1, 2].map(|tensor| places(&shapes[tensor], &strides[tensor]));
+        let lens = [0, 1, 2].map(|tensor: usize| {
+            let places = &places[tensor];
+            places.iter().max().map_or(1, |last| last + 1)
+        });
+        let memory = [0, 1].map(|operand: usize| {
+            let mut memory = vec![0.0; lens[operand + 1]];
+            for (&place, &value) in places[operand + 1].iter().zip(&self.operands[operand]) {
+                memory[place] = value;
+            }
+            memory
+        });
+        let order = Rc::new(Order {
+            places,
+            lens,
+            memory,
+        });
+        self.orders.push((packed, Rc::clone(&order)));
+        order
+    }
+}
+
 /// A variant with its operands on the device.
 struct Trial {
     memory: Memory,
@@ -114,27 +168,14 @@ struct Trial {
     /// Dispatches of one of the [`LAUNCHES`].
     dispatches: usize,
     output: Slice,
-    places: Vec<usize>,
+    order: Rc<Order>,
 }
 
 impl Trial {
-    fn new(
-        gpu: &Gpu,
-        contraction: Contraction,
-        variant: Variant,
-        operands: &[Vec<f32>; 2],
-    ) -> Result<Self> {
+    fn new(gpu: &Gpu, contraction: Contraction, variant: Variant, laid: &mut Laid) -> Result<Self> {
         let packed = contraction.packed(variant);
-        let places: Vec<Vec<usize>> = packed
-            .shapes()
-            .iter()
-            .zip(packed.strides())
-            .map(|(shape, strides)| places(shape, &strides))
-            .collect();
-        let mut lens: Vec<usize> = places
-            .iter()
-            .map(|places| places.iter().max().map_or(1, |last| last + 1))
-            .collect();
+        let order = laid.order(packed);
+        let mut lens = order.lens.to_vec();
         let launched = launched(
             packed.launches(variant),
             &gpu.facts.kernel_facts(),
@@ -146,12 +187,8 @@ impl Trial {
             offset: 0,
             len: lens[arena],
         };
-        for (arena, values) in (1..).zip(operands) {
-            let mut laid = vec![0.0; lens[arena]];
-            for (&place, &value) in places[arena].iter().zip(values) {
-                laid[place] = value;
-            }
-            memory.write(slice(arena), &laid)?;
+        for (arena, values) in (1..).zip(&order.memory) {
+            memory.write(slice(arena), values)?;
         }
         // What is not written must not look right.
         memory.write(slice(0), &vec![f32::NAN; lens[0]])?;
@@ -183,7 +220,7 @@ impl Trial {
             executable: Executable::new(gpu, &memory, &recording)?,
             dispatches,
             output: slice(0),
-            places: places.into_iter().next().unwrap_or_default(),
+            order,
             memory,
         })
     }
@@ -192,6 +229,7 @@ impl Trial {
     fn seconds(&mut self, gpu: &Gpu, best: f64) -> Result<f64> {
         // The driver compiles at the first.
         self.executable.profile(gpu, &StepValues::default())?;
+        measure::wake(gpu, &mut self.executable, measure::WAKING / 8)?;
         let mut least = f64::INFINITY;
         for run in 0..RUNS {
             if run > 0 && least > HOPELESS * best {
@@ -209,7 +247,8 @@ impl Trial {
     /// Results in row-major order of their axes.
     fn results(&self) -> Result<Vec<f32>> {
         let memory = self.memory.read(self.output)?;
-        Ok(self.places.iter().map(|&place| memory[place]).collect())
+        let places = &self.order.places[0];
+        Ok(places.iter().map(|&place| memory[place]).collect())
     }
 }
 
@@ -229,9 +268,9 @@ fn launched(
             *operand = lens.len() - 1;
         }
     }
-    if let Some(product) = launches.between {
-        let launch = product.launch(product.choose(facts), &Epilogue::none());
-        lens.push(product.result_len());
+    if let Some(between) = launches.between {
+        let (launch, len) = between.launch(|product| product.choose(facts));
+        lens.push(len);
         launched.push((launch, [&[lens.len() - 1], &read[..]].concat()));
         read = vec![lens.len() - 1];
     }

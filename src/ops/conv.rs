@@ -85,7 +85,7 @@ impl Conv {
     }
 
     /// The matrix products that a tile is cut from.
-    fn product(&self) -> Product {
+    pub(super) fn product(&self) -> Product {
         let g = ConvGeometry {
             stride: self.stride(),
             ..self.geometry
@@ -100,6 +100,7 @@ impl Conv {
                 depth: self.channels * run,
                 walks: taps / run,
                 met: taps / run,
+                splits: 1,
             },
             Target::Transpose => Product {
                 parts: g.stride[0] * g.stride[1],
@@ -110,6 +111,7 @@ impl Conv {
                 depth: self.filters,
                 walks: taps,
                 met: taps.div_ceil(g.stride[0] * g.stride[1]),
+                splits: 1,
             },
             Target::WeightGrad => Product {
                 parts: 1,
@@ -118,7 +120,34 @@ impl Conv {
                 depth: self.batch * g.output[0] * g.output[1],
                 walks: 1,
                 met: 1,
+                splits: self.most_parts(),
             },
+        }
+    }
+
+    /// A convolution of stride 1 as the transposed convolution by the mirrored kernel, or
+    /// the other way round; pads must be shorter than the kernel.
+    pub(super) fn mirrored(&self) -> Self {
+        let g = &self.geometry;
+        let [filter, channel, row, column] = self.w;
+        Self {
+            kind: match self.kind {
+                Target::Forward => Target::Transpose,
+                Target::Transpose => Target::Forward,
+                Target::WeightGrad => Target::WeightGrad,
+            },
+            geometry: ConvGeometry {
+                input: g.output,
+                output: g.input,
+                pad: std::array::from_fn(|axis| g.kernel[axis] - 1 - g.pad[axis]),
+                ..*g
+            },
+            channels: self.filters,
+            filters: self.channels,
+            x: self.y,
+            w: [channel, filter, row, column],
+            y: self.x,
+            ..*self
         }
     }
 
@@ -145,13 +174,12 @@ impl Conv {
         variants
     }
 
-    /// Where Winograd's filtering is asked for, or measured to pay: on software
-    /// drivers, whose memory is as fast as their arithmetic.
+    /// Where Winograd's filtering is asked for, or should pay.
     fn by_winograd(&self, facts: &Facts) -> Option<Variant> {
         let outputs = match facts.rung {
             Rung::Winograd(outputs) => Winograd::of(self, outputs).map(|_| outputs),
-            Rung::Best if facts.software => Winograd::cheapest(self, self.product().work()),
-            Rung::Best | Rung::Plain | Rung::Tiled(_) => None,
+            Rung::Best => Winograd::cheapest(self, self.product().work(), facts),
+            Rung::Plain | Rung::Tiled(_) => None,
         };
         outputs.map(|outputs| Variant::Winograd { outputs })
     }
@@ -173,7 +201,10 @@ impl Conv {
         match variant {
             Variant::Plain => return Orders::default(),
             Variant::Winograd { .. } => return Winograd::orders(self),
-            Variant::Thread { .. } | Variant::Subgroup { .. } | Variant::Workgroup { .. } => {}
+            Variant::Thread { .. }
+            | Variant::Subgroup { .. }
+            | Variant::Workgroup { .. }
+            | Variant::Split { .. } => {}
         }
         let (x, y) = (
             channels_last(self.channels, self.x),
@@ -226,21 +257,23 @@ impl Conv {
 
     /// The kernels of a variant, one of [`Conv::candidates`].
     pub fn launches(&self, variant: Variant, epilogue: &Epilogue) -> Launches {
-        let by_winograd = match variant {
-            Variant::Winograd { outputs } => Winograd::of(self, outputs),
+        let several = match variant {
+            Variant::Winograd { outputs } => {
+                Winograd::of(self, outputs).map(|winograd| winograd.launches(epilogue))
+            }
+            Variant::Split { side, parts } => Some(self.split(side, parts, epilogue)),
             _ => None,
         };
-        by_winograd.map_or_else(
-            || Launches::one(self.launch(variant, epilogue)),
-            |winograd| winograd.launches(epilogue),
-        )
+        several.unwrap_or_else(|| Launches::one(self.launch(variant, epilogue)))
     }
 
     /// The kernel of a variant that is one; its bindings are the output, the
     /// primitive's inputs in their order, and the epilogue's extras.
     fn launch(&self, variant: Variant, epilogue: &Epilogue) -> Launch {
         match variant {
-            Variant::Plain | Variant::Winograd { .. } => self.plain(epilogue),
+            Variant::Plain | Variant::Winograd { .. } | Variant::Split { .. } => {
+                self.plain(epilogue)
+            }
             Variant::Thread { .. } | Variant::Subgroup { .. } | Variant::Workgroup { .. } => {
                 let (cut, workgroups) = self.product().cut(variant);
                 let mut constants = self.geometry_constants();
@@ -248,6 +281,7 @@ impl Conv {
                 let file = match self.kind {
                     Target::WeightGrad => {
                         self.weight_grad_constants(&mut constants);
+                        constants.push(("PART_DEPTH", 0));
                         "conv_weight_grad_tile.wgsl"
                     }
                     Target::Forward | Target::Transpose => {
@@ -260,7 +294,7 @@ impl Conv {
         }
     }
 
-    fn geometry_constants(&self) -> Vec<(&'static str, u32)> {
+    pub(super) fn geometry_constants(&self) -> Vec<(&'static str, u32)> {
         let g = &self.geometry;
         vec![
             ("FORWARD", u32::from(self.kind == Target::Forward)),
@@ -349,8 +383,9 @@ impl Conv {
             deep: true,
         };
         let out = vector_channels(target_channels, target) == Some(true);
-        constants.extend(tile::operand_constants(left, self.right(), out));
+        constants.extend(tile::operand_constants(left, self.right()));
         constants.extend([
+            ("Y_VECTOR", u32::from(out)),
             ("RUN", word(self.run())),
             ("RUN_MANY", u32::from(self.run() > 1)),
             ("SOURCE_C", word(source_channels)),
@@ -378,17 +413,15 @@ impl Conv {
     }
 
     /// Constants of `conv_weight_grad_tile.wgsl`.
-    fn weight_grad_constants(&self, constants: &mut Vec<(&'static str, u32)>) {
+    pub(super) fn weight_grad_constants(&self, constants: &mut Vec<(&'static str, u32)>) {
         let g = &self.geometry;
-        let [o, c, kh, kw] = self.w;
         let left = Operand {
             vector: vector_channels(self.channels, self.x) == Some(true),
             deep: false,
         };
-        let out = whole(self.filters) && o == 1 && [c, kh, kw].into_iter().all(whole);
-        constants.extend(tile::operand_constants(left, self.right(), out));
+        constants.extend(tile::operand_constants(left, self.right()));
         constants.extend([
-            ("C", word(self.channels)),
+            ("PIXELS", word(self.batch * g.output[0] * g.output[1])),
             ("H", word(g.input[0])),
             ("W", word(g.input[1])),
             ("OH", word(g.output[0])),
@@ -404,6 +437,14 @@ impl Conv {
                 .into_iter()
                 .zip(self.y.map(word)),
         );
+        self.weight_constants(constants);
+    }
+
+    /// Constants of `lib/weight.wgsl`.
+    pub(super) fn weight_constants(&self, constants: &mut Vec<(&'static str, u32)>) {
+        let [o, c, kh, kw] = self.w;
+        let out = whole(self.filters) && o == 1 && [c, kh, kw].into_iter().all(whole);
+        constants.extend([("C", word(self.channels)), ("Y_VECTOR", u32::from(out))]);
         constants.extend(
             ["Y_O", "Y_C", "Y_H", "Y_W"]
                 .into_iter()

@@ -1,60 +1,90 @@
-//! Transposed convolutions with few channels as one matrix product of all
-//! pixels with all weights, whose results each pixel of the image gathers
-//! (`shaders/fold.wgsl`).
+//! Convolutions that make few channels as one matrix product of all pixels with all
+//! weights, whose results each pixel of the image gathers (`shaders/fold.wgsl`).
 
 use super::conv::{Conv, Orders, Target};
 use super::matmul::MatMul;
-use crate::graph::MAX_ELEMENTS;
 
-use super::{Epilogue, Facts, Launch, Launches, Rung, tile, word, workgroups_of};
+use super::{Between, Epilogue, Facts, Launch, Launches, Rung, tile, word, workgroups_of};
 
-/// Most channels of the image: with more, a tile's columns are filled anyway
+/// Most channels that are made: with more, a tile's columns are filled anyway
 /// and the products cost more memory than they save loads.
 const FEW_CHANNELS: usize = 4;
 
-/// Fewer filters make sums too short for a product of their own.
-const LEAST_FILTERS: usize = 8;
+/// Numbers between: the 128 MiB that WebGPU promises of a binding.
+const MOST_PRODUCTS: usize = 1 << 25;
 
-/// A transposed convolution in two launches. Tiles load each pixel of the
-/// filter side once for every tap and fill `channels` of their columns; this
-/// loads it once, fills a column for every tap, and stores the products between.
-/// On lavapipe a layer of 64 to 1 channels so takes a quarter of the time.
+/// From fewer channels than these, sums are too short for a product of their own.
+const LEAST_DEPTH: usize = 8;
+
+/// A transposed convolution, or a convolution of stride 1 as the transposed one by the
+/// mirrored kernel, in two launches. Tiles load each pixel once for every tap and fill
+/// `channels` of their columns; this loads it once, fills a column for every tap, and
+/// stores the products between. A transposed layer of 64 to 1 channels so takes a quarter
+/// of the time on lavapipe, and a sixth on an H100.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Fold(Conv);
+pub struct Fold {
+    /// A [`Target::Transpose`].
+    conv: Conv,
+    /// Its weight is taken from the last tap to the first.
+    mirrored: bool,
+}
 
 impl Fold {
     /// The convolution as a fold, where that is what suits it.
     pub fn suits(conv: &Conv, facts: &Facts) -> Option<Self> {
         let g = &conv.geometry;
-        let possible = conv.kind == Target::Transpose && g.groups == 1 && g.dilation == [1, 1];
-        let few = conv.channels <= FEW_CHANNELS && conv.filters >= LEAST_FILTERS;
-        let many_taps = g.kernel[0] * g.kernel[1] >= 4 && g.output != [1, 1];
-        let fold = Self(*conv);
+        let mirrored = match conv.kind {
+            Target::Transpose => false,
+            Target::Forward if g.stride == [1, 1] => true,
+            Target::Forward | Target::WeightGrad => return None,
+        };
+        let padded = (0..2).any(|axis| g.pad[axis] >= g.kernel[axis]);
+        if g.groups > 1 || g.dilation != [1, 1] || (mirrored && padded) {
+            return None;
+        }
+        let fold = Self {
+            conv: if mirrored { conv.mirrored() } else { *conv },
+            mirrored,
+        };
+        let (conv, g) = (&fold.conv, &fold.conv.geometry);
+        let few = conv.channels <= FEW_CHANNELS && conv.filters >= LEAST_DEPTH;
+        let many_taps = g.kernel[0] * g.kernel[1] >= 4;
+        // A lone window meets each pixel once.
+        let alone = g.output == [1, 1] || (mirrored && g.input == [1, 1]);
         // The products between are a tensor too.
         let product = fold.product();
-        let fits = product.m.saturating_mul(product.n) <= MAX_ELEMENTS;
-        (possible && few && many_taps && fits && facts.software && facts.rung == Rung::Best)
-            .then_some(fold)
+        let fits = product.m.saturating_mul(product.n) <= MOST_PRODUCTS;
+        (few && many_taps && !alone && fits && facts.rung == Rung::Best).then_some(fold)
     }
 
     /// What the product demands of the memory orders.
     pub fn orders(&self) -> Orders {
-        let Self(conv) = self;
+        let conv = &self.conv;
         let [oh, ow] = conv.geometry.output;
         let [kh, kw] = conv.geometry.kernel;
-        let y = [conv.filters * oh * ow, 1, conv.filters * ow, conv.filters];
-        let w = [conv.channels * kh * kw, kh * kw, kw, 1];
-        Orders {
-            x: None,
-            w: (conv.w != w).then_some([0, 1, 2, 3]),
-            y: (conv.y != y).then_some([0, 2, 3, 1]),
+        let source = [conv.filters * oh * ow, 1, conv.filters * ow, conv.filters];
+        let source = (conv.y != source).then_some([0, 2, 3, 1]);
+        let lies = [conv.w[0], conv.w[2], conv.w[3]] == [conv.channels * kh * kw, kw, 1];
+        let joined = conv.channels == 1 || conv.w[1] == kh * kw;
+        let demanded = !(lies && joined);
+        match self.mirrored {
+            false => Orders {
+                x: None,
+                w: demanded.then_some([0, 1, 2, 3]),
+                y: source,
+            },
+            true => Orders {
+                x: source,
+                w: demanded.then_some([1, 0, 2, 3]),
+                y: None,
+            },
         }
     }
 
     /// The product of `[N OH OW, filters]` and `[filters, channels KH KW]`, with
     /// operands in [`Fold::orders`].
     fn product(&self) -> MatMul {
-        let Self(conv) = self;
+        let conv = &self.conv;
         let g = &conv.geometry;
         let columns = conv.channels * g.kernel[0] * g.kernel[1];
         MatMul {
@@ -72,14 +102,14 @@ impl Fold {
     pub fn launches(&self, epilogue: &Epilogue) -> Launches {
         Launches {
             operands: [None, None],
-            between: Some(self.product()),
+            between: Some(Between::Product(self.product())),
             last: self.gather(epilogue),
         }
     }
 
     /// Bindings are the image, the products and the epilogue's extras.
     fn gather(&self, epilogue: &Epilogue) -> Launch {
-        let Self(conv) = self;
+        let conv = &self.conv;
         let g = &conv.geometry;
         let mut constants = vec![
             ("N", word(conv.batch)),
@@ -94,6 +124,7 @@ impl Fold {
             ("STRIDE_W", word(g.stride[1])),
             ("PAD_H", word(g.pad[0])),
             ("PAD_W", word(g.pad[1])),
+            ("MIRRORED", u32::from(self.mirrored)),
             ("TAPS_H", word(g.kernel[0].div_ceil(g.stride[0]))),
             ("TAPS_W", word(g.kernel[1].div_ceil(g.stride[1]))),
             ("WORKGROUP", tile::WORKGROUP),

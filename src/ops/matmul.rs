@@ -52,6 +52,7 @@ impl MatMul {
             depth: self.k,
             walks: 1,
             met: 1,
+            splits: 1,
         }
     }
 
@@ -72,7 +73,7 @@ impl MatMul {
     pub fn orders(&self, variant: Variant) -> Orders {
         let packed = |[_, row, column]: [usize; 3]| (row != 1 && column != 1).then_some([0, 1, 2]);
         match variant {
-            Variant::Plain | Variant::Winograd { .. } => Orders::default(),
+            Variant::Plain | Variant::Winograd { .. } | Variant::Split { .. } => Orders::default(),
             Variant::Thread { .. } | Variant::Subgroup { .. } | Variant::Workgroup { .. } => {
                 Orders {
                     a: packed(self.a),
@@ -96,7 +97,7 @@ impl MatMul {
             .flat_map(|(names, strides)| names.into_iter().zip(strides.map(word)))
             .collect();
         match variant {
-            Variant::Plain | Variant::Winograd { .. } => {
+            Variant::Plain | Variant::Winograd { .. } | Variant::Split { .. } => {
                 constants.extend([
                     ("BATCH", word(self.batch)),
                     ("M", word(self.m)),
@@ -123,7 +124,8 @@ impl MatMul {
                     && [self.n, self.y[0], self.y[1]]
                         .iter()
                         .all(|size| size.is_multiple_of(4));
-                constants.extend(tile::operand_constants(a, b, fast));
+                constants.extend(tile::operand_constants(a, b));
+                constants.push(("Y_VECTOR", u32::from(fast)));
                 tile::launch(
                     "matmul_tile.wgsl",
                     variant.name(),

@@ -13,6 +13,7 @@ pub mod norm;
 pub mod optimizer;
 pub mod random;
 pub mod reduce;
+mod split;
 mod tile;
 pub mod tuned;
 #[cfg(test)]
@@ -43,11 +44,35 @@ pub struct Launches {
     /// place, with the length of that. Bindings: what comes of it, the operand. The
     /// same launch makes the same of the same operand for other contractions, too.
     pub operands: [Option<(Launch, usize)>; 2],
-    /// A product of the operands, contiguous, which `last` reads in their place.
-    pub between: Option<matmul::MatMul>,
+    /// What is made of the operands, contiguous, which `last` reads in their place.
+    pub between: Option<Between>,
     /// Writes the result. Bindings: the output, what it reads of operands, the
     /// epilogue's extras.
     pub last: Launch,
+}
+
+/// What a contraction makes of its operands before its last launch.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Between {
+    /// A product of them, by whatever variant suits it.
+    Product(matmul::MatMul),
+    /// What this launch writes, and the length of that.
+    Parts(Launch, usize),
+}
+
+impl Between {
+    /// The launch, whose product `choose` finds a variant for, and the length of
+    /// what it writes.
+    pub(crate) fn launch(self, choose: impl FnOnce(Contraction) -> Variant) -> (Launch, usize) {
+        match self {
+            Self::Product(product) => {
+                let variant = choose(Contraction::MatMul(product));
+                let launch = product.launch(variant, &Epilogue::none());
+                (launch, product.result_len())
+            }
+            Self::Parts(launch, len) => (launch, len),
+        }
+    }
 }
 
 impl Launches {

@@ -41,6 +41,15 @@ pub enum Variant {
         /// 32 or 64
         side: u32,
     },
+    /// The depth of a weight gradient, which is all pixels of a batch, cut into
+    /// `parts`: a workgroup's tile for each, then a kernel that adds them in their
+    /// order. For few weights with long sums.
+    Split {
+        /// 32 or 64
+        side: u32,
+        /// 2 to 512
+        parts: u32,
+    },
     /// Winograd's filtering: transforms around a batch of matrix products with a
     /// variant of their own. A fraction of the multiplications for some more memory.
     Winograd {
@@ -57,6 +66,7 @@ impl Variant {
             Self::Thread { .. } => "thread",
             Self::Subgroup { .. } => "subgroup",
             Self::Workgroup { .. } => "workgroup",
+            Self::Split { .. } => "split",
             Self::Winograd { .. } => "winograd",
         }
     }
@@ -67,7 +77,7 @@ impl Variant {
             Self::Plain | Self::Winograd { .. } => [1, 1],
             Self::Thread { rows, columns, .. } => [rows, columns],
             Self::Subgroup { lanes, columns } => [4 * lanes, columns],
-            Self::Workgroup { side } => [side, side],
+            Self::Workgroup { side } | Self::Split { side, .. } => [side, side],
         }
     }
 }
@@ -85,6 +95,8 @@ pub(super) struct Product {
     pub walks: usize,
     /// How many of them add something to one part.
     pub met: usize,
+    /// Most parts of the depth that a second kernel may add up; 1 for none.
+    pub splits: usize,
 }
 
 /// Tiles that keep the adapter busy: two cores need few, a graphics card wants
@@ -101,6 +113,25 @@ const FEW_TILES: usize = 2;
 
 /// Least depth of a slice.
 const SLICE_DEPTH: usize = 16;
+
+/// Least depth for which threads share what they load.
+const WORTH_SHARING: usize = 16;
+
+/// Sums for which half as many workgroups as are wanted take too long.
+const LONG_SUM: usize = 2048;
+
+/// Columns or rows of which a split's tile makes enough use.
+const NARROWEST_SPLIT: u32 = 8;
+
+/// Workgroups that a split aims at.
+const SPLIT_WORKGROUPS: [usize; 2] = [512, 2048];
+/// Least steps of a workgroup in a part.
+const PART_STEPS: usize = 2;
+
+/// Depth that a workgroup's tile takes at a time.
+fn step(side: u32) -> u32 {
+    4 * WORKGROUP / (side / 4)
+}
 
 impl Product {
     /// Multiplications, with as many additions.
@@ -124,16 +155,36 @@ impl Product {
         variants.extend(self.by_workgroup());
         variants.extend(self.by_subgroup(facts));
         variants.extend(self.by_thread());
+        variants.extend(self.by_split());
         variants
     }
 
     /// Larger tiles first; the smallest is for all sizes.
     fn by_workgroup(&self) -> impl Iterator<Item = Variant> {
+        self.sides().map(|side| Variant::Workgroup { side })
+    }
+
+    fn sides(&self) -> impl Iterator<Item = u32> {
         let smaller = self.rows.min(self.columns) as u32;
         [64, 32]
             .into_iter()
             .filter(move |&side| side == 32 || smaller > side / 2)
-            .map(|side| Variant::Workgroup { side })
+    }
+
+    /// Larger tiles first, each with parts for some and for many workgroups.
+    fn by_split(&self) -> impl Iterator<Item = Variant> {
+        let product = *self;
+        self.sides()
+            .flat_map(move |side| {
+                let tiles = product.tiles(Variant::Workgroup { side });
+                SPLIT_WORKGROUPS.into_iter().map(move |wanted| {
+                    let parts = wanted / tiles;
+                    let deep = product.depth / (PART_STEPS * step(side) as usize);
+                    (side, parts.min(deep).min(product.splits) as u32)
+                })
+            })
+            .filter(|&(_, parts)| parts > 1)
+            .map(|(side, parts)| Variant::Split { side, parts })
     }
 
     fn by_subgroup(&self, facts: &Facts) -> impl Iterator<Item = Variant> {
@@ -182,8 +233,10 @@ impl Product {
             Rung::Best | Rung::Winograd(_) if self.work() < WORTH_TILING => return Variant::Plain,
             Rung::Best | Rung::Winograd(_) => {}
         }
-        // A row meets each element of a matrix once: there is nothing to use again.
-        if self.rows == 1 && self.results() >= wanted_threads(facts) {
+        // A row meets each element of a matrix once: there is nothing to use again. Nor
+        // is there for a column, but that software drivers load rows faster together.
+        let alone = self.rows == 1 || (self.columns == 1 && !facts.software);
+        if alone && self.results() >= wanted_threads(facts) {
             return Variant::Plain;
         }
         let cooperative = if facts.software {
@@ -191,10 +244,35 @@ impl Product {
                 2 * self.rows >= variant.tile()[0] as usize && self.tiles(variant) >= FEW_TILES
             })
         } else {
-            self.by_workgroup()
-                .find(|&variant| self.tiles(variant) * WORKGROUP as usize >= wanted_threads(facts))
+            self.choose_workgroup(facts)
         };
         cooperative.unwrap_or_else(|| self.choose_thread(facts))
+    }
+
+    /// The largest tile of a workgroup of which there are enough, or a split, or a
+    /// tile of a workgroup that there are fewer of. Not where most of it would lie
+    /// outside the result or beyond the depth.
+    fn choose_workgroup(&self, facts: &Facts) -> Option<Variant> {
+        let smaller = self.rows.min(self.columns) as u32;
+        if self.depth < WORTH_SHARING {
+            return None;
+        }
+        let fitting = || self.by_workgroup().filter(|v| 2 * smaller > v.tile()[0]);
+        let threads = |variant: &Variant| self.tiles(*variant) * WORKGROUP as usize;
+        fitting()
+            .find(|variant| threads(variant) >= wanted_threads(facts))
+            .or_else(|| {
+                // Smaller tiles in fewer parts were as fast as any on an H100, and take
+                // least memory.
+                self.by_split()
+                    .filter(|_| smaller >= NARROWEST_SPLIT)
+                    .find(|variant| variant.tile()[0] == 32)
+            })
+            .or_else(|| {
+                let enough = |variant: &Variant| 2 * threads(variant) >= wanted_threads(facts);
+                let brief = self.depth * self.met <= LONG_SUM;
+                fitting().find(|variant| brief && enough(variant))
+            })
     }
 
     /// The largest tile a thread, with its depth split until there are threads
@@ -239,7 +317,7 @@ impl Product {
                 ];
                 (lanes, 1, constants)
             }
-            Variant::Workgroup { side } => (
+            Variant::Workgroup { side } | Variant::Split { side, .. } => (
                 WORKGROUP,
                 1,
                 vec![("BY_WORKGROUP", 1), ("BLOCKS", side / 32)],
@@ -321,8 +399,8 @@ impl Operand {
     }
 }
 
-/// Constants of the operands' loaders; `out`: results are stored as vec4.
-pub(super) fn operand_constants(a: Operand, b: Operand, out: bool) -> [(&'static str, u32); 7] {
+/// Constants of the operands' loaders.
+pub(super) fn operand_constants(a: Operand, b: Operand) -> [(&'static str, u32); 6] {
     [
         ("A_VECTOR", u32::from(a.vector)),
         ("A_DEEP", u32::from(a.deep)),
@@ -330,6 +408,5 @@ pub(super) fn operand_constants(a: Operand, b: Operand, out: bool) -> [(&'static
         ("B_VECTOR", u32::from(b.vector)),
         ("B_DEEP", u32::from(b.deep)),
         ("B_ROWS", u32::from(!b.vector || !b.deep)),
-        ("Y_VECTOR", u32::from(out)),
     ]
 }

@@ -263,12 +263,11 @@ impl Lowering<'_> {
             }
         }
         let mut inputs = operands.to_vec();
-        if let Some(product) = launches.between {
-            let products = self.value(product.result_len());
-            let variant = self.choose(Contraction::MatMul(product));
-            let launch = product.launch(variant, &Epilogue::none());
-            self.step(launch, products, &inputs, format!("{label} (products)"));
-            inputs = vec![products];
+        if let Some(between) = launches.between {
+            let (launch, len) = between.launch(|product| self.choose(product));
+            let made = self.value(len);
+            self.step(launch, made, &inputs, format!("{label} (products)"));
+            inputs = vec![made];
         }
         inputs.extend(extras.iter().map(|extra| extra.value));
         self.step(launches.last, output, &inputs, label);

@@ -28,19 +28,44 @@ use self::filtering::{Filtering, Matrix, transposed};
 use self::transform::Tensor;
 use super::conv::{Conv, Orders, Target, channels_last};
 use super::matmul::MatMul;
-use super::{Epilogue, Launches};
-use crate::graph::ConvGeometry;
+use super::{Between, Epilogue, Facts, Launches};
 
 /// m of F(m, r), both ways along an image.
 pub(super) const OUTPUTS: [u32; 2] = [2, 4];
 
-/// What a number of a plane costs to make, or to make something of, in multiplications of
-/// a tile: on lavapipe a nanosecond.
-const COST_OF_A_NUMBER: usize = 24;
+/// When Winograd's filtering pays, in multiplications of a tile.
+struct Price {
+    /// To make a number of a plane, or to make something of it.
+    number: usize,
+    /// Of three more launches.
+    launches: usize,
+    /// The most that the whole may cost for each multiplication that a tile would do.
+    most: f64,
+}
 
-/// Three quarters. A layer in planes has four kernels to compile and to launch instead of
-/// one; `dcgan32` at width 16, whose layers would cost more, is hardly faster by them.
-const WORTH_ITS_LAUNCHES: [usize; 2] = [3, 4];
+impl Price {
+    fn of(facts: &Facts) -> Self {
+        if facts.software {
+            // On lavapipe a number takes a nanosecond. A layer in planes has four
+            // kernels to compile and to launch instead of one; `dcgan32` at width 16,
+            // whose layers would cost more, is hardly faster by them.
+            Self {
+                number: 24,
+                launches: 0,
+                most: 0.75,
+            }
+        } else {
+            // On an H100 3 x 3 filters of 256 to 256 channels over 64 x 64 pixels took
+            // 0.44 of a tile's time, where this says 0.39, and layers of a quarter of
+            // that size about as long as by tiles.
+            Self {
+                number: 32,
+                launches: 1 << 27,
+                most: 0.5,
+            }
+        }
+    }
+}
 
 /// Numbers in the planes of a tensor: the 128 MiB that WebGPU promises of a binding, so
 /// that what fits in tiles fits in planes.
@@ -87,7 +112,7 @@ impl Winograd {
         };
         let mirrored = conv.kind == Target::Transpose && taps == 3;
         let winograd = Self {
-            conv: if mirrored { mirror(conv) } else { *conv },
+            conv: if mirrored { conv.mirrored() } else { *conv },
             mirrored,
             filtering,
         };
@@ -95,21 +120,23 @@ impl Winograd {
         fits.then_some(winograd)
     }
 
-    /// m of the filtering that costs least, if it costs at most [`WORTH_ITS_LAUNCHES`] of
-    /// `work`, the multiplications of a tile.
-    pub(super) fn cheapest(conv: &Conv, work: usize) -> Option<u32> {
-        let [of, whole] = WORTH_ITS_LAUNCHES;
-        let cost = |outputs: u32| Self::of(conv, outputs).map(|winograd| winograd.cost());
+    /// m of the filtering that costs least, if it pays where a tile would need `work`
+    /// multiplications.
+    pub(super) fn cheapest(conv: &Conv, work: usize, facts: &Facts) -> Option<u32> {
+        let price = Price::of(facts);
+        let cost = |outputs: u32| Self::of(conv, outputs).map(|winograd| winograd.cost(&price));
+        let most = price.most * work as f64;
         OUTPUTS
             .into_iter()
-            .filter(|&outputs| cost(outputs).is_some_and(|cost| whole * cost <= of * work))
+            .filter(|&outputs| cost(outputs).is_some_and(|cost| cost as f64 <= most))
             .min_by_key(|&outputs| cost(outputs))
     }
 
-    fn cost(&self) -> usize {
+    fn cost(&self, price: &Price) -> usize {
         let product = self.product();
         let multiplications = product.batch * product.m * product.n * product.k;
-        multiplications + COST_OF_A_NUMBER * self.lens().into_iter().sum::<usize>()
+        let numbers = self.lens().into_iter().sum::<usize>();
+        multiplications + price.number * numbers + price.launches
     }
 
     /// Numbers in the planes of x, w and y.
@@ -264,39 +291,18 @@ impl Winograd {
         };
         Launches {
             operands: operands.map(Some),
-            between: Some(self.product()),
+            between: Some(Between::Product(self.product())),
             last,
         }
-    }
-}
-
-/// A transposed convolution of stride 1 as the convolution by the mirrored kernel.
-fn mirror(conv: &Conv) -> Conv {
-    let g = &conv.geometry;
-    let [filter, channel, row, column] = conv.w;
-    Conv {
-        kind: Target::Forward,
-        geometry: ConvGeometry {
-            input: g.output,
-            output: g.input,
-            pad: std::array::from_fn(|axis| g.kernel[axis] - 1 - g.pad[axis]),
-            ..*g
-        },
-        channels: conv.filters,
-        filters: conv.channels,
-        x: conv.y,
-        w: [channel, filter, row, column],
-        y: conv.x,
-        ..*conv
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::Shape;
+    use crate::graph::{ConvGeometry, Shape};
     use crate::ops::validate::validate;
-    use crate::ops::{Contraction, Facts, Rung, Variant};
+    use crate::ops::{Contraction, Rung, Variant};
 
     fn conv(kind: Target, [kernel, stride, pad]: [usize; 3], image: usize) -> Conv {
         let geometry = ConvGeometry::forward(
@@ -347,7 +353,9 @@ mod tests {
                         for (launch, _) in launches.operands.iter().flatten() {
                             validate(launch);
                         }
-                        let product = launches.between.expect("a product of planes");
+                        let Some(Between::Product(product)) = launches.between else {
+                            panic!("a product of planes");
+                        };
                         for facts in [Facts::CARD, Facts::SOFTWARE] {
                             let variant = product.choose(&facts);
                             validate(&product.launch(variant, &Epilogue::none()));
@@ -360,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn only_software_drivers_filter_unasked_and_only_what_pays() {
+    fn what_is_filtered_unasked_is_what_pays() {
         let chosen = |conv: &Conv, facts: &Facts| match conv.choose(facts) {
             Variant::Winograd { outputs } => Some(outputs),
             _ => None,
@@ -382,6 +390,14 @@ mod tests {
                     ..Facts::CARD
                 };
                 assert_eq!(chosen(&large, &asked), Some(2));
+                let wide = Conv {
+                    batch: 1,
+                    channels: 256,
+                    filters: 256,
+                    ..conv(kind, form, 66)
+                };
+                let cards = (form[0] == 3).then_some(4);
+                assert_eq!(chosen(&wide, &Facts::CARD), cards, "{kind:?} {form:?}");
                 // Hardly any pixels: the planes of the weight would be most of it.
                 let small = Conv {
                     batch: 1,
