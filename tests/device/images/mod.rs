@@ -7,6 +7,7 @@ mod paired;
 mod transfer;
 mod unpaired;
 
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -111,26 +112,55 @@ fn classifier(gpu: &Gpu, data: &Arc<Dataset>, epochs: f64, seed: u64, path: &Pat
     Classifier::new(gpu, &file, path).unwrap()
 }
 
-/// A classifier of labelled images that judges others.
-fn judge(gpu: &Gpu, data: &Arc<Dataset>, epochs: f64) -> Classifier {
-    let file = taught(gpu, data, epochs, 0);
-    Classifier::new(gpu, &file, "classifier".as_ref()).unwrap()
+/// A classifier of labelled images that judges others; none for no epochs.
+fn judge(gpu: &Gpu, data: &Arc<Dataset>, epochs: f64) -> Option<Classifier> {
+    (epochs > 0.0).then(|| {
+        let file = taught(gpu, data, epochs, 0);
+        Classifier::new(gpu, &file, "classifier".as_ref()).unwrap()
+    })
 }
 
-/// Share of the images made that a classifier tells, over its share of the true ones. It
-/// is trained for so many epochs of a set; with 0 none is asked, and the share is 0.
-fn told(
-    gpu: &Gpu,
-    (set, epochs): (&Arc<Dataset>, f64),
-    images: [&[f32]; 2],
-    labels: &[u32],
-) -> f64 {
-    if epochs == 0.0 {
-        return 0.0;
+/// Share of the images made that a classifier tells, over its share of the true ones; 0
+/// where there is none.
+fn told(judge: Option<&mut Classifier>, images: [&[f32]; 2], labels: &[u32]) -> f64 {
+    judge.map_or(0.0, |judge| {
+        let [made, truth] = images.map(|images| judge.accuracy(images, labels).unwrap());
+        made / truth
+    })
+}
+
+/// Seeds of the trainings of minutes.
+const SEEDS: [u64; 3] = [0, 1, 2];
+
+/// A figure of several trainings.
+#[derive(Clone, Copy)]
+struct Spread {
+    mean: f64,
+    /// Of one training.
+    deviation: f64,
+}
+
+impl Spread {
+    fn of<T>(found: &[T], figure: impl Fn(&T) -> f64) -> Self {
+        let mean = mean(found.iter().map(&figure));
+        let square = |found| (figure(found) - mean).powi(2);
+        let freedom = found.len() as f64 - 1.0;
+        Self {
+            mean,
+            deviation: (found.iter().map(square).sum::<f64>() / freedom).sqrt(),
+        }
     }
-    let mut judge = judge(gpu, set, epochs);
-    let [made, truth] = images.map(|images| judge.accuracy(images, labels).unwrap());
-    made / truth
+}
+
+impl fmt::Debug for Spread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = f.precision().unwrap_or(3);
+        write!(
+            f,
+            "{:.digits$} \u{b1} {:.digits$}",
+            self.mean, self.deviation
+        )
+    }
 }
 
 /// Mean absolute difference, of values in [-1, 1].
