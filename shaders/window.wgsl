@@ -1,10 +1,39 @@
 // Pooling windows over the last two axes of [N, C, H, W]. One thread an output
 // element, neighbouring threads on neighbouring memory; adjoints gather from
 // the windows that contain a cell, so nothing is added atomically.
+//
+// QUADS: an element is four neighbouring channels. DISJOINT: windows neither overlap
+// nor leave cells out.
 #import lib/grid.wgsl
+#import lib/packed.wgsl
+
+#if QUADS
+alias Element = vec4<f32>;
+
+@group(0) @binding(0) var<storage, read_write> y: array<Packed>;
+@group(0) @binding(1) var<storage, read> x: array<Packed>;
+
+fn x_at(i: u32) -> Element {
+    return unpack(x[i]);
+}
+
+fn stored(e: Element) -> Packed {
+    return pack(e);
+}
+#else
+alias Element = f32;
 
 @group(0) @binding(0) var<storage, read_write> y: array<f32>;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
+
+fn x_at(i: u32) -> Element {
+    return x[i];
+}
+
+fn stored(e: Element) -> f32 {
+    return e;
+}
+#endif
 #if INDEXED
 @group(0) @binding(2) var<storage, read> index: array<f32>;
 #endif
@@ -37,24 +66,37 @@ fn main(
 {{place}}
     let x_base = {{x_base}};
 #if SUM_POOL
+    var result = Element();
+#if DISJOINT
+    let corner = x_base + h * STRIDE_H * X_H + w * STRIDE_W * X_W;
+#for i in KERNEL_H
+#for j in KERNEL_W
+    result += x_at(corner + $iu * X_H + $ju * X_W);
+#end
+#end
+#else
     let rows = cells(h, STRIDE_H, PAD_H, KERNEL_H, IMAGE_H);
     let columns = cells(w, STRIDE_W, PAD_W, KERNEL_W, IMAGE_W);
-    var result = 0.0;
     for (var i = rows.x; i < rows.y; i += 1u) {
         for (var j = columns.x; j < columns.y; j += 1u) {
-            result += x[x_base + i * X_H + j * X_W];
+            result += x_at(x_base + i * X_H + j * X_W);
         }
     }
 #endif
+#endif
 #if SUM_UNPOOL
+#if DISJOINT
+    let result = x_at(x_base + h / STRIDE_H * X_H + w / STRIDE_W * X_W);
+#else
     let rows = windows(h, STRIDE_H, PAD_H, KERNEL_H, COUNT_H);
     let columns = windows(w, STRIDE_W, PAD_W, KERNEL_W, COUNT_W);
-    var result = 0.0;
+    var result = Element();
     for (var i = rows.x; i < rows.y; i += 1u) {
         for (var j = columns.x; j < columns.y; j += 1u) {
-            result += x[x_base + i * X_H + j * X_W];
+            result += x_at(x_base + i * X_H + j * X_W);
         }
     }
+#endif
 #endif
 #if MAX_POOL_INDEX
     let rows = cells(h, STRIDE_H, PAD_H, KERNEL_H, IMAGE_H);
@@ -89,5 +131,5 @@ fn main(
         }
     }
 #endif
-    y[{{y_address}}] = result;
+    y[{{y_address}}] = stored(result);
 }

@@ -8,6 +8,9 @@ use crate::recording::Kernel;
 
 const WORKGROUP: u32 = 64;
 
+/// Cells along a side of the largest window whose sum is not a loop.
+const LARGEST_UNROLLED: usize = 4;
+
 /// The window operations of [`graph::Op`](crate::graph::Op).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Pooling {
@@ -78,12 +81,34 @@ impl Pool {
         for (names, values) in named {
             constants.extend([(names[0], values[0] as u32), (names[1], values[1] as u32)]);
         }
+        // Cells left out, or large windows: the loops are shorter to compile.
+        let covered = (0..2).all(|axis| {
+            let (kernel, count) = (window.kernel[axis], window.output[axis]);
+            kernel == window.stride[axis]
+                && window.pad[axis] == 0
+                && window.input[axis] == kernel * count
+                && kernel <= LARGEST_UNROLLED
+        });
+        let quads = self.quads();
+        constants.extend([
+            ("DISJOINT", u32::from(covered)),
+            ("QUADS", u32::from(quads)),
+        ]);
+        let in_quads = |[n, c, h, w]: [usize; 4]| match quads {
+            true => [n / 4, c, h / 4, w / 4],
+            false => [n, c, h, w],
+        };
+        let channels = if quads {
+            self.channels / 4
+        } else {
+            self.channels
+        };
         let mut launch = image_launch(
             "window.wgsl",
             variant,
-            [self.batch, self.channels, size[0], size[1]],
-            self.x,
-            self.y,
+            [self.batch, channels, size[0], size[1]],
+            in_quads(self.x),
+            in_quads(self.y),
             constants,
         );
         if indexed {
@@ -93,6 +118,15 @@ impl Pool {
                 .push(("index_base", plane_address(self.index)));
         }
         launch
+    }
+}
+
+impl Pool {
+    /// Whether four channels lie together wherever a thread is, and are treated alike.
+    fn quads(&self) -> bool {
+        let alike = matches!(self.pooling, Pooling::SumPool | Pooling::SumUnpool);
+        let together = |[n, c, h, w]: [usize; 4]| c == 1 && [n, h, w].iter().all(|s| s % 4 == 0);
+        alike && self.channels.is_multiple_of(4) && together(self.x) && together(self.y)
     }
 }
 
@@ -213,32 +247,35 @@ mod tests {
             stride: [2, 2],
             pad: [1, 1],
         };
-        let image = [2, 3, 7, 5];
-        let small = [2, 3, 4, 3];
-        for pooling in [
-            Pooling::SumPool,
-            Pooling::SumUnpool,
-            Pooling::MaxPoolIndex,
-            Pooling::PoolGather,
-            Pooling::PoolScatter,
-        ] {
-            let to_image = matches!(pooling, Pooling::SumUnpool | Pooling::PoolScatter);
-            let (from, to) = if to_image {
-                (small, image)
-            } else {
-                (image, small)
-            };
-            for last in [false, true] {
-                let pool = Pool {
-                    pooling,
-                    window,
-                    batch: 2,
-                    channels: 3,
-                    x: strides(from, last),
-                    index: strides(small, !last),
-                    y: strides(to, last),
+        let tiles = Window::tiles([8, 6], [2, 3]);
+        for (window, channels) in [(window, 3), (window, 4), (tiles, 3), (tiles, 4)] {
+            let image = [2, channels, window.input[0], window.input[1]];
+            let small = [2, channels, window.output[0], window.output[1]];
+            for pooling in [
+                Pooling::SumPool,
+                Pooling::SumUnpool,
+                Pooling::MaxPoolIndex,
+                Pooling::PoolGather,
+                Pooling::PoolScatter,
+            ] {
+                let to_image = matches!(pooling, Pooling::SumUnpool | Pooling::PoolScatter);
+                let (from, to) = if to_image {
+                    (small, image)
+                } else {
+                    (image, small)
                 };
-                validate(&pool.launch());
+                for last in [false, true] {
+                    let pool = Pool {
+                        pooling,
+                        window,
+                        batch: 2,
+                        channels,
+                        x: strides(from, last),
+                        index: strides(small, !last),
+                        y: strides(to, last),
+                    };
+                    validate(&pool.launch());
+                }
             }
         }
     }

@@ -70,6 +70,24 @@ pub(super) fn cases() -> Vec<Case> {
             g.avg_pool_inside(x[0], windows()[2].1)
         })
         .normal([2, 3, 7, 5]),
+        case("average pool of channels that lie together", |g, x| {
+            let x = g.permute(x[0], &[0, 3, 1, 2])?;
+            g.avg_pool(x, Window::tiles([4, 6], [2, 2]))
+        })
+        .normal([2, 4, 6, 8]),
+        case("overlapping pool of channels that lie together", |g, x| {
+            let x = g.permute(x[0], &[0, 3, 1, 2])?;
+            g.avg_pool(x, windows()[1].1)
+        })
+        .normal([2, 7, 9, 4]),
+        case(
+            "nearest upsampling of channels that lie together",
+            |g, x| {
+                let x = g.permute(x[0], &[0, 3, 1, 2])?;
+                g.upsample_nearest(x, [2, 3])
+            },
+        )
+        .normal([2, 5, 1, 12]),
         case("nearest upsampling", |g, x| {
             g.upsample_nearest(x[0], [2, 3])
         })
