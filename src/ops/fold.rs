@@ -10,6 +10,10 @@ use super::{Between, Epilogue, Facts, Launch, Launches, Rung, tile, word, workgr
 /// and the products cost more memory than they save loads.
 const FEW_CHANNELS: usize = 4;
 
+/// Taps of a convolution of stride 1, all of which meet each pixel, from which a tile
+/// is slower.
+const MANY_TAPS: usize = 25;
+
 /// Numbers between: the 128 MiB that WebGPU promises of a binding.
 const MOST_PRODUCTS: usize = 1 << 25;
 
@@ -48,7 +52,7 @@ impl Fold {
         };
         let (conv, g) = (&fold.conv, &fold.conv.geometry);
         let few = conv.channels <= FEW_CHANNELS && conv.filters >= LEAST_DEPTH;
-        let many_taps = g.kernel[0] * g.kernel[1] >= 4;
+        let many_taps = g.kernel[0] * g.kernel[1] >= if mirrored { MANY_TAPS } else { 4 };
         // A lone window meets each pixel once.
         let alone = g.output == [1, 1] || (mirrored && g.input == [1, 1]);
         // The products between are a tensor too.

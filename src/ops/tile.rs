@@ -240,8 +240,11 @@ impl Product {
             return Variant::Plain;
         }
         let cooperative = if facts.software {
+            // Rows that fill half of the lanes, or a quarter where their loads are as dear
+            // as those of a weight gradient, which look for the pixel each time.
+            let lanes = if self.splits > 1 { 4 } else { 2 };
             self.by_subgroup(facts).find(|&variant| {
-                2 * self.rows >= variant.tile()[0] as usize && self.tiles(variant) >= FEW_TILES
+                lanes * self.rows >= variant.tile()[0] as usize && self.tiles(variant) >= FEW_TILES
             })
         } else {
             self.choose_workgroup(facts)
