@@ -4,6 +4,8 @@
 //
 // Image a [N, C, H, W], filter side b [N, COLUMNS, OH, OW], weight gradient y.
 // A PART_DEPTH cuts the depth: part p begins at pixel p PART_DEPTH.
+// SWAPPED: the filter side is a and the image b, as of the adjoint that correlates them
+// the other way round, so that few filters are few rows and not few columns.
 // A_VECTOR: the image's channels are contiguous and loaded as vec4, so that four
 // rows are four channels under one tap. Otherwise they are loaded one by one.
 #import lib/tiling.wgsl
@@ -22,6 +24,18 @@ fn store(part: u32, row: u32, column: u32, v: vec4<f32>) {
 #else
 #import lib/weight.wgsl
 #endif
+#if SWAPPED
+#if A_VECTOR
+@group(0) @binding(2) var<storage, read> a: array<Packed>;
+#else
+@group(0) @binding(2) var<storage, read> a: array<f32>;
+#endif
+#if B_VECTOR
+@group(0) @binding(1) var<storage, read> b: array<Packed>;
+#else
+@group(0) @binding(1) var<storage, read> b: array<f32>;
+#endif
+#else
 #if A_VECTOR
 @group(0) @binding(1) var<storage, read> a: array<Packed>;
 #else
@@ -31,6 +45,7 @@ fn store(part: u32, row: u32, column: u32, v: vec4<f32>) {
 @group(0) @binding(2) var<storage, read> b: array<Packed>;
 #else
 @group(0) @binding(2) var<storage, read> b: array<f32>;
+#endif
 #endif
 
 fn meets(part: u32, walk: u32) -> bool {

@@ -1,5 +1,6 @@
 // Results of a weight gradient: rows are channels under each tap, tap after tap,
-// columns are filters, of which four are stored as one where Y_VECTOR.
+// columns are filters, of which four are stored as one where Y_VECTOR. SWAPPED: rows
+// are filters under each tap from the last to the first, columns are channels.
 #import lib/epilogue.wgsl
 #import lib/packed.wgsl
 
@@ -9,30 +10,45 @@
 @group(0) @binding(0) var<storage, read_write> y: array<f32>;
 #endif
 
+#if SWAPPED
+const NEXT_COLUMN: vec4<u32> = vec4(0u, 1u, 0u, 0u);
+
+fn weight_at(row: u32, column: u32) -> vec4<u32> {
+    let tap = KH * KW - 1u - row / C;
+    return vec4(row % C, column, tap / KW, tap % KW);
+}
+#else
+const NEXT_COLUMN: vec4<u32> = vec4(1u, 0u, 0u, 0u);
+
+fn weight_at(row: u32, column: u32) -> vec4<u32> {
+    let tap = row / C;
+    return vec4(column, row % C, tap / KW, tap % KW);
+}
+#endif
+
 fn store(part: u32, row: u32, column: u32, v: vec4<f32>) {
     if ((row >= ROWS) | (column >= COLUMNS)) {
         return;
     }
-    let tap = row / C;
-    let i = vec4(column, row % C, tap / KW, tap % KW);
+    let i = weight_at(row, column);
     let at = i.x * Y_O + i.y * Y_C + i.z * Y_H + i.w * Y_W;
 #if Y_VECTOR
     y[at / 4u] = pack(vec4(
         epilogue(v.x, i),
-        epilogue(v.y, i + vec4(1u, 0u, 0u, 0u)),
-        epilogue(v.z, i + vec4(2u, 0u, 0u, 0u)),
-        epilogue(v.w, i + vec4(3u, 0u, 0u, 0u)),
+        epilogue(v.y, i + NEXT_COLUMN),
+        epilogue(v.z, i + 2u * NEXT_COLUMN),
+        epilogue(v.w, i + 3u * NEXT_COLUMN),
     ));
 #else
     y[at] = epilogue(v.x, i);
     if (column + 1u < COLUMNS) {
-        y[at + Y_O] = epilogue(v.y, i + vec4(1u, 0u, 0u, 0u));
+        y[at + Y_COLUMN] = epilogue(v.y, i + NEXT_COLUMN);
     }
     if (column + 2u < COLUMNS) {
-        y[at + 2u * Y_O] = epilogue(v.z, i + vec4(2u, 0u, 0u, 0u));
+        y[at + 2u * Y_COLUMN] = epilogue(v.z, i + 2u * NEXT_COLUMN);
     }
     if (column + 3u < COLUMNS) {
-        y[at + 3u * Y_O] = epilogue(v.w, i + vec4(3u, 0u, 0u, 0u));
+        y[at + 3u * Y_COLUMN] = epilogue(v.w, i + 3u * NEXT_COLUMN);
     }
 #endif
 }

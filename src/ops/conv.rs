@@ -84,8 +84,21 @@ impl Conv {
         })
     }
 
+    /// A weight gradient of few filters as that of few channels: image and filter side
+    /// change places, as the kernel's taps do.
+    pub(super) fn swapped(&self) -> Option<Self> {
+        let g = &self.geometry;
+        let pads = (0..2).all(|axis| g.pad[axis] < g.kernel[axis]);
+        let possible = g.stride == [1, 1] && g.dilation == [1, 1] && g.groups == 1 && pads;
+        let few = self.filters < 4 && self.channels >= 4;
+        (self.kind == Target::WeightGrad && possible && few).then(|| self.mirrored())
+    }
+
     /// The matrix products that a tile is cut from.
     pub(super) fn product(&self) -> Product {
+        if let Some(other) = self.swapped() {
+            return other.product();
+        }
         let g = ConvGeometry {
             stride: self.stride(),
             ..self.geometry
@@ -276,7 +289,7 @@ impl Conv {
             }
             Variant::Thread { .. } | Variant::Subgroup { .. } | Variant::Workgroup { .. } => {
                 let (cut, workgroups) = self.product().cut(variant);
-                let mut constants = self.geometry_constants();
+                let mut constants = self.swapped().unwrap_or(*self).geometry_constants();
                 constants.extend(cut);
                 let file = match self.kind {
                     Target::WeightGrad => {
@@ -414,14 +427,15 @@ impl Conv {
 
     /// Constants of `conv_weight_grad_tile.wgsl`.
     pub(super) fn weight_grad_constants(&self, constants: &mut Vec<(&'static str, u32)>) {
-        let g = &self.geometry;
+        let conv = self.swapped().unwrap_or(*self);
+        let g = &conv.geometry;
         let left = Operand {
-            vector: vector_channels(self.channels, self.x) == Some(true),
+            vector: vector_channels(conv.channels, conv.x) == Some(true),
             deep: false,
         };
-        constants.extend(tile::operand_constants(left, self.right()));
+        constants.extend(tile::operand_constants(left, conv.right()));
         constants.extend([
-            ("PIXELS", word(self.batch * g.output[0] * g.output[1])),
+            ("PIXELS", word(conv.batch * g.output[0] * g.output[1])),
             ("H", word(g.input[0])),
             ("W", word(g.input[1])),
             ("OH", word(g.output[0])),
@@ -430,12 +444,12 @@ impl Conv {
         constants.extend(
             ["A_N", "A_C", "A_H", "A_W"]
                 .into_iter()
-                .zip(self.x.map(word)),
+                .zip(conv.x.map(word)),
         );
         constants.extend(
             ["B_N", "B_C", "B_H", "B_W"]
                 .into_iter()
-                .zip(self.y.map(word)),
+                .zip(conv.y.map(word)),
         );
         self.weight_constants(constants);
     }
@@ -444,7 +458,16 @@ impl Conv {
     pub(super) fn weight_constants(&self, constants: &mut Vec<(&'static str, u32)>) {
         let [o, c, kh, kw] = self.w;
         let out = whole(self.filters) && o == 1 && [c, kh, kw].into_iter().all(whole);
-        constants.extend([("C", word(self.channels)), ("Y_VECTOR", u32::from(out))]);
+        let swapped = self.swapped();
+        constants.extend([
+            (
+                "C",
+                word(swapped.map_or(self.channels, |other| other.channels)),
+            ),
+            ("SWAPPED", u32::from(swapped.is_some())),
+            ("Y_VECTOR", u32::from(out)),
+            ("Y_COLUMN", word(if swapped.is_some() { c } else { o })),
+        ]);
         constants.extend(
             ["Y_O", "Y_C", "Y_H", "Y_W"]
                 .into_iter()

@@ -32,7 +32,7 @@ impl Conv {
             ..whole
         };
         let (cut, workgroups) = product.cut(Variant::Split { side, parts });
-        let mut constants = self.geometry_constants();
+        let mut constants = self.swapped().unwrap_or(*self).geometry_constants();
         constants.extend(cut);
         self.weight_grad_constants(&mut constants);
         constants.push(("PART_DEPTH", word(depth)));
@@ -45,6 +45,7 @@ impl Conv {
             ("PARTS", word(product.parts)),
             ("ROWS", word(whole.rows)),
             ("COLUMNS", word(whole.columns)),
+            ("KH", word(self.geometry.kernel[0])),
             ("KW", word(self.geometry.kernel[1])),
             ("SLICES", SUM_SLICES),
             ("WORKGROUP", tile::WORKGROUP),

@@ -281,6 +281,15 @@ pub(super) fn convolutions() -> Vec<Case> {
         .pads([0, 3], [0, 3])
         .conv("of one row"),
         new(8, [4, 4], [16, 16], 3).pad(1).conv("of many pixels"),
+        new(8, [8, 1], [16, 16], 3)
+            .pad(1)
+            .conv("of many pixels to one channel"),
+        new(2, [12, 3], [9, 8], 5)
+            .pad(2)
+            .conv("of many taps to colours"),
+        new(2, [8, 1], [7, 9], 7)
+            .pads([3, 1], [3, 4])
+            .conv("of many taps to one channel"),
         new(2, [4, 8], [9, 7], 3)
             .pad(1)
             .conv("k3 of a part of a tile"),

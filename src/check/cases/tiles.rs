@@ -7,7 +7,7 @@ use crate::ops::Rung;
 /// [`Rung::Tiled`] counts them. Drivers take long to compile a tile, so no case
 /// runs on all; together these run on every tile that any of the list can run
 /// on, in each of its kernels.
-const TILES: [(&str, &[usize]); 44] = [
+const TILES: [(&str, &[usize]); 45] = [
     ("matmul 0x5x3 by 3x7'", &[1]),
     ("matmul 0x5x3' by 3x7", &[1]),
     ("matmul 0x17x19 by 19x13'", &[1]),
@@ -43,6 +43,7 @@ const TILES: [(&str, &[usize]); 44] = [
     ("conv in whole groups", &[0]),
     ("conv k2x5", &[3]),
     ("conv of many pixels", &[6, 11, 12]),
+    ("conv of many pixels to one channel", &[6, 16, 22]),
     ("conv transpose k4 s2 p1", &[5]),
     ("conv transpose of one pixel", &[1]),
     ("conv transpose to colours", &[10]),
