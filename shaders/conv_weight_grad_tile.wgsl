@@ -24,28 +24,15 @@ fn store(part: u32, row: u32, column: u32, v: vec4<f32>) {
 #else
 #import lib/weight.wgsl
 #endif
-#if SWAPPED
 #if A_VECTOR
-@group(0) @binding(2) var<storage, read> a: array<Packed>;
+@group(0) @binding(1u + SWAPPED) var<storage, read> a: array<Packed>;
 #else
-@group(0) @binding(2) var<storage, read> a: array<f32>;
+@group(0) @binding(1u + SWAPPED) var<storage, read> a: array<f32>;
 #endif
 #if B_VECTOR
-@group(0) @binding(1) var<storage, read> b: array<Packed>;
+@group(0) @binding(2u - SWAPPED) var<storage, read> b: array<Packed>;
 #else
-@group(0) @binding(1) var<storage, read> b: array<f32>;
-#endif
-#else
-#if A_VECTOR
-@group(0) @binding(1) var<storage, read> a: array<Packed>;
-#else
-@group(0) @binding(1) var<storage, read> a: array<f32>;
-#endif
-#if B_VECTOR
-@group(0) @binding(2) var<storage, read> b: array<Packed>;
-#else
-@group(0) @binding(2) var<storage, read> b: array<f32>;
-#endif
+@group(0) @binding(2u - SWAPPED) var<storage, read> b: array<f32>;
 #endif
 
 fn meets(part: u32, walk: u32) -> bool {

@@ -229,6 +229,7 @@ impl Trial {
     fn seconds(&mut self, gpu: &Gpu, best: f64) -> Result<f64> {
         // The driver compiles at the first.
         self.executable.profile(gpu, &StepValues::default())?;
+        // The candidate before it woke the card.
         measure::wake(gpu, &mut self.executable, measure::WAKING / 8)?;
         let mut least = f64::INFINITY;
         for run in 0..RUNS {

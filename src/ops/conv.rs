@@ -84,21 +84,25 @@ impl Conv {
         })
     }
 
-    /// A weight gradient of few filters as that of few channels: image and filter side
-    /// change places, as the kernel's taps do.
-    pub(super) fn swapped(&self) -> Option<Self> {
+    /// What tiles compute in its place: a weight gradient of few filters is that of few
+    /// channels, where image and filter side change places, as the kernel's taps do.
+    pub(super) fn tiled(&self) -> Self {
         let g = &self.geometry;
         let pads = (0..2).all(|axis| g.pad[axis] < g.kernel[axis]);
         let possible = g.stride == [1, 1] && g.dilation == [1, 1] && g.groups == 1 && pads;
         let few = self.filters < 4 && self.channels >= 4;
-        (self.kind == Target::WeightGrad && possible && few).then(|| self.mirrored())
+        match self.kind {
+            Target::WeightGrad if possible && few => self.mirrored(),
+            Target::WeightGrad | Target::Forward | Target::Transpose => *self,
+        }
     }
 
     /// The matrix products that a tile is cut from.
     pub(super) fn product(&self) -> Product {
-        if let Some(other) = self.swapped() {
-            return other.product();
-        }
+        self.tiled().own_product()
+    }
+
+    fn own_product(&self) -> Product {
         let g = ConvGeometry {
             stride: self.stride(),
             ..self.geometry
@@ -289,7 +293,7 @@ impl Conv {
             }
             Variant::Thread { .. } | Variant::Subgroup { .. } | Variant::Workgroup { .. } => {
                 let (cut, workgroups) = self.product().cut(variant);
-                let mut constants = self.swapped().unwrap_or(*self).geometry_constants();
+                let mut constants = self.tiled().geometry_constants();
                 constants.extend(cut);
                 let file = match self.kind {
                     Target::WeightGrad => {
@@ -427,7 +431,7 @@ impl Conv {
 
     /// Constants of `conv_weight_grad_tile.wgsl`.
     pub(super) fn weight_grad_constants(&self, constants: &mut Vec<(&'static str, u32)>) {
-        let conv = self.swapped().unwrap_or(*self);
+        let conv = self.tiled();
         let g = &conv.geometry;
         let left = Operand {
             vector: vector_channels(conv.channels, conv.x) == Some(true),
@@ -456,17 +460,14 @@ impl Conv {
 
     /// Constants of `lib/weight.wgsl`.
     pub(super) fn weight_constants(&self, constants: &mut Vec<(&'static str, u32)>) {
-        let [o, c, kh, kw] = self.w;
-        let out = whole(self.filters) && o == 1 && [c, kh, kw].into_iter().all(whole);
-        let swapped = self.swapped();
+        let tiled = self.tiled();
+        let [column, others @ ..] = tiled.w;
+        let out = whole(tiled.filters) && column == 1 && others.into_iter().all(whole);
         constants.extend([
-            (
-                "C",
-                word(swapped.map_or(self.channels, |other| other.channels)),
-            ),
-            ("SWAPPED", u32::from(swapped.is_some())),
+            ("C", word(tiled.channels)),
+            ("SWAPPED", u32::from(tiled != *self)),
             ("Y_VECTOR", u32::from(out)),
-            ("Y_COLUMN", word(if swapped.is_some() { c } else { o })),
+            ("Y_COLUMN", word(column)),
         ]);
         constants.extend(
             ["Y_O", "Y_C", "Y_H", "Y_W"]

@@ -32,7 +32,7 @@ impl Conv {
             ..whole
         };
         let (cut, workgroups) = product.cut(Variant::Split { side, parts });
-        let mut constants = self.swapped().unwrap_or(*self).geometry_constants();
+        let mut constants = self.tiled().geometry_constants();
         constants.extend(cut);
         self.weight_grad_constants(&mut constants);
         constants.push(("PART_DEPTH", word(depth)));

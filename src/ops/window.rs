@@ -81,7 +81,7 @@ impl Pool {
         for (names, values) in named {
             constants.extend([(names[0], values[0] as u32), (names[1], values[1] as u32)]);
         }
-        // Cells left out, or large windows: the loops are shorter to compile.
+        // Large windows stay loops, which are shorter to compile.
         let covered = (0..2).all(|axis| {
             let (kernel, count) = (window.kernel[axis], window.output[axis]);
             kernel == window.stride[axis]
