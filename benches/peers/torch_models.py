@@ -2,6 +2,8 @@
 multiplies. Images are [N, channels, size, size]; of latents [N, latent] generators
 make images, of images discriminators make scores [N, 1]."""
 
+import torch
+import torch.nn.functional as F
 from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
 
@@ -128,7 +130,20 @@ def srresnet(width: int, channels: int, blocks: int = 4, doublings: int = 2) -> 
     layers += [Sum([*trunk, *normalised(width, width)], [])]
     for _ in range(doublings):
         layers += [nn.Conv2d(width, 4 * width, 3, 1, 1), nn.PixelShuffle(2), nn.PReLU()]
-    return nn.Sequential(*layers, nn.Conv2d(width, channels, 9, 1, 4))
+    return Enlarger(nn.Sequential(*layers, nn.Conv2d(width, channels, 9, 1, 4)))
+
+
+class Enlarger(nn.Module):
+    """Adds what a network makes of images in [0, 1] to the images enlarged, in [-1, 1]."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.net(x)
+        enlarged = F.interpolate(x, y.shape[2:], mode="bicubic", antialias=True)
+        return 2 * enlarged - 1 + y
 
 
 def srgan_discriminator(

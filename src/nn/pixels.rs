@@ -82,3 +82,63 @@ pub fn pixel_unshuffle(graph: &mut Graph, x: NodeId, factor: usize) -> Result<No
     let apart = graph.permute(beside, &[0, 1, 3, 5, 2, 4])?; // [N, C, dy, dx, H, W]
     graph.reshape(apart, [batch, channels * factor * factor, rows, columns])
 }
+
+/// `x [N, C, H, W]` at another size, `[N, C, *size]`, by cubic convolution as
+/// [`bicubic`](crate::data::bicubic) has it, without its rounding.
+///
+/// # Errors
+/// Where `x` is no image or a size is 0.
+pub fn resize_bicubic(graph: &mut Graph, x: NodeId, size: [usize; 2]) -> Result<NodeId> {
+    let [channels, h, w] = image(graph, "ResizeBicubic", x)?;
+    let (batch, [to_h, to_w]) = (graph.shape(x)[0], size);
+    let planes = batch * channels;
+    let across = cubic_weights(graph, w, to_w)?;
+    let down = cubic_weights(graph, h, to_h)?;
+    let rows = graph.reshape(x, [planes * h, w])?;
+    let rows = graph.matmul(rows, across, false, true)?;
+    let wide = graph.reshape(rows, [planes, h, to_w])?;
+    let turned = graph.permute(wide, &[0, 2, 1])?; // [N C, W', H]
+    let columns = graph.reshape(turned, [planes * to_w, h])?;
+    let columns = graph.matmul(columns, down, false, true)?;
+    let tall = graph.reshape(columns, [planes, to_w, to_h])?;
+    let upright = graph.permute(tall, &[0, 2, 1])?;
+    graph.reshape(upright, [batch, channels, to_h, to_w])
+}
+
+/// How much of each pixel of a line is in each of a line of `to`, `[to, from]`.
+fn cubic_weights(graph: &mut Graph, from: usize, to: usize) -> Result<NodeId> {
+    if to == 0 {
+        return Err(Error::shape("ResizeBicubic", "a size is 0"));
+    }
+    let scale = from as f32 / to as f32;
+    let wide = scale.max(1.0);
+    // The distance of the pixels' centres, in widths of the kernel.
+    let [made, given] = [graph.iota([to, from], 0)?, graph.iota([to, from], 1)?];
+    let [made, given] = [
+        graph.scale(made, scale / wide),
+        graph.scale(given, wide.recip()),
+    ];
+    let apart = graph.sub(given, made)?;
+    let apart = graph.binary_scalar(Binary::Add, apart, 0.5 * (1.0 - scale) / wide);
+    let apart = graph.unary(Unary::Abs, apart);
+    // Keys' kernel with a = -1/2 is one cubic up to 1 and another up to 2; both are 0 at
+    // 1, and the second at 2.
+    let near = graph.binary_scalar(Binary::Min, apart, 1.0);
+    let near = cubic(graph, near, [1.5, -2.5, 0.0, 1.0])?;
+    let far = graph.binary_scalar(Binary::Max, apart, 1.0);
+    let far = graph.binary_scalar(Binary::Min, far, 2.0);
+    let far = cubic(graph, far, [-0.5, 2.5, -4.0, 2.0])?;
+    let weights = graph.add(near, far)?;
+    let sum = graph.sum(weights, &[1])?;
+    graph.div(weights, sum)
+}
+
+/// `((a x + b) x + c) x + d`.
+fn cubic(graph: &mut Graph, x: NodeId, [a, b, c, d]: [f32; 4]) -> Result<NodeId> {
+    let mut y = graph.scale(x, a);
+    for next in [b, c] {
+        y = graph.binary_scalar(Binary::Add, y, next);
+        y = graph.mul(y, x)?;
+    }
+    Ok(graph.binary_scalar(Binary::Add, y, d))
+}

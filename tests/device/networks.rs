@@ -22,12 +22,14 @@ const NETWORKS: [&str; 6] = [
     "drawer of 28",
     "ternary of 28",
 ];
-const LAYERS: [&str; 5] = [
+const LAYERS: [&str; 7] = [
     "instance norm",
     "reflection",
     "prelu",
     "shuffle",
     "unshuffle",
+    "enlarged",
+    "shrunk",
 ];
 
 #[test]

@@ -169,6 +169,16 @@ pub(crate) fn small() -> Vec<(&'static str, Build, Vec<usize>)> {
             layer(|graph, _, x| nn::pixel_unshuffle(graph, x, 2)),
             image([2, 3, 4, 6]),
         ),
+        (
+            "enlarged",
+            layer(|graph, _, x| nn::resize_bicubic(graph, x, [12, 10])),
+            image([2, 3, 3, 5]),
+        ),
+        (
+            "shrunk",
+            layer(|graph, _, x| nn::resize_bicubic(graph, x, [3, 2])),
+            image([1, 2, 9, 7]),
+        ),
     ]
 }
 

@@ -236,6 +236,17 @@ class Function(nn.Module):
         return torch.tanh(self.layer(x))
 
 
+class Bicubic(nn.Module):
+    """With a = -1/2 and edges as Pillow's, which torch has for `antialias` alone."""
+
+    def __init__(self, size):
+        super().__init__()
+        self.size = size
+
+    def forward(self, x):
+        return F.interpolate(x, self.size, mode="bicubic", antialias=True)
+
+
 LARGE = {
     "unet of 8, batch": lambda: Unet(3, 3, 64, 8, "batch"),
     "unet of 7, instance": lambda: Unet(3, 3, 64, 7, "instance"),
@@ -275,6 +286,8 @@ LAYERS = {
     "prelu": lambda: (nn.PReLU(), (2, 3, 2, 2)),
     "shuffle": lambda: (nn.PixelShuffle(3), (2, 18, 2, 1)),
     "unshuffle": lambda: (nn.PixelUnshuffle(2), (2, 3, 4, 6)),
+    "enlarged": lambda: (Bicubic((12, 10)), (2, 3, 3, 5)),
+    "shrunk": lambda: (Bicubic((3, 2)), (1, 2, 9, 7)),
 }
 
 

@@ -35,7 +35,7 @@ CASES = {
         --set loss.features={CLASSIFIER} --set loss.layer=2""",
     "srgan-convolutions": f"""--preset srgan32 --batch 4 {SMALL} --set model.blocks=1
         --set model.d_stages=1 --set model.d_units=8 --set loss.pretrain=0
-        --set loss.features={CONVOLUTIONS} --set data.source=emoji --set data.channels=3""",
+        --set model.bicubic=false --set loss.features={CONVOLUTIONS} --set data.source=emoji --set data.channels=3""",
     "dtn": f"""--preset dtn --batch 8 {SMALL} --set data.channels=1
         --set loss.variation=0.1 --set loss.features={CLASSIFIER}""",
 }
@@ -97,6 +97,7 @@ class Enlarge:
 
     def __init__(self, config, first):
         model, self.weights = config["model"], config["loss"]
+        self.bicubic = model["bicubic"]
         image = tuple(first["real"].shape[1:])
         sizes = [model[name] for name in ("d_width", "d_stages", "d_units")]
         self.nets = {
@@ -117,7 +118,10 @@ class Enlarge:
 
     def generate(self, nets, batch):
         weights, real = self.weights, batch["real"]
-        made = nets["G"]((batch["input"] + 1) / 2)
+        small = (batch["input"] + 1) / 2
+        made = nets["G"](small)
+        if self.bicubic:
+            made = made + 2 * networks.Bicubic(made.shape[2:])(small) - 1
         terms = {"mse": functional.mse_loss(made, real)}
         terms["content"] = functional.mse_loss(nets["F"](made), nets["F"](real))
         terms["loss_g"] = replay.bce(nets["D"](made), 1.0)

@@ -28,7 +28,7 @@ use crate::adversarial::{LossKind, PatchLoss};
 use crate::config::{Allowed, Config, Keys, LONGEST, Optimizer, Output, Schema, refuse, section};
 use crate::data::Sides;
 use crate::error::{Error, Result};
-use crate::graph::{Graph, NodeId, Unary};
+use crate::graph::{Binary, Graph, NodeId, Unary};
 use crate::nets::{SrDiscriminator, SrResnet};
 use crate::nn::{self, Init, Mode, Net};
 use features::Features;
@@ -94,6 +94,8 @@ section! {
         width: usize = 64, Allowed::Whole(1, 1024);
         /// Residual blocks of the generator.
         blocks: usize = 16, Allowed::Whole(0, 64);
+        /// Whether the generator's output is added to the image enlarged bicubically, so that it learns what that lacks (Kim et al. 2016, 1511.04587).
+        bicubic: bool = false, Allowed::Flag;
         /// Channels of the discriminator's first layers; twice as many after each halving.
         d_width: usize = 64, Allowed::Whole(1, 1024);
         /// How often the discriminator halves the image.
@@ -136,6 +138,7 @@ struct Srgan {
     g: (&'static str, Optimizer),
     d: Optimizer,
     generator: SrResnet,
+    bicubic: bool,
     discriminator: SrDiscriminator,
     /// Which stage of how many it is.
     pretraining: bool,
@@ -180,6 +183,7 @@ impl Srgan {
                 blocks: model.blocks,
                 scale,
             },
+            bicubic: model.bicubic,
             discriminator: SrDiscriminator {
                 width: model.d_width,
                 stages: model.d_stages,
@@ -210,7 +214,17 @@ impl Srgan {
     fn enlarged(&self, build: &mut Build<'_>) -> Result<NodeId> {
         let input = build.field(INPUT)?;
         let (graph, net) = build.net(G)?;
-        self.generator.build(graph, net, input)
+        let made = self.generator.build(graph, net, input)?;
+        if !self.bicubic {
+            return Ok(made);
+        }
+        let shape = graph.shape(made); // [N, C, H, W]
+        let size = [shape[2], shape[3]];
+        let base = nn::resize_bicubic(graph, input, size)?;
+        // From [0, 1] to [-1, 1].
+        let base = graph.scale(base, 2.0);
+        let base = graph.binary_scalar(Binary::Add, base, -1.0);
+        graph.add(base, made)
     }
 
     /// D's logits `[N, 1]`.

@@ -215,6 +215,7 @@ fn decibels_are_traded(
     held: fn(&Dataset) -> Held,
     gain: f64,
     epochs: f64,
+    changes: &[&str],
 ) {
     let gpu = open();
     let held = held(&test);
@@ -237,7 +238,11 @@ fn decibels_are_traded(
         let features = format!("loss.features={}", file.display());
         let config = changed(
             "srgan32",
-            &[&*format!("seed={seed}"), &features, "train.health=false"],
+            &[
+                &[&*format!("seed={seed}"), &features, "train.health=false"],
+                changes,
+            ]
+            .concat(),
         );
         let data = Streams::one(Arc::clone(&train));
         let mut feed = Loaders::new(&data, config.batch, seed, &[], config.data.mirror).unwrap();
@@ -264,14 +269,22 @@ fn decibels_are_traded(
 #[test]
 #[ignore = "takes minutes: make test-long"]
 fn srgan_trades_decibels_of_garments() {
-    decibels_are_traded(parted("fashion"), Held::of, 1.0, 6.0);
+    decibels_are_traded(parted("fashion"), Held::of, 1.0, 6.0, &[]);
 }
 
+/// With the preset's weight, the adversarial loss of so few faces draws details that are
+/// sharp, but not the person's.
 #[test]
 #[ignore = "takes minutes: make test-long"]
 fn srgan_trades_decibels_of_faces() {
     let faces = fetched("faces");
-    decibels_are_traded(parted(faces.to_str().unwrap()), Held::of, 1.0, 60.0);
+    decibels_are_traded(
+        parted(faces.to_str().unwrap()),
+        Held::of,
+        1.0,
+        60.0,
+        &["loss.adversarial=1e-4"],
+    );
 }
 
 /// A photograph's parts are told from those of others.
@@ -280,5 +293,5 @@ fn srgan_trades_decibels_of_faces() {
 fn srgan_trades_decibels_of_photographs() {
     let folder = tempfile::tempdir().unwrap();
     let parts = parts_of_photographs(folder.path());
-    decibels_are_traded(parts, Held::of_parts, 0.3, 10.0);
+    decibels_are_traded(parts, Held::of_parts, 0.3, 10.0, &[]);
 }
