@@ -69,6 +69,20 @@ pub fn shapes(size: Size) -> Vec<Case> {
             [3, 1, 1],
         ),
         conv(
+            "conv k4s2p1 128->256 at 8x8",
+            batch,
+            size.channels([128, 256]),
+            side(8),
+            [4, 2, 1],
+        ),
+        conv(
+            "conv k3s1p1 256->256 at 8x8",
+            batch,
+            size.channels([256, 256]),
+            size.pick(8, 4),
+            [3, 1, 1],
+        ),
+        conv(
             "conv k5s2p2 64->128 at 16x16",
             batch,
             size.channels([64, 128]),

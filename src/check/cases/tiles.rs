@@ -7,7 +7,7 @@ use crate::ops::Rung;
 /// [`Rung::Tiled`] counts them. Drivers take long to compile a tile, so no case
 /// runs on all; together these run on every tile that any of the list can run
 /// on, in each of its kernels.
-const TILES: [(&str, &[usize]); 45] = [
+const TILES: [(&str, &[usize]); 46] = [
     ("matmul 0x5x3 by 3x7'", &[1]),
     ("matmul 0x5x3' by 3x7", &[1]),
     ("matmul 0x17x19 by 19x13'", &[1]),
@@ -53,6 +53,7 @@ const TILES: [(&str, &[usize]); 45] = [
     ("matmul skinny 64x8192x1", &[6]),
     ("conv k4s2p1 64->128 at 16x16", &[6, 10, 14, 18]),
     ("conv k3s1p1 64->64 at 16x16", &[0, 6, 9, 12, 16]),
+    ("conv k3s1p1 256->256 at 8x8", &[7, 12, 17, 22]),
 ];
 
 /// Cases of each kernel that Winograd's filtering is for, which run on both of its
