@@ -13,8 +13,10 @@ pub mod norm;
 pub mod optimizer;
 pub mod random;
 pub mod reduce;
+pub mod scalar;
 mod split;
 mod tile;
+pub mod together;
 pub mod tuned;
 #[cfg(test)]
 mod validate;

@@ -2,7 +2,7 @@
 //! (`shaders/optimizer.wgsl`). Learning rate, momentum, Adam's corrections and
 //! the averaging weight come from the step buffer.
 
-use super::map::literal;
+use super::scalar::literal;
 use super::{Launch, workgroups_of};
 use crate::recording::{Access, Kernel};
 

@@ -1,6 +1,6 @@
 //! Random tensors (`shaders/random.wgsl`).
 
-use super::map::literal;
+use super::scalar::literal;
 use super::{Launch, workgroups_of};
 use crate::graph::Distribution;
 use crate::recording::Kernel;

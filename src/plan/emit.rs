@@ -46,7 +46,7 @@ impl Lowering<'_> {
             body,
         );
         let inputs: Vec<_> = loads.iter().map(|load| load.value).collect();
-        self.step(map.launch(), output.value, &inputs, label);
+        self.step(map, output.value, &inputs, label);
     }
 
     fn elementwise(&mut self, id: NodeId) -> Result<View> {

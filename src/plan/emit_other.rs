@@ -134,7 +134,7 @@ impl Lowering<'_> {
             "let result = v0;",
         )
         .stored(in_axes(room, &axes));
-        self.step(map.launch(), room.value, &[from.value], label);
+        self.step(map, room.value, &[from.value], label);
     }
 
     /// `[N, C, H, W]` in the memory order of its input where that is dense.

@@ -9,7 +9,7 @@ use super::lower::Lowering;
 use super::view::View;
 use crate::error::Result;
 use crate::graph::{NodeId, Op};
-use crate::ops::map::{binary_code, literal, select_code, unary_code};
+use crate::ops::scalar::{binary_code, literal, select_code, unary_code};
 
 /// A cluster's code. `loads[k]` is named `v<k>` in it, and the host's
 /// accumulator `acc`.

@@ -4,10 +4,12 @@
 use std::collections::HashMap;
 
 use super::fuse::{Fate, Fusion};
+use super::together::{Launched, together};
 use super::view::{ValueId, View, row_major};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId, Op, Shape, StateId};
 use crate::graph::{Places, Program};
+use crate::ops::map::Map;
 use crate::ops::{Contraction, Facts, Launch, Variant};
 use crate::recording::{Kernel, Slice, Storage};
 
@@ -20,10 +22,30 @@ pub(super) struct Value {
     pub(super) place: Option<Slice>,
 }
 
-/// A kernel launch on values; the first is written.
+/// What a step runs.
+#[derive(Clone, Debug)]
+pub(super) enum Work {
+    Launch(Launch),
+    /// May share a launch with others.
+    Map(Map),
+}
+
+impl From<Launch> for Work {
+    fn from(launch: Launch) -> Self {
+        Self::Launch(launch)
+    }
+}
+
+impl From<Map> for Work {
+    fn from(map: Map) -> Self {
+        Self::Map(map)
+    }
+}
+
+/// A kernel on values; the first is written.
 #[derive(Clone, Debug)]
 pub(super) struct Step {
-    pub(super) launch: Launch,
+    pub(super) work: Work,
     pub(super) values: Vec<ValueId>,
     pub(super) label: String,
 }
@@ -32,8 +54,8 @@ pub(super) struct Step {
 #[derive(Debug)]
 pub(super) struct Lowered {
     pub(super) values: Vec<Value>,
-    pub(super) steps: Vec<Step>,
-    /// Copies behind all steps: value to persistent tensor.
+    pub(super) launches: Vec<Launched>,
+    /// Copies behind all launches: value to persistent tensor.
     pub(super) copies: Vec<(ValueId, Slice)>,
     /// For which a variant was chosen.
     pub(super) contractions: Vec<Contraction>,
@@ -63,8 +85,8 @@ pub(super) fn lower(program: &Program, places: &Places, facts: &Facts) -> Result
     }
     let copies = lowering.assign(&program.assigns)?;
     Ok(Lowered {
+        launches: together(lowering.steps, &lowering.values),
         values: lowering.values,
-        steps: lowering.steps,
         copies,
         contractions: lowering.contractions,
     })
@@ -103,19 +125,17 @@ impl Lowering<'_> {
         View::whole(value, shape, order)
     }
 
-    /// Adds a launch that writes `output` and reads `inputs`.
+    /// Adds a kernel that writes `output` and reads `inputs`.
     pub(super) fn step(
         &mut self,
-        launch: Launch,
+        work: impl Into<Work>,
         output: ValueId,
         inputs: &[ValueId],
         label: impl Into<String>,
     ) {
-        let mut values = vec![output];
-        values.extend_from_slice(inputs);
         self.steps.push(Step {
-            launch,
-            values,
+            work: work.into(),
+            values: [&[output], inputs].concat(),
             label: label.into(),
         });
     }
@@ -186,7 +206,7 @@ impl Lowering<'_> {
             }
             Op::Constant(number) => {
                 let view = self.output(&node.shape, &row_major(node.shape.rank()));
-                let body = format!("let result = {};", crate::ops::map::literal(number.0));
+                let body = format!("let result = {};", crate::ops::scalar::literal(number.0));
                 self.map(&view, &[], body, "Constant");
                 view
             }

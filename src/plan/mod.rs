@@ -11,6 +11,7 @@ mod emit_other;
 mod express;
 mod fuse;
 mod lower;
+mod together;
 mod view;
 
 use crate::error::Result;
@@ -45,21 +46,17 @@ impl Plan {
         debug_assert_eq!(misread(&lowered, &slices), None, "a value is lost");
         let live_bytes = largest_sum(&lowered, &lives);
         let mut commands: Vec<Command> =
-            Vec::with_capacity(lowered.steps.len() + lowered.copies.len());
-        for step in lowered.steps {
-            let binding = |(index, value): (usize, &ValueId)| Binding {
+            Vec::with_capacity(lowered.launches.len() + lowered.copies.len());
+        for launched in lowered.launches {
+            let binding = |&(value, access): &(ValueId, Access)| Binding {
                 slice: slices[value.0],
-                access: if index == 0 {
-                    Access::Write
-                } else {
-                    Access::Read
-                },
+                access,
             };
             commands.push(Command::Dispatch(Dispatch {
-                kernel: step.launch.kernel,
-                bindings: step.values.iter().enumerate().map(binding).collect(),
-                workgroups: step.launch.workgroups,
-                label: step.label,
+                bindings: launched.bindings.iter().map(binding).collect(),
+                kernel: launched.launch.kernel,
+                workgroups: launched.launch.workgroups,
+                label: launched.label,
             }));
         }
         for (value, to) in lowered.copies {
@@ -88,20 +85,20 @@ impl Plan {
     }
 }
 
-/// First and last step that touches each value; `None` where none does.
+/// First and last launch that touches each value; `None` where none does.
 type Life = Option<(usize, usize)>;
 
 fn lives(lowered: &Lowered) -> Vec<Life> {
     let mut lives: Vec<Life> = vec![None; lowered.values.len()];
-    for (index, step) in lowered.steps.iter().enumerate() {
-        for value in &step.values {
+    for (index, launched) in lowered.launches.iter().enumerate() {
+        for (value, _) in &launched.bindings {
             let life = lives[value.0].get_or_insert((index, index));
             life.1 = index;
         }
     }
     for (value, _) in &lowered.copies {
         if let Some(life) = &mut lives[value.0] {
-            life.1 = lowered.steps.len();
+            life.1 = lowered.launches.len();
         }
     }
     lives
@@ -149,8 +146,8 @@ fn share(lowered: &Lowered, lives: &[Life]) -> (Vec<Slice>, Vec<usize>) {
     (slices, buffers.into_iter().map(|(size, _)| size).collect())
 }
 
-/// The first value, if any, that does not lie in its slice when a step or a
-/// copy behind all steps reads it: an oversight of [`share`] or of what is
+/// The first value, if any, that does not lie in its slice when a launch or a
+/// copy behind all launches reads it: an oversight of [`share`] or of what is
 /// written in place.
 fn misread(lowered: &Lowered, slices: &[Slice]) -> Option<ValueId> {
     let mut held: Vec<ValueId> = Vec::new();
@@ -159,17 +156,19 @@ fn misread(lowered: &Lowered, slices: &[Slice]) -> Option<ValueId> {
         let overwritten = held
             .iter()
             .any(|other| *other != value && slices[other.0].overlaps(&slices[value.0]));
-        // What no step computes is a persistent tensor.
+        // What no launch computes is a persistent tensor.
         overwritten || computed[value.0] != held.contains(&value)
     };
-    for step in &lowered.steps {
-        let (written, read) = step.values.split_first()?;
-        if let Some(value) = read.iter().find(|v| lost(&held, &computed, **v)) {
-            return Some(*value);
+    for launched in &lowered.launches {
+        let mut read = launched.with(Access::Read);
+        if let Some(value) = read.find(|value| lost(&held, &computed, *value)) {
+            return Some(value);
         }
-        held.retain(|other| !slices[other.0].overlaps(&slices[written.0]));
-        held.push(*written);
-        computed[written.0] = true;
+        for written in launched.with(Access::Write) {
+            held.retain(|other| !slices[other.0].overlaps(&slices[written.0]));
+            held.push(written);
+            computed[written.0] = true;
+        }
     }
     let mut copied = lowered.copies.iter().map(|(value, _)| *value);
     copied.find(|value| lost(&held, &computed, *value))
@@ -185,7 +184,10 @@ fn largest_sum(lowered: &Lowered, lives: &[Life]) -> u64 {
             .map(|index| bytes(lowered.values[index].len))
             .sum()
     };
-    (0..=lowered.steps.len()).map(alive_at).max().unwrap_or(0)
+    (0..=lowered.launches.len())
+        .map(alive_at)
+        .max()
+        .unwrap_or(0)
 }
 
 fn bytes(elements: usize) -> u64 {

@@ -3,7 +3,7 @@
 
 use super::filtering::{Filtering, Matrix};
 use crate::ops::conv::Target;
-use crate::ops::map::literal;
+use crate::ops::scalar::literal;
 use crate::ops::{Epilogue, Launch, tile, word, workgroups_of};
 use crate::recording::Kernel;
 

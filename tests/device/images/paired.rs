@@ -102,7 +102,7 @@ fn found(
 ) -> Found {
     let config = changed("pix2pix32", &[setting.changes, more].concat());
     let data = Streams::one(Arc::clone(train));
-    let loaders = Loaders::new(&data, config.batch, config.seed, &[], false).unwrap();
+    let loaders = Loaders::new(&data, config.batch, config.seed, &[], config.data.mirror).unwrap();
     let mut session = shown(gpu, &config, &data, &mut Paired(loaders, pairing));
     let records = Streams::one(Arc::clone(test))
         .records(0, setting.tested)

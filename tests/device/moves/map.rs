@@ -1,6 +1,7 @@
 use gpugan::graph::{Binary, Op, Scalar, Unary};
 use gpugan::ops::Load;
-use gpugan::ops::map::{Map, binary_code, literal, select_code, unary_code};
+use gpugan::ops::map::Map;
+use gpugan::ops::scalar::{binary_code, literal, select_code, unary_code};
 use gpugan::reference::Tensor;
 
 use super::harness::{close, lay, noise, run, strides, truth};

@@ -9,7 +9,9 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use gpugan::graph::{Group, Places, Program, Role};
 use gpugan::ops::Facts;
 use gpugan::plan::Plan;
-use gpugan::recording::{ALIGNMENT, Access, Binding, Command, Dispatch, Recording, Slice, Storage};
+use gpugan::recording::{
+    ALIGNMENT, Access, Binding, Command, Dispatch, Kernel, Recording, Slice, Storage,
+};
 
 /// Storage buffers a stage may have, and workgroups along one dimension, by
 /// WebGPU's defaults.
@@ -88,18 +90,16 @@ impl Memory {
 
     /// `goes_on` says that the launch before wrote other parts of the output.
     fn launch(&mut self, dispatch: &Dispatch, goes_on: bool) -> Result<(), String> {
-        let [output, inputs @ ..] = &dispatch.bindings[..] else {
-            return Err("nothing is bound".to_owned());
-        };
-        let written = output.slice;
-        if output.access != Access::Write || inputs.iter().any(|i| i.access != Access::Read) {
-            return Err("not one output in front of the inputs".to_owned());
+        let bindings = &dispatch.bindings;
+        if bindings.len() > MAX_BINDINGS {
+            return Err(format!("{} bindings", bindings.len()));
         }
-        if dispatch.bindings.len() > MAX_BINDINGS {
-            return Err(format!("{} bindings", dispatch.bindings.len()));
-        }
-        if let Some(input) = inputs.iter().find(|i| i.slice.storage == written.storage) {
-            return Err(format!("{} is read, {written} written", input.slice));
+        let of = |access| bindings.iter().filter(move |bound| bound.access == access);
+        for written in of(Access::Write).map(|bound| bound.slice) {
+            let same = |bound: &&Binding| bound.slice.storage == written.storage;
+            if let Some(input) = of(Access::Read).find(same) {
+                return Err(format!("{} is read, {written} written", input.slice));
+            }
         }
         if !dispatch
             .workgroups
@@ -108,14 +108,32 @@ impl Memory {
         {
             return Err(format!("{:?} workgroups", dispatch.workgroups));
         }
+        let parts = parts(dispatch)?;
+        if parts.len() != of(Access::Write).count() {
+            return Err(format!(
+                "{} parts of another number of outputs",
+                parts.len()
+            ));
+        }
+        for part in parts {
+            self.compute(bindings, &part, goes_on)?;
+        }
+        Ok(())
+    }
+
+    fn compute(&mut self, bindings: &[Binding], part: &Part, goes_on: bool) -> Result<(), String> {
+        let output = bindings[part.output];
+        let inputs = part.inputs.iter().map(|&input| bindings[input]);
+        if output.access != Access::Write || inputs.clone().any(|i| i.access != Access::Read) {
+            return Err("not one output in front of the inputs".to_owned());
+        }
         let read = inputs
-            .iter()
             .map(|input| self.read(input.slice))
             .collect::<Result<Vec<_>, _>>()?;
-        let count = blocks(written).len();
+        let written = output.slice;
         // A copy is the same value.
-        if let ("copy", [Binding { slice, .. }]) = (&dispatch.label[..], inputs)
-            && slice.len == written.len
+        if let ("copy", &[input]) = (&*part.label, &part.inputs[..])
+            && bindings[input].slice.len == written.len
         {
             return self.write(written, &read[0]);
         }
@@ -124,10 +142,109 @@ impl Memory {
         } else {
             Vec::new()
         };
-        let value = number((&dispatch.kernel, dispatch.workgroups, read, before));
+        let value = number((&part.code, read, before));
+        let count = blocks(written).len();
         let numbers: Vec<u64> = (0..count).map(|block| number((value, block))).collect();
         self.write(written, &numbers)
     }
+}
+
+/// What a launch makes of its inputs: one output, by number of binding.
+struct Part {
+    output: usize,
+    inputs: Vec<usize>,
+    /// The same for all that compute the same.
+    code: String,
+    label: String,
+}
+
+/// All outputs of a launch: one, or those of the maps in it, which have the same code
+/// there as alone.
+fn parts(dispatch: &Dispatch) -> Result<Vec<Part>, String> {
+    let Kernel {
+        file, constants, ..
+    } = &dispatch.kernel;
+    if *file != "map.wgsl" {
+        return Ok(vec![Part {
+            output: 0,
+            inputs: (1..dispatch.bindings.len()).collect(),
+            code: format!("{:?} {:?}", dispatch.kernel, dispatch.workgroups),
+            label: dispatch.label.clone(),
+        }]);
+    }
+    let snippet = |name: &str| {
+        let mut snippets = dispatch.kernel.snippets.iter();
+        let found = snippets.find(|(other, _)| *other == name);
+        found.map_or("", |(_, text)| text)
+    };
+    // `... var<storage, read> x0: array<f32>;`
+    let declared = snippet("bindings").lines().map(|line| {
+        let named = line.split("> ").nth(1)?;
+        named.trim_end_matches(';').split_once(": ")
+    });
+    let declared: Vec<(&str, &str)> = declared.collect::<Option<_>>().ok_or("odd bindings")?;
+    let functions = snippet("functions").split("fn evaluate").skip(1);
+    let functions = functions.map(|text| text.trim_start_matches(|c: char| c.is_ascii_digit()));
+    let count = constants.iter().find(|(name, _)| *name == "COUNT");
+    let all = count.ok_or("no COUNT")?.1.to_string();
+    // Threads and code of each map.
+    let mut moves: Vec<(String, String)> = Vec::new();
+    let together = dispatch.kernel.variant == "together";
+    if !together {
+        moves.push((all.clone(), String::new()));
+    }
+    for line in snippet("moves").lines() {
+        let threads = line
+            .strip_prefix("    if (id < ")
+            .and_then(|rest| rest.strip_suffix("u) {"));
+        match (together, line, threads) {
+            (true, "    {", _) => moves.push((all.clone(), String::new())),
+            (true, _, Some(threads)) => moves.push((threads.to_owned(), String::new())),
+            (true, "    }", _) => {}
+            _ => {
+                let (_, code) = moves.last_mut().ok_or("code of no map")?;
+                *code += line;
+            }
+        }
+    }
+    let labels = dispatch.label.split("; ");
+    let maps = moves.into_iter().zip(functions).zip(labels);
+    maps.map(|(((threads, moves), function), label)| {
+        let mut used: Vec<usize> = Vec::new();
+        let mut code = format!("{threads}\n{function}\n");
+        for word in moves.split_inclusive(|c: char| !c.is_ascii_alphanumeric()) {
+            let name = word.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
+            // Not `v0.y`.
+            let indexed = word.strip_suffix('[');
+            let binding = declared
+                .iter()
+                .position(|(other, _)| Some(*other) == indexed);
+            match binding {
+                Some(binding) => {
+                    let place = used.iter().position(|&known| known == binding);
+                    let place = place.unwrap_or_else(|| {
+                        used.push(binding);
+                        used.len() - 1
+                    });
+                    code += &format!("{place} {}[", declared[binding].1);
+                }
+                None if name.starts_with("evaluate") => code += &word[name.len()..],
+                None => code += word,
+            }
+        }
+        let is_output = |binding: &usize| declared[*binding].0.starts_with('y');
+        let (outputs, inputs): (Vec<_>, Vec<_>) = used.into_iter().partition(is_output);
+        match outputs[..] {
+            [output] => Ok(Part {
+                output,
+                inputs,
+                code,
+                label: label.to_owned(),
+            }),
+            _ => Err(format!("{} outputs of a map", outputs.len())),
+        }
+    })
+    .collect()
 }
 
 /// Runs a recording.
