@@ -15,25 +15,36 @@ impl Map {
 }
 
 /// A tensor that a launch binds.
-struct Bound {
-    tensor: usize,
+struct Bound<T> {
+    tensor: T,
     access: Access,
     element: &'static str,
     name: String,
 }
 
 /// What a launch binds, in order.
-#[derive(Default)]
-struct Bindings(Vec<Bound>);
+struct Bindings<T>(Vec<Bound<T>>);
 
-impl Bindings {
-    /// The name of an output, which is `y` for the first map.
-    fn output(&mut self, tensor: usize, element: &'static str, map: usize) -> String {
-        self.add(tensor, Access::Write, element, ending("y", map))
+impl<T: Copy + PartialEq> Bindings<T> {
+    /// Of maps in their order, with the names of each map's tensors.
+    fn of(cuts: &[Cut<'_>], maps: &[(&Map, &[T])]) -> (Self, Vec<Vec<String>>) {
+        let mut bindings = Self(Vec::new());
+        let of_map = |(place, (cut, (_, tensors))): (usize, (&Cut<'_>, &(&Map, &[T])))| {
+            let names = tensors.iter().enumerate().map(|(number, &tensor)| {
+                let element = cut.element(number);
+                match number {
+                    0 => bindings.add(tensor, Access::Write, element, ending("y", place)),
+                    _ => bindings.input(tensor, element),
+                }
+            });
+            names.collect()
+        };
+        let names = cuts.iter().zip(maps).enumerate().map(of_map).collect();
+        (bindings, names)
     }
 
     /// The name of an input, which is bound once for each way of reading it.
-    fn input(&mut self, tensor: usize, element: &'static str) -> String {
+    fn input(&mut self, tensor: T, element: &'static str) -> String {
         let mut inputs = self.0.iter().filter(|bound| bound.access == Access::Read);
         let count = inputs.clone().count();
         match inputs.find(|bound| bound.tensor == tensor && bound.element == element) {
@@ -42,13 +53,7 @@ impl Bindings {
         }
     }
 
-    fn add(
-        &mut self,
-        tensor: usize,
-        access: Access,
-        element: &'static str,
-        name: String,
-    ) -> String {
+    fn add(&mut self, tensor: T, access: Access, element: &'static str, name: String) -> String {
         self.0.push(Bound {
             tensor,
             access,
@@ -78,26 +83,24 @@ fn ending(name: &str, map: usize) -> String {
     }
 }
 
-/// One kernel for several maps, none of which reads what another writes: a small map takes
-/// less time than its launch. Each comes with the numbers of its tensors, output first.
-/// Also gives the tensors in the order of the bindings.
-pub fn launch_together(maps: &[(&Map, &[usize])]) -> (Launch, Vec<(usize, Access)>) {
+/// How many bindings [`launch_together`] takes.
+pub fn bindings_together<T: Copy + PartialEq>(maps: &[(&Map, &[T])]) -> usize {
     let cuts: Vec<Cut<'_>> = maps.iter().map(|(map, _)| Cut::new(map)).collect();
+    Bindings::of(&cuts, maps).0.0.len()
+}
+
+/// One kernel for several maps, none of which reads what another writes: a small map takes
+/// less time than its launch. Each comes with its tensors, output first. Also gives the
+/// tensors in the order of the bindings.
+pub fn launch_together<T: Copy + PartialEq>(maps: &[(&Map, &[T])]) -> (Launch, Vec<(T, Access)>) {
+    let cuts: Vec<Cut<'_>> = maps.iter().map(|(map, _)| Cut::new(map)).collect();
+    let (bindings, names) = Bindings::of(&cuts, maps);
     let most = cuts.iter().map(Cut::threads).max().unwrap_or(0);
-    let mut bindings = Bindings::default();
     let [mut functions, mut moves] = [String::new(), String::new()];
-    for (place, (cut, (map, tensors))) in cuts.iter().zip(maps).enumerate() {
-        let names = tensors.iter().enumerate().map(|(number, &tensor)| {
-            let element = cut.element(number);
-            match number {
-                0 => bindings.output(tensor, element, place),
-                _ => bindings.input(tensor, element),
-            }
-        });
-        let names: Vec<String> = names.collect();
+    for (place, (cut, names)) in cuts.iter().zip(&names).enumerate() {
         let function = ending("evaluate", place);
-        functions += &map.function(&function);
-        let code = cut.code(&names, &function);
+        functions += &maps[place].0.function(&function);
+        let code = cut.code(names, &function);
         let threads = cut.threads();
         moves += &match (maps.len(), threads < most) {
             (1, _) => code,
@@ -128,10 +131,8 @@ pub fn launch_together(maps: &[(&Map, &[usize])]) -> (Launch, Vec<(usize, Access
         workgroups,
     };
     let bound = bindings.0.into_iter();
-    (
-        launch,
-        bound.map(|bound| (bound.tensor, bound.access)).collect(),
-    )
+    let tensors = bound.map(|bound| (bound.tensor, bound.access));
+    (launch, tensors.collect())
 }
 
 #[cfg(test)]

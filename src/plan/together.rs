@@ -1,13 +1,14 @@
 //! Small maps share launches: each takes less time than its launch, as those do that
 //! make a scale of the statistics of a normalisation.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
+use std::iter::repeat;
 
 use super::lower::{Step, Value, Work};
 use super::view::ValueId;
 use crate::ops::Launch;
 use crate::ops::map::{MAX_LOADS, Map};
-use crate::ops::together::launch_together;
+use crate::ops::together::{bindings_together, launch_together};
 use crate::recording::{Access, Storage};
 
 /// Most elements of a map that shares a launch.
@@ -35,13 +36,6 @@ struct Group {
 }
 
 impl Group {
-    fn of(step: Step, is_open: bool) -> Self {
-        Self {
-            steps: vec![step],
-            is_open,
-        }
-    }
-
     /// Whether one more map fits in: the launch has bindings for it, and no buffer is
     /// both read and written, which wgpu refuses for any parts of one.
     fn takes(&self, step: &Step, values: &[Value]) -> bool {
@@ -52,13 +46,9 @@ impl Group {
         };
         let written: Vec<Storage> = all().flat_map(|step| storages(&step.values[..1])).collect();
         let mut read = all().flat_map(|step| storages(&step.values[1..]));
-        let most = MAX_LOADS + 1;
-        let values: HashSet<ValueId> = all().flat_map(|step| step.values.iter().copied()).collect();
-        // A value that is read in two ways is bound twice, which takes longer to find.
         self.is_open
-            && values.len() <= most
             && !read.any(|storage| written.contains(&storage))
-            && maps_together(all()).1.len() <= most
+            && bindings_together(&maps(all())) <= MAX_LOADS + 1
     }
 
     fn launched(self) -> Launched {
@@ -72,15 +62,11 @@ impl Group {
                     ..
                 },
             ] => {
-                let accesses = [Access::Write]
-                    .into_iter()
-                    .chain(std::iter::repeat(Access::Read));
-                (
-                    launch.clone(),
-                    values.iter().copied().zip(accesses).collect(),
-                )
+                let accesses = std::iter::once(Access::Write).chain(repeat(Access::Read));
+                let bound = values.iter().copied().zip(accesses);
+                (launch.clone(), bound.collect())
             }
-            maps => maps_together(maps.iter()),
+            steps => launch_together(&maps(steps.iter())),
         };
         Launched {
             launch,
@@ -90,26 +76,13 @@ impl Group {
     }
 }
 
-/// The launch of maps, and what it binds.
-fn maps_together<'a>(steps: impl Iterator<Item = &'a Step>) -> (Launch, Vec<(ValueId, Access)>) {
-    let maps: Vec<(&Map, Vec<usize>)> = steps
-        .filter_map(|step| match &step.work {
-            Work::Map(map) => Some((map, step.values.iter().map(|value| value.0).collect())),
-            Work::Launch(_) => None,
-        })
-        .collect();
-    let maps: Vec<(&Map, &[usize])> = maps
-        .iter()
-        .map(|(map, values)| (*map, &values[..]))
-        .collect();
-    let (launch, bound) = launch_together(&maps);
-    let bound = bound.into_iter();
-    (
-        launch,
-        bound
-            .map(|(value, access)| (ValueId(value), access))
-            .collect(),
-    )
+/// The maps among steps, each with its values.
+fn maps<'a>(steps: impl Iterator<Item = &'a Step>) -> Vec<(&'a Map, &'a [ValueId])> {
+    let maps = steps.filter_map(|step| match &step.work {
+        Work::Map(map) => Some((map, &step.values[..])),
+        Work::Launch(_) => None,
+    });
+    maps.collect()
 }
 
 /// Steps as launches. A small map goes into the first launch of small maps that is behind
@@ -130,15 +103,22 @@ pub(super) fn together(steps: Vec<Step>, values: &[Value]) -> Vec<Launched> {
             Work::Map(map) => map.results() <= SMALL && writes[&written] == 1,
             Work::Launch(_) => false,
         };
-        let known = read.iter().filter_map(|value| made.get(value));
-        let first = known.max().map_or(0, |group| group + 1);
-        let open =
-            (first..groups.len()).find(|&group| is_small && groups[group].takes(&step, values));
-        let place = open.unwrap_or(groups.len());
+        let behind = match is_small {
+            true => {
+                let known = read.iter().filter_map(|value| made.get(value));
+                known.max().map_or(0, |group| group + 1)
+            }
+            false => groups.len(),
+        };
+        let place = (behind..groups.len()).find(|&group| groups[group].takes(&step, values));
+        let place = place.unwrap_or(groups.len());
         made.insert(written, place);
-        match open {
-            Some(group) => groups[group].steps.push(step),
-            None => groups.push(Group::of(step, is_small)),
+        match groups.get_mut(place) {
+            Some(group) => group.steps.push(step),
+            None => groups.push(Group {
+                steps: vec![step],
+                is_open: is_small,
+            }),
         }
     }
     groups.into_iter().map(Group::launched).collect()

@@ -35,7 +35,8 @@ CASES = {
         --set loss.features={CLASSIFIER} --set loss.layer=2""",
     "srgan-convolutions": f"""--preset srgan32 --batch 4 {SMALL} --set model.blocks=1
         --set model.d_stages=1 --set model.d_units=8 --set loss.pretrain=0
-        --set model.bicubic=false --set loss.features={CONVOLUTIONS} --set data.source=emoji --set data.channels=3""",
+        --set model.bicubic=false --set loss.features={CONVOLUTIONS}
+        --set data.source=emoji --set data.channels=3""",
     "dtn": f"""--preset dtn --batch 8 {SMALL} --set data.channels=1
         --set loss.variation=0.1 --set loss.features={CLASSIFIER}""",
 }

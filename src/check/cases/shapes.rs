@@ -39,7 +39,7 @@ impl Size {
 pub fn shapes(size: Size) -> Vec<Case> {
     let batch = size.pick(64, 2);
     let side = |real| size.pick(real, 6);
-    vec![
+    let mut cases = vec![
         product("matmul 512^3", [side(512); 3]),
         product("matmul 1024^3", [side(1024); 3]),
         product(
@@ -47,48 +47,23 @@ pub fn shapes(size: Size) -> Vec<Case> {
             [size.pick(4096, 40), side(1024), 100],
         ),
         product("matmul skinny 64x8192x1", [64, 1, size.pick(8192, 300)]),
-        conv(
-            "conv k4s2p1 64->128 at 16x16",
-            batch,
-            size.channels([64, 128]),
-            side(16),
-            [4, 2, 1],
-        ),
-        conv(
-            "conv k4s2p1 1->64 at 32x32",
-            batch,
-            size.channels([1, 64]),
-            side(32),
-            [4, 2, 1],
-        ),
-        conv(
-            "conv k3s1p1 64->64 at 16x16",
-            batch,
-            size.channels([64, 64]),
-            side(16),
-            [3, 1, 1],
-        ),
-        conv(
-            "conv k4s2p1 128->256 at 8x8",
-            batch,
-            size.channels([128, 256]),
-            side(8),
-            [4, 2, 1],
-        ),
-        conv(
-            "conv k3s1p1 256->256 at 8x8",
-            batch,
-            size.channels([256, 256]),
-            size.pick(8, 4),
-            [3, 1, 1],
-        ),
-        conv(
-            "conv k5s2p2 64->128 at 16x16",
-            batch,
-            size.channels([64, 128]),
-            side(16),
-            [5, 2, 2],
-        ),
+    ];
+    // Kernel, stride and pad; channels; side, and the one that is checked.
+    let convolutions = [
+        ([4, 2, 1], [64, 128], [16, 6]),
+        ([4, 2, 1], [1, 64], [32, 6]),
+        ([3, 1, 1], [64, 64], [16, 6]),
+        ([4, 2, 1], [128, 256], [8, 6]),
+        ([3, 1, 1], [256, 256], [8, 4]),
+        ([5, 2, 2], [64, 128], [16, 6]),
+    ];
+    cases.extend(convolutions.map(|(square, channels, [real, small])| {
+        let ([kernel, stride, pad], [from, to]) = (square, channels);
+        let name = format!("conv k{kernel}s{stride}p{pad} {from}->{to} at {real}x{real}");
+        let side = size.pick(real, small);
+        conv(&name, batch, size.channels(channels), side, square)
+    }));
+    cases.extend([
         transposed(
             "conv_transpose k4s2p1 128->64 at 8x8",
             batch,
@@ -120,7 +95,8 @@ pub fn shapes(size: Size) -> Vec<Case> {
             g.sum(x[0], &[1, 2, 3])
         })
         .normal([batch, side(16), side(16), 64]),
-    ]
+    ]);
+    cases
 }
 
 /// `[m, k]` by `[k, n]`.
