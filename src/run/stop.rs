@@ -87,9 +87,22 @@ fn signalled() {
         Answer::Same => {}
         Answer::End(text) => {
             say(text, true);
-            std::process::exit(EXIT);
+            end();
         }
     }
+}
+
+/// Ends the program without exit handlers: a driver's would free what the thread that
+/// waits for the device still uses.
+#[cfg(unix)]
+fn end() -> ! {
+    // SAFETY: it takes any number, and returns to nothing.
+    unsafe { libc::_exit(EXIT) }
+}
+
+#[cfg(not(unix))]
+fn end() -> ! {
+    std::process::exit(EXIT)
 }
 
 impl Listener {

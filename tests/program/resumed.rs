@@ -22,6 +22,12 @@ const TOLERANCE: f32 = 1e-3;
 /// whose small products are summed by other tiles.
 const ROUNDED: f32 = 1e-5;
 
+/// A tensor that rounding alone moves, as a relativistic loss sees only differences of
+/// logits, and their bias has no gradient; and how far Adam moves it apart in four
+/// updates of 4e-4.
+const ADRIFT: (&str, &str) = ("rare-penalty", "D.main.6.bias");
+const DRIFT: f32 = 2.0 * 4.0 * 4e-4;
+
 /// The other runs.
 const EXACT: [&str; 2] = ["mlp", "mlp-alternating"];
 
@@ -83,6 +89,7 @@ fn runs_of_the_earlier_program_go_on_as_they_would_have() {
             let limit = match same {
                 true if EXACT.contains(&name.as_str()) => 0.0,
                 true => ROUNDED * largest,
+                false if (name.as_str(), tensor.as_str()) == ADRIFT => DRIFT,
                 false => TOLERANCE * of_layer(&expected, tensor),
             };
             let far = values
