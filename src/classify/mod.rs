@@ -23,7 +23,6 @@ use crate::console::counted;
 use crate::data::{Dataset, to_floats};
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, Selector};
-use crate::nets;
 use crate::run::progress::{Progress, clock};
 use crate::run::stop;
 use crate::store::run_folder::Log;
@@ -57,13 +56,14 @@ pub fn run(options: &ClassifyOptions) -> Result<()> {
         )?)?,
     };
     let gpu = Gpu::open(&Selector::named(options.adapter.as_deref()))?;
-    let network = nets::Classifier::new(train_set.shape(), classes);
     let recipe = Recipe {
         lr: options.lr,
         seed: options.seed,
         mirror: options.mirror,
+        features: options.features,
         ..Recipe::of_epochs(options.epochs, train_set.len(), options.batch)
     };
+    let network = recipe.network(train_set.shape(), classes);
     stop::finishing(&progress, "this step");
     progress.line(&format!("adapter: {}", gpu.facts))?;
     progress.line(&format!("data: {}", train_set.describe()))?;

@@ -7,6 +7,7 @@ use crate::config::{Config, Override};
 use crate::data::{Dataset, Loader, Position};
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
+use crate::nets;
 use crate::run::Next;
 use crate::run::capacity;
 use crate::run::session::Session;
@@ -31,6 +32,8 @@ pub struct Recipe {
     pub seed: u64,
     /// Whether images are mirrored by chance.
     pub mirror: bool,
+    /// Length of the feature vector.
+    pub features: usize,
 }
 
 impl Recipe {
@@ -43,15 +46,25 @@ impl Recipe {
             lr: 3e-3,
             seed: 0,
             mirror: false,
+            features: nets::Classifier::FEATURES,
+        }
+    }
+
+    /// The network that learns images `[C, H, W]` of so many classes by it.
+    pub fn network(&self, image: [usize; 3], classes: usize) -> nets::Classifier {
+        nets::Classifier {
+            features: self.features,
+            ..nets::Classifier::new(image, classes)
         }
     }
 
     /// As a run's configuration.
     fn config(&self) -> Result<Config> {
         let changes = [
-            // Both are far below 2^63.
+            // All are far below 2^63.
             Override::new("batch", self.batch as i64),
             Override::new("steps", self.steps as i64),
+            Override::new("model.features", self.features as i64),
             Override::new("optimizer.c.lr_steps", self.steps as i64),
             Override::new("optimizer.c.lr", self.lr),
             Override::new("train.health", false),

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use super::{AdapterArg, group};
 use crate::config::options::ClassifyOptions;
 use crate::error::{Error, Result};
+use crate::nets::Classifier;
 
 /// Arguments of `gpugan classify`.
 #[derive(Debug, clap::Parser)]
@@ -31,6 +32,9 @@ pub struct ClassifyArgs {
     /// Learn which way up images are instead of labels, to score unlabelled data
     #[arg(long, help_heading = group::DATA, conflicts_with = "mirror")]
     rotations: bool,
+    /// Length of the feature vector
+    #[arg(long, help_heading = group::MODEL, value_name = "N", default_value_t = Classifier::FEATURES as u32, value_parser = clap::value_parser!(u32).range(1..=4096))]
+    features: u32,
     /// Passes over the training images
     #[arg(long, help_heading = group::RUN, value_name = "N", default_value_t = 3.0)]
     epochs: f64,
@@ -74,6 +78,7 @@ impl ClassifyArgs {
             seed: self.seed,
             mirror: self.mirror,
             rotations: self.rotations,
+            features: self.features as usize,
             out: self.out,
             adapter: self.adapter.chosen(),
             quiet: self.quiet,

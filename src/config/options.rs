@@ -213,6 +213,8 @@ pub struct ClassifyOptions {
     pub seed: u64,
     /// Whether images are mirrored by chance.
     pub mirror: bool,
+    /// Length of the feature vector.
+    pub features: usize,
     /// Whether the classes are ways up, not labels.
     pub rotations: bool,
     /// The file to write; in the user's cache folder where not given.

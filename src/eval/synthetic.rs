@@ -9,7 +9,6 @@ use crate::data::{Dataset, to_floats};
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::metrics::{Samples, Score};
-use crate::nets;
 use crate::random;
 use crate::run::progress::Progress;
 use crate::run::stop;
@@ -223,12 +222,12 @@ impl Trainer<'_> {
         }
         let classes = self.about.classes.clone();
         let set = Dataset::of_pixels("training", self.shape, &pixels, labels, classes)?;
-        let network = nets::Classifier::new(self.shape, self.about.classes.len());
         let recipe = Recipe {
             steps: STEPS,
             seed,
             ..Recipe::of_epochs(1.0, BATCH, BATCH)
         };
+        let network = recipe.network(self.shape, self.about.classes.len());
         let trained = train(self.gpu, &Arc::new(set), &recipe, |_| {
             Ok(if stop::asked() {
                 Next::Stop

@@ -44,13 +44,16 @@ pub struct Classified {
 }
 
 impl Classifier {
+    /// The usual length of the feature vector.
+    pub const FEATURES: usize = 64;
+
     /// The network for images `[C, H, W]` of so many classes.
     pub fn new(image: [usize; 3], classes: usize) -> Self {
         Self {
             image,
             classes,
             width: 32,
-            features: 64,
+            features: Self::FEATURES,
         }
     }
 

@@ -42,7 +42,7 @@ section! {
         /// Channels of the first convolution; each further one has twice as many, at most 128.
         width: usize = 32, Allowed::Whole(1, 4096);
         /// Length of the feature vector.
-        features: usize = 64, Allowed::Whole(1, 4096);
+        features: usize = Net::FEATURES, Allowed::Whole(1, 4096);
     }
 }
 

@@ -12,7 +12,7 @@ use gpugan::run::session::Session;
 use gpugan::run::shown::Asked;
 use image::imageops::{FilterType, crop_imm, resize};
 
-use super::{SEEDS, Spread, classifier, mean, staged, trained};
+use super::{SEEDS, Spread, classifier, mean, recipe, staged, trained};
 use crate::adapter::open;
 use crate::fetched::fetched;
 use crate::preset::changed;
@@ -221,10 +221,10 @@ fn decibels_are_traded(
     let held = held(&test);
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("features.safetensors");
-    classifier(&gpu, &train, epochs, 0, &file);
+    classifier(&gpu, &train, &recipe(&train, epochs, 0), &file);
     // One that no training has looked through.
     let other = folder.path().join("judge.safetensors");
-    let mut judge = classifier(&gpu, &train, epochs, 1, &other);
+    let mut judge = classifier(&gpu, &train, &recipe(&train, epochs, 1), &other);
     let (pixels, labels) = test.pixels(0..test.len());
     let sure = judge.accuracy(&to_floats(&pixels), &labels).unwrap();
     let mut score = |made: &[Vec<u8>]| Score {

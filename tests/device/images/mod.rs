@@ -15,7 +15,6 @@ use gpugan::classify::{About, Classifier, Next, Recipe, train};
 use gpugan::config::Config;
 use gpugan::data::{Dataset, Feed, Loaders, Streams};
 use gpugan::gpu::Gpu;
-use gpugan::nets;
 use gpugan::run::blueprint::Blueprint;
 use gpugan::run::session::Session;
 use gpugan::run::shown::Asked;
@@ -83,14 +82,18 @@ fn applied(session: &mut Session, view: &str, images: &[f32], count: usize) -> V
     session.show_through(view, &asked).unwrap()
 }
 
-/// A classifier of labelled images, as a file.
-fn taught(gpu: &Gpu, data: &Arc<Dataset>, epochs: f64, seed: u64) -> Checkpoint {
-    let recipe = Recipe {
+/// How a classifier learns these data.
+fn recipe(data: &Dataset, epochs: f64, seed: u64) -> Recipe {
+    Recipe {
         seed,
         ..Recipe::of_epochs(epochs, data.len(), 64)
-    };
-    let network = nets::Classifier::new(data.shape(), data.class_names().len());
-    let mut file = train(gpu, data, &recipe, |_| Ok(Next::GoOn))
+    }
+}
+
+/// A classifier of labelled images, as a file.
+fn taught(gpu: &Gpu, data: &Arc<Dataset>, recipe: &Recipe) -> Checkpoint {
+    let network = recipe.network(data.shape(), data.class_names().len());
+    let mut file = train(gpu, data, recipe, |_| Ok(Next::GoOn))
         .unwrap()
         .unwrap();
     let about = About {
@@ -106,8 +109,8 @@ fn taught(gpu: &Gpu, data: &Arc<Dataset>, epochs: f64, seed: u64) -> Checkpoint 
 }
 
 /// A classifier of labelled images, kept in a file.
-fn classifier(gpu: &Gpu, data: &Arc<Dataset>, epochs: f64, seed: u64, path: &Path) -> Classifier {
-    let file = taught(gpu, data, epochs, seed);
+fn classifier(gpu: &Gpu, data: &Arc<Dataset>, recipe: &Recipe, path: &Path) -> Classifier {
+    let file = taught(gpu, data, recipe);
     file.save(path).unwrap();
     Classifier::new(gpu, &file, path).unwrap()
 }
@@ -115,7 +118,7 @@ fn classifier(gpu: &Gpu, data: &Arc<Dataset>, epochs: f64, seed: u64, path: &Pat
 /// A classifier of labelled images that judges others; none for no epochs.
 fn judge(gpu: &Gpu, data: &Arc<Dataset>, epochs: f64) -> Option<Classifier> {
     (epochs > 0.0).then(|| {
-        let file = taught(gpu, data, epochs, 0);
+        let file = taught(gpu, data, &recipe(data, epochs, 0));
         Classifier::new(gpu, &file, "classifier".as_ref()).unwrap()
     })
 }

@@ -1,30 +1,33 @@
 //! Domain transfer of digits: those of any ink on any paper are drawn white on black. No
 //! digit is in both sets.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use gpugan::classify::Classifier;
+use gpugan::classify::{Classifier, Recipe};
 use gpugan::data::{Dataset, Streams, to_floats};
 use gpugan::gpu::Gpu;
 use gpugan::run::session::Session;
 use gpugan::run::shown::Asked;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use tempfile::TempDir;
 
-use super::{SEEDS, Spread, classifier, l1, mean, trained};
+use super::{SEEDS, Spread, classifier, l1, mean, recipe, trained};
 use crate::adapter::open;
+use crate::fetched::fetched;
 use crate::preset::changed;
 
 const SIDE: usize = 32;
 const CLASSES: usize = 10;
 /// How often each digit of the source is printed, in colours of its own: a network that
 /// has seen few colours sees the target's digits as none of the source's.
-const PRINTS: usize = 16;
+const PRINTS: usize = 2;
 
 /// A part of the digits, one in `every` from `first` on.
 fn digits(first: usize, every: usize) -> (Vec<Vec<u8>>, Vec<u32>) {
-    let all = Dataset::open("digits", SIDE, SIDE, Some(1)).unwrap();
+    let path = fetched("mnist");
+    let all = Dataset::open(path.to_str().unwrap(), SIDE, SIDE, Some(1)).unwrap();
     let items = (first..all.len()).step_by(every);
     let of = |item| (all.decode(item).unwrap(), all.label(item).unwrap());
     items.map(of).unzip()
@@ -90,7 +93,7 @@ fn grey(rng: &mut StdRng) -> f64 {
         .powi(2)
 }
 
-/// Four tenths of the digits as the source, four as the target, and a tenth of each
+/// Four tenths of the digits as the source, four as the target, and a hundredth of each
 /// that no training sees.
 struct Sides {
     source: Arc<Dataset>,
@@ -110,8 +113,8 @@ impl Sides {
         Self {
             source: set("source", printed(several([0, 2, 4, 6])), coloured(&mut rng)),
             target: set("target", several([1, 3, 5, 7]), clean),
-            held_source: set("source", digits(8, 10), coloured(&mut rng)),
-            held_target: set("target", digits(9, 10), clean),
+            held_source: set("source", digits(8, 100), coloured(&mut rng)),
+            held_target: set("target", digits(9, 100), clean),
         }
     }
 }
@@ -151,89 +154,124 @@ fn look(session: &mut Session, view: &str, set: &Dataset) -> (Vec<f32>, Vec<f32>
     (images, drawn)
 }
 
-fn score(
-    gpu: &Gpu,
-    sides: &Sides,
-    (file, eye): (&Path, &mut Classifier),
-    judge: &mut Classifier,
-    changes: &[&str],
-) -> Score {
-    let features = format!("loss.features={}", file.display());
-    let config = changed(
-        "dtn",
-        &[
-            &[
-                &*features,
-                "train.health=false",
-                "steps=1200",
-                "model.width=64",
-                "loss.identity=30",
-            ],
-            changes,
-        ]
-        .concat(),
-    );
-    let data = Streams::unpaired(Arc::clone(&sides.source), Arc::clone(&sides.target));
-    let mut session = trained(gpu, &config, &data);
-    let (images, drawn) = look(&mut session, "transfer", &sides.held_source);
-    let (_, labels) = sides.held_source.pixels(0..sides.held_source.len());
-    let [before, after] = [&images, &drawn].map(|images| eye.look(images).unwrap().features);
-    let width = before.len() / labels.len();
-    let cosines = before.chunks(width).zip(after.chunks(width)).map(|(a, b)| {
-        let dot =
-            |x: &[f32], y: &[f32]| -> f64 { x.iter().zip(y).map(|(x, y)| f64::from(x * y)).sum() };
-        dot(a, b) / (dot(a, a) * dot(b, b)).sqrt().max(1e-12)
-    });
-    let (target, redrawn) = look(&mut session, "redraw", &sides.held_target);
-    Score {
-        kept: judge.accuracy(&drawn, &labels).unwrap(),
-        cosine: mean(cosines),
-        identity: l1(&target, &redrawn),
-    }
+/// Digits, what sees them and what judges what is drawn of them.
+struct Transfers {
+    gpu: Gpu,
+    sides: Sides,
+    /// The file of the source's classifier, for trainings.
+    file: PathBuf,
+    eye: Classifier,
+    judge: Classifier,
+    _folder: TempDir,
 }
 
-/// T15a and b. T15c asks for an identity below 0.1, which 64 features of a classifier do
-/// not reach on so few images. T15d asks that without f-constancy 20 points of the labels
-/// are lost: 10 are, since f sees the target's digits as some of the source's, so that
-/// redrawing the target teaches most of it. Without both, nothing says what to draw.
-#[test]
-#[ignore = "takes minutes: make test-long"]
-fn transferred_digits_keep_their_labels() {
-    let gpu = open();
-    let sides = Sides::new();
-    let folder = tempfile::tempdir().unwrap();
-    let [file, other] = ["eye", "judge"].map(|name| folder.path().join(name));
-    // 400 steps: one that is trained to its end forgets what tells images of a class
-    // apart, and they cannot be drawn again.
-    let mut eye = classifier(&gpu, &sides.source, 2.2, 0, &file);
-    let mut judge = classifier(&gpu, &sides.target, 30.0, 1, &other);
-    let sure = |set: &Dataset, of: &mut Classifier| {
-        let (pixels, labels) = set.pixels(0..set.len());
-        of.accuracy(&to_floats(&pixels), &labels).unwrap()
-    };
-    println!(
-        "classifiers: {:.3} of the source, {:.3} of the target",
-        sure(&sides.held_source, &mut eye),
-        sure(&sides.held_target, &mut judge)
-    );
-    let mut of = |changes: &[&str]| {
+impl Transfers {
+    fn new() -> Self {
+        let (gpu, sides) = (open(), Sides::new());
+        let folder = tempfile::tempdir().unwrap();
+        let [file, other] = ["eye", "judge"].map(|name| folder.path().join(name));
+        let seen = Recipe {
+            features: 128,
+            ..recipe(&sides.source, 6.5, 0)
+        };
+        let mut eye = classifier(&gpu, &sides.source, &seen, &file);
+        let judged = recipe(&sides.target, 2.0, 1);
+        let mut judge = classifier(&gpu, &sides.target, &judged, &other);
+        let sure = |set: &Dataset, of: &mut Classifier| {
+            let (pixels, labels) = set.pixels(0..set.len());
+            of.accuracy(&to_floats(&pixels), &labels).unwrap()
+        };
+        println!(
+            "classifiers: {:.3} of the source, {:.3} of the target",
+            sure(&sides.held_source, &mut eye),
+            sure(&sides.held_target, &mut judge)
+        );
+        Self {
+            gpu,
+            sides,
+            file,
+            eye,
+            judge,
+            _folder: folder,
+        }
+    }
+
+    fn score(&mut self, changes: &[&str]) -> Score {
+        let features = format!("loss.features={}", self.file.display());
+        let common = [
+            &*features,
+            "train.health=false",
+            "model.width=64",
+            "loss.constancy=60",
+        ];
+        let config = changed("dtn", &[&common, changes].concat());
+        let sides = &self.sides;
+        let data = Streams::unpaired(Arc::clone(&sides.source), Arc::clone(&sides.target));
+        let mut session = trained(&self.gpu, &config, &data);
+        let (images, drawn) = look(&mut session, "transfer", &sides.held_source);
+        let (_, labels) = sides.held_source.pixels(0..sides.held_source.len());
+        let seen = [&images, &drawn].map(|images| self.eye.look(images).unwrap().features);
+        let [before, after] = &seen;
+        let width = before.len() / labels.len();
+        let cosines = before.chunks(width).zip(after.chunks(width)).map(|(a, b)| {
+            let dot = |x: &[f32], y: &[f32]| -> f64 {
+                x.iter().zip(y).map(|(x, y)| f64::from(x * y)).sum()
+            };
+            dot(a, b) / (dot(a, a) * dot(b, b)).sqrt().max(1e-12)
+        });
+        let (target, redrawn) = look(&mut session, "redraw", &sides.held_target);
+        Score {
+            kept: self.judge.accuracy(&drawn, &labels).unwrap(),
+            cosine: mean(cosines),
+            identity: l1(&target, &redrawn),
+        }
+    }
+
+    fn scores(&mut self, changes: &[&str]) -> Score<Spread> {
         let scores = SEEDS.map(|seed| {
             let seed = format!("seed={seed}");
             let changes = [changes, &[&*seed]].concat();
-            let found = score(&gpu, &sides, (&file, &mut eye), &mut judge, &changes);
+            let found = self.score(&changes);
             println!("{changes:?}: {found:.3?}");
             found
         });
         let over = Score::over(&scores);
         println!("{changes:?}, all seeds: {over:.3?}");
         over
+    }
+}
+
+/// T15a to T15c.
+#[test]
+#[ignore = "takes minutes: make test-long"]
+fn transferred_digits_keep_their_labels() {
+    let whole = Transfers::new().scores(&[
+        "steps=2400",
+        "loss.identity=10",
+        "optimizer.g.lr=1e-3",
+        "optimizer.g.lr_hold=1200",
+        "optimizer.g.lr_steps=1200",
+        "optimizer.d.lr_hold=1200",
+        "optimizer.d.lr_steps=1200",
+    ]);
+    assert!(whole.kept.mean >= 0.9 && whole.cosine.mean >= 0.9 && whole.identity.mean < 0.1);
+}
+
+/// T15d. f sees the target's digits as some of the source's, so redrawing the target
+/// teaches what to draw of the source as well, where it weighs enough or trains long
+/// enough. Where the adversary weighs more, nothing but f-constancy ties what is drawn to
+/// a label.
+#[test]
+#[ignore = "takes minutes: make test-long"]
+fn constancy_ties_transferred_digits_to_their_labels() {
+    let mut transfers = Transfers::new();
+    let mut of = |changes: &[&str]| {
+        let weak = ["steps=1200", "loss.identity=5"];
+        transfers.scores(&[&weak, changes].concat())
     };
-    let whole = of(&[]);
     let without = of(&["loss.constancy=0"]);
-    let adversarial_alone = of(&["loss.constancy=0", "loss.identity=0"]);
-    assert!(whole.kept.mean >= 0.9 && whole.cosine.mean >= 0.9 && whole.identity.mean < 0.16);
-    assert!(without.kept.mean < whole.kept.mean - 0.05);
-    assert!(without.cosine.mean < whole.cosine.mean - 0.05);
-    assert!(adversarial_alone.kept.mean < whole.kept.mean - 0.2);
-    assert!(adversarial_alone.cosine.mean < whole.cosine.mean - 0.2);
+    let whole = of(&[]);
+    assert!(whole.kept.mean >= 0.9);
+    assert!(without.kept.mean < whole.kept.mean - 0.2);
+    assert!(without.cosine.mean < whole.cosine.mean - 0.2);
 }

@@ -112,6 +112,20 @@ fn a_classifier_learns_digits_and_scores_samples() {
             .any(|path| path.extension().is_some_and(|e| e == "log")),
         "{files:?}"
     );
+    let small = home.join("small.safetensors");
+    let asked = [
+        "--epochs",
+        "0.2",
+        "--features",
+        "16",
+        "--out",
+        small.to_str().unwrap(),
+    ];
+    let text = success(gpugan(home, &[&CLASSIFY[..], &asked].concat()));
+    assert!(
+        text.contains("classifier: 16 features, 10 classes"),
+        "{text}"
+    );
     let file = Checkpoint::load(kept).unwrap();
     assert_eq!(file.metadata["features"], "digits-classifier");
     assert_eq!(file.metadata["size"], "1x8x8");
