@@ -249,11 +249,6 @@ impl Lowering<'_> {
         if let Some(copy) = self.copies_in_order.get(&key) {
             return Ok(copy.clone());
         }
-        if self.rewritten(&view, order) {
-            let view = View::whole(view.value, &view.shape, order);
-            self.views.insert(id, view.clone());
-            return Ok(view);
-        }
         let copy = self.output(&view.shape, order);
         self.map(
             &copy,
@@ -263,34 +258,6 @@ impl Lowering<'_> {
         );
         self.copies_in_order.insert(key, copy.clone());
         Ok(copy)
-    }
-
-    /// Lets the map that made a view write it in another order at once, where nothing has
-    /// read it yet. Channels may move behind the pixels so, where convolutions want them,
-    /// but not before them: what is computed from a map keeps its order.
-    fn rewritten(&mut self, view: &View, order: &[usize]) -> bool {
-        let is_it = |value: ValueId| value == view.value;
-        let whole = self.values[view.value.0].len == view.shape.numel();
-        let views = self.views.values().chain(self.copies_in_order.values());
-        let known = views.filter(|known| is_it(known.value)).count();
-        let (Some(old), true) = (view.order(), whole && known == 1) else {
-            return false;
-        };
-        let steps = self.steps.iter_mut();
-        let mut steps = steps.filter(|step| step.values.iter().copied().any(is_it));
-        let (Some(step), None) = (steps.next(), steps.next()) else {
-            return false;
-        };
-        let place = |axis: &usize| old.iter().position(|known| known == axis);
-        let axes: Option<Vec<usize>> = order.iter().map(place).collect();
-        if order != row_major(order.len())
-            && let (Work::Map(map), Some(axes)) = (&step.work, axes)
-            && let Some(reordered) = map.reordered(&axes)
-        {
-            step.work = Work::Map(reordered);
-            return true;
-        }
-        false
     }
 
     /// What a launch makes of an operand of a contraction, made again where the last use
