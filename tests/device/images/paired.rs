@@ -1,5 +1,6 @@
-//! Edges into garments and faces, emoji of one style into another (systems of pairs): is the right image made of an input,
-//! does it depend on the input, and what does each part of the loss do?
+//! Edges into garments and faces, emoji of one style into another (systems of pairs): is
+//! the right image made of an input, does it depend on the input, and what does each part
+//! of the loss do?
 
 use std::sync::Arc;
 
@@ -77,7 +78,6 @@ impl Found {
 struct Setting<'a> {
     data: &'a str,
     reading: Reading,
-    side: usize,
     /// Epochs of the classifier; with 0 none is asked.
     epochs: f64,
     changes: &'a [&'a str],
@@ -114,8 +114,8 @@ fn found(
         .unwrap();
     let (inputs, truth) = (&records.inputs, &records.images);
     let made = applied(&mut session, "translate", inputs, records.count);
-    let side = setting.side;
-    let pixels: usize = test.shape().iter().product();
+    let [channels, height, side] = test.shape();
+    let pixels = channels * height * side;
     let mut others = made.clone();
     others.rotate_right(pixels * (records.count / 2));
     let mut mean = vec![0.0; pixels];
@@ -144,7 +144,6 @@ fn a_short_training_makes_the_image_of_its_input() {
     let setting = Setting {
         data: "fashion",
         reading: edges(16),
-        side: 16,
         epochs: 0.0,
         changes: &[
             "data.size=16",
@@ -209,7 +208,6 @@ fn edges_become_the_garments_they_are_of() {
     edges_are_completed(&Setting {
         data: "fashion",
         reading: edges(32),
-        side: 32,
         epochs: 6.0,
         changes: &["steps=1500"],
         tested: 200,
@@ -223,7 +221,6 @@ fn edges_become_the_faces_they_are_of() {
     edges_are_completed(&Setting {
         data: fetched("faces").to_str().unwrap(),
         reading: edges(32),
-        side: 32,
         epochs: 60.0,
         changes: &["steps=1500"],
         tested: 40,
@@ -238,7 +235,6 @@ fn emoji_become_those_of_the_other_style() {
     let setting = Setting {
         data: "emoji",
         reading: Reading::new(32, 32).layout(Layout::Pairs),
-        side: 32,
         epochs: 0.0,
         changes: &[],
         tested: 30,
