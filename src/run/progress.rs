@@ -105,8 +105,10 @@ impl Progress {
         let style = ProgressStyle::with_template(template);
         let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
         bar.set_style(style.with_key("compiling", now));
+        // A bar that ticks before it belongs to the screen draws a line of its own.
+        let bar = self.screen.add(bar);
         bar.enable_steady_tick(Duration::from_millis(100));
-        self.screen.add(bar)
+        bar
     }
 
     /// Does what compiles kernels of a device while the screen says how far that is.
