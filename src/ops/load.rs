@@ -67,6 +67,28 @@ impl Axes {
         merged
     }
 
+    /// Where four neighbours along the innermost axis are no group, walks another axis
+    /// innermost, along which they are and a tensor that has all axes lies densely: it
+    /// moves by vectors then.
+    pub(super) fn walk_fours(&mut self) {
+        let Some(inner) = self.sizes.len().checked_sub(1) else {
+            return;
+        };
+        let dense = |axis: usize| {
+            let mut tensors = self.strides.iter();
+            tensors.any(|strides| strides[axis] == 1 && !strides.contains(&0))
+        };
+        let mut fours = (0..=inner).filter(|&axis| self.sizes[axis].is_multiple_of(4));
+        if !self.sizes[inner].is_multiple_of(4)
+            && let Some(axis) = fours.find(|&axis| dense(axis))
+        {
+            self.sizes[axis..].rotate_left(1);
+            self.strides
+                .iter_mut()
+                .for_each(|s| s[axis..].rotate_left(1));
+        }
+    }
+
     /// Number of places along each axis' inner neighbours: what to divide a
     /// linear index by to get the axis' coordinate.
     fn divisor(&self, axis: usize) -> usize {

@@ -98,6 +98,30 @@ impl Map {
         Self { store, ..self }
     }
 
+    /// The same map, whose output of this shape lies in another order of the axes; `None`
+    /// where it walks other axes, is part of a larger tensor, or is computed from its
+    /// place.
+    pub(crate) fn reordered(&self, shape: &[usize], order: &[usize]) -> Option<Self> {
+        let dense = self.shape == shape && self.store == Load::contiguous(&self.shape);
+        let load = |load: &Load| Load {
+            strides: order.iter().map(|&axis| load.strides[axis]).collect(),
+            ..*load
+        };
+        (dense && self.is_free()).then(|| {
+            let shape = order.iter().map(|&axis| self.shape[axis]).collect();
+            Self::new(
+                shape,
+                self.loads.iter().map(load).collect(),
+                self.body.clone(),
+            )
+        })
+    }
+
+    /// Whether it computes the same wherever it is.
+    fn is_free(&self) -> bool {
+        mentioned_coordinates(&self.body, "linear", &self.shape, 0).is_empty()
+    }
+
     /// Elements of the output.
     pub fn results(&self) -> usize {
         self.shape.iter().product()
@@ -126,10 +150,9 @@ impl Map {
         let outermost = axes.sizes[0];
         let shares = axes.strides.iter().any(|strides| strides[0] == 0);
         let threads: usize = axes.sizes.iter().product::<usize>() / PLACES;
-        // Coordinates are counted from the thread's number.
-        let free = mentioned_coordinates(&self.body, "linear", &self.shape, 0).is_empty();
         let apart = axes.sizes.len() > 1 && outermost.is_multiple_of(PLACES);
-        if shares && free && apart && threads >= LEAST_THREADS {
+        // Coordinates are counted from the thread's number.
+        if shares && self.is_free() && apart && threads >= LEAST_THREADS {
             PLACES
         } else {
             1
@@ -153,7 +176,10 @@ pub(super) struct Cut<'a> {
 impl<'a> Cut<'a> {
     pub(super) fn new(map: &'a Map) -> Self {
         let strides: Vec<&[usize]> = map.tensors().map(|load| &load.strides[..]).collect();
-        let axes = Axes::merged(&map.shape, &strides);
+        let mut axes = Axes::merged(&map.shape, &strides);
+        if map.is_free() {
+            axes.walk_fours();
+        }
         if axes.sizes.last().is_some_and(|size| size % 4 == 0) {
             return Self::quad(map, axes);
         }
@@ -366,6 +392,25 @@ mod tests {
         let launch = map.stored(load(&[30, 10, 1], 1)).launch();
         validate(&launch);
         assert!(launch.kernel.snippets[2].1.contains("y[at + 3u] = r3;"));
+    }
+
+    #[test]
+    fn a_transposed_odd_side_is_walked_where_fours_lie_together() {
+        let sizes = vec![2, 8, 7];
+        let channels_last = load(&[56, 1, 8], 0);
+        let map = |body| Map::new(sizes.clone(), vec![channels_last.clone()], body);
+        let launch = map("    let result = v0;\n").launch();
+        assert_eq!(launch.kernel.variant, "quad");
+        validate(&launch);
+        let moves = &launch.kernel.snippets[2].1;
+        assert!(moves.contains("let v0 = unpack(x0["), "{moves}");
+        assert!(moves.contains("y[at + 21u] = r3;"), "{moves}");
+        // One that says where it is, and one that no tensor has fours of.
+        let placed = map("    let result = v0 + f32(i1);\n").launch();
+        assert_eq!(placed.kernel.variant, "plain");
+        let loads = vec![Load::contiguous(&sizes), load(&[0, 1, 0], 0)];
+        let whole = Map::new(sizes, loads, "    let result = v0 * v1;\n").launch();
+        assert_eq!(whole.kernel.variant, "plain");
     }
 
     #[test]

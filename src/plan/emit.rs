@@ -99,66 +99,29 @@ impl Lowering<'_> {
     /// A matrix product or convolution `host`, whose result goes through the
     /// cluster of `root` (which may be `host` itself).
     fn contraction(&mut self, host: NodeId, root: NodeId) -> Result<View> {
-        let graph = self.graph;
-        let (epilogue, extras, names) = if host == root {
-            (Epilogue::none(), Vec::new(), Vec::new())
-        } else {
-            self.epilogue(root, host)?
-        };
-        let label = format!(
-            "{} {} {}",
-            graph.node(host).op.name(),
-            graph.shape(host),
-            names.join(" ")
-        );
-        match graph.node(host).op {
+        match self.graph.node(host).op {
             Op::MatMul {
                 transpose_a,
                 transpose_b,
-            } => self.matmul(
-                host,
-                [transpose_a, transpose_b],
-                &epilogue,
-                &extras,
-                label.trim_end(),
-            ),
-            Op::Conv2d(geometry) => self.conv(
-                host,
-                Target::Forward,
-                geometry,
-                &epilogue,
-                &extras,
-                label.trim_end(),
-            ),
-            Op::ConvTranspose2d(geometry) => self.conv(
-                host,
-                Target::Transpose,
-                geometry,
-                &epilogue,
-                &extras,
-                label.trim_end(),
-            ),
-            Op::ConvWeightGrad(geometry) => self.conv(
-                host,
-                Target::WeightGrad,
-                geometry,
-                &epilogue,
-                &extras,
-                label.trim_end(),
-            ),
+            } => self.matmul(host, root, [transpose_a, transpose_b]),
+            Op::Conv2d(geometry) => self.conv(host, root, Target::Forward, geometry),
+            Op::ConvTranspose2d(geometry) => self.conv(host, root, Target::Transpose, geometry),
+            Op::ConvWeightGrad(geometry) => self.conv(host, root, Target::WeightGrad, geometry),
             ref op => unreachable!("{} has no epilogue", op.name()),
         }
     }
 
-    /// The WGSL function that a contraction passes its results through, and
-    /// what it reads besides.
-    fn epilogue(
-        &mut self,
-        root: NodeId,
-        host: NodeId,
-    ) -> Result<(Epilogue, Vec<View>, Vec<String>)> {
+    /// The WGSL function that a contraction passes its results through, what that reads
+    /// besides, and the label of both. To be asked when the operands lie where they stay:
+    /// it may read one of them.
+    fn epilogue(&mut self, host: NodeId, root: NodeId) -> Result<(Epilogue, Vec<View>, String)> {
+        let graph = self.graph;
+        let label = format!("{} {}", graph.node(host).op.name(), graph.shape(host));
+        if host == root {
+            return Ok((Epilogue::none(), Vec::new(), label));
+        }
         let expression = self.expression(root, Some(host))?;
-        let rank = self.graph.shape(root).rank();
+        let rank = graph.shape(root).rank();
         let mut code = "fn epilogue(acc: f32, i: vec4<u32>) -> f32 {\n".to_owned();
         for (index, load) in expression.loads.iter().enumerate() {
             // Writing to a String cannot fail.
@@ -173,79 +136,64 @@ impl Lowering<'_> {
             extras: expression.loads.len(),
             code,
         };
-        Ok((epilogue, expression.loads, expression.names))
+        let label = format!("{label} {}", expression.names.join(" "));
+        Ok((epilogue, expression.loads, label))
     }
 
     fn conv(
         &mut self,
         id: NodeId,
+        root: NodeId,
         kind: Target,
         geometry: ConvGeometry,
-        epilogue: &Epilogue,
-        extras: &[View],
-        label: &str,
     ) -> Result<View> {
         let graph = self.graph;
-        let node = graph.node(id);
-        let (first, second) = (node.inputs[0], node.inputs[1]);
-        let (x, w, y) = match kind {
-            Target::Forward => (first, second, id),
-            Target::Transpose => (id, second, first),
-            Target::WeightGrad => (first, id, second),
+        let shape = graph.shape(id);
+        let inputs = &graph.node(id).inputs;
+        // Which of image, weight and result is the output, and which are the operands.
+        let [output, first, second] = match kind {
+            Target::Forward => [2, 0, 1],
+            Target::Transpose => [0, 2, 1],
+            Target::WeightGrad => [1, 0, 2],
         };
-        let [batch, channels] = [graph.shape(x)[0], graph.shape(x)[1]];
+        let mut nodes = [id; 3];
+        [nodes[first], nodes[second]] = [inputs[0], inputs[1]];
+        let [x, _, y] = nodes.map(|node| graph.shape(node));
         let mut conv = Conv {
             kind,
             geometry,
-            batch,
-            channels,
-            filters: graph.shape(y)[1],
+            batch: x[0],
+            channels: x[1],
+            filters: y[1],
             x: [0; 4],
             w: [0; 4],
             y: [0; 4],
         };
         // What lies where decides which orders are asked for.
-        let mut views = Vec::with_capacity(3);
-        for operand in [x, w, y] {
-            views.push(if operand == id {
-                View::whole(ValueId(usize::MAX), graph.shape(id), &row_major(4))
-            } else {
-                self.at_start(operand)?
-            });
-        }
-        [conv.x, conv.w, conv.y] = [four(&views[0]), four(&views[1]), four(&views[2])];
+        let mut lie = [four(&shape.strides_in(&row_major(4))); 3];
+        lie[first] = four(&self.at_start(inputs[0])?.strides);
+        lie[second] = four(&self.at_start(inputs[1])?.strides);
+        [conv.x, conv.w, conv.y] = lie;
         let fold = Fold::suits(&conv, self.facts);
         let variant = match fold {
             Some(_) => Variant::Plain,
             None => self.choose(Contraction::Conv(conv)),
         };
         let orders = fold.map_or_else(|| conv.orders(variant), |fold| fold.orders());
-        for (index, (operand, order)) in [(x, orders.x), (w, orders.w), (y, orders.y)]
-            .into_iter()
-            .enumerate()
-        {
-            if operand == id {
-                let order = order.map_or_else(|| row_major(4), |order| order.to_vec());
-                views[index] = self.output(graph.shape(id), &order);
-            } else if let Some(order) = order {
-                views[index] = self.in_order(operand, &order)?;
-            }
-        }
-        conv.x = four(&views[0]);
-        conv.w = four(&views[1]);
-        conv.y = four(&views[2]);
-        let [output, first, second] = match kind {
-            Target::Forward => [2, 0, 1],
-            Target::Transpose => [0, 2, 1],
-            Target::WeightGrad => [1, 0, 2],
-        };
+        let orders = [orders.x, orders.w, orders.y].map(|order| order.map(Vec::from));
+        let [a, b] = self
+            .operands([first, second].map(|operand| (nodes[operand], orders[operand].clone())))?;
+        let order = orders[output].clone().unwrap_or_else(|| row_major(4));
+        let result = self.output(shape, &order);
+        [lie[output], lie[first], lie[second]] = [&result, &a, &b].map(|view| four(&view.strides));
+        [conv.x, conv.w, conv.y] = lie;
+        let (epilogue, extras, label) = self.epilogue(id, root)?;
         let launches = match Fold::suits(&conv, self.facts) {
-            None => conv.launches(variant, epilogue),
-            Some(fold) => fold.launches(epilogue),
+            None => conv.launches(variant, &epilogue),
+            Some(fold) => fold.launches(&epilogue),
         };
-        let operands = [views[first].value, views[second].value];
-        self.launches(launches, views[output].value, operands, extras, label);
-        Ok(views.swap_remove(output))
+        self.launches(launches, result.value, [a.value, b.value], &extras, &label);
+        Ok(result)
     }
 
     /// What a contraction launches, in order.
@@ -273,14 +221,7 @@ impl Lowering<'_> {
         self.step(launches.last, output, &inputs, label);
     }
 
-    fn matmul(
-        &mut self,
-        id: NodeId,
-        transposed: [bool; 2],
-        epilogue: &Epilogue,
-        extras: &[View],
-        label: &str,
-    ) -> Result<View> {
+    fn matmul(&mut self, id: NodeId, root: NodeId, transposed: [bool; 2]) -> Result<View> {
         let graph = self.graph;
         let node = graph.node(id);
         let shape = graph.shape(id);
@@ -310,34 +251,31 @@ impl Lowering<'_> {
                 stored(operand, logical).map_or(0, |axis| view.strides[axis])
             })
         };
-        let mut views = [
+        let [a, b] = [
             self.at_start(node.inputs[0])?,
             self.at_start(node.inputs[1])?,
         ];
-        product.a = strides(0, &views[0]);
-        product.b = strides(1, &views[1]);
+        [product.a, product.b] = [strides(0, &a), strides(1, &b)];
         product.y = [product.m * product.n, product.n, 1];
         let variant = self.choose(Contraction::MatMul(product));
         let orders = product.orders(variant);
-        for (operand, order) in [orders.a, orders.b].into_iter().enumerate() {
-            let Some(order) = order else { continue };
-            let order: Vec<usize> = order
-                .iter()
-                .filter_map(|&logical| stored(operand, logical))
-                .collect();
-            views[operand] = self.in_order(node.inputs[operand], &order)?;
-        }
-        product.a = strides(0, &views[0]);
-        product.b = strides(1, &views[1]);
-        let mut inputs: Vec<_> = views.iter().map(|view| view.value).collect();
+        let wanted = |operand: usize, order: Option<[usize; 3]>| {
+            let axes = |order: [usize; 3]| {
+                order
+                    .into_iter()
+                    .filter_map(|axis| stored(operand, axis))
+                    .collect()
+            };
+            (node.inputs[operand], order.map(axes))
+        };
+        let [a, b] = self.operands([wanted(0, orders.a), wanted(1, orders.b)])?;
+        [product.a, product.b] = [strides(0, &a), strides(1, &b)];
         let output = self.output(shape, &row_major(rank));
-        inputs.extend(extras.iter().map(|extra| extra.value));
-        self.step(
-            product.launch(variant, epilogue),
-            output.value,
-            &inputs,
-            label,
-        );
+        let (epilogue, extras, label) = self.epilogue(id, root)?;
+        let extras = extras.iter().map(|extra| extra.value);
+        let inputs: Vec<_> = [a.value, b.value].into_iter().chain(extras).collect();
+        let launch = product.launch(variant, &epilogue);
+        self.step(launch, output.value, &inputs, label);
         Ok(output)
     }
 }
@@ -350,9 +288,9 @@ pub(super) fn in_axes(load: &View, axes: &[usize]) -> Load {
     }
 }
 
-/// Strides of a view with four axes.
-pub(super) fn four(view: &View) -> [usize; 4] {
-    std::array::from_fn(|axis| view.strides[axis])
+/// Strides along four axes.
+pub(super) fn four(strides: &[usize]) -> [usize; 4] {
+    std::array::from_fn(|axis| strides[axis])
 }
 
 /// The WGSL of a view's element at the last `rank` of the coordinates `i`.

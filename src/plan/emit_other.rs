@@ -231,9 +231,9 @@ impl Lowering<'_> {
             window,
             batch: node.shape[0],
             channels: node.shape[1],
-            x: four(&x),
-            index: index.as_ref().map_or([0; 4], four),
-            y: four(&output),
+            x: four(&x.strides),
+            index: index.as_ref().map_or([0; 4], |index| four(&index.strides)),
+            y: four(&output.strides),
         };
         let mut inputs = vec![x.value];
         inputs.extend(index.map(|index| index.value));
@@ -263,8 +263,8 @@ impl Lowering<'_> {
             channels: node.shape[1],
             image,
             resized,
-            x: four(&x),
-            y: four(&output),
+            x: four(&x.strides),
+            y: four(&output.strides),
         };
         self.step(
             resize.launch(),

@@ -260,6 +260,54 @@ impl Lowering<'_> {
         Ok(copy)
     }
 
+    /// Lets the map that made a node write it in another order at once, if nothing has
+    /// read it yet. Only what is row-major moves, so that a map moves once. No view of it
+    /// may be at hand.
+    fn move_map(&mut self, id: NodeId, order: &[usize]) -> Result<()> {
+        let view = self.view(id)?;
+        let is_whole = self.values[view.value.0].len == view.shape.numel();
+        let is_row_major = view.lies_in(&row_major(view.shape.rank()));
+        let views = self.views.values().chain(self.copies_in_order.values());
+        let is_known_once = views.filter(|known| known.value == view.value).count() == 1;
+        let steps = self.steps.iter_mut();
+        let mut users = steps.filter(|step| step.values.contains(&view.value));
+        let (Some(step), None) = (users.next(), users.next()) else {
+            return Ok(());
+        };
+        let is_made = step.values[0] == view.value;
+        if let Work::Map(map) = &step.work
+            && is_made
+            && is_whole
+            && is_row_major
+            && is_known_once
+            && let Some(map) = map.reordered(&view.shape, order)
+        {
+            step.work = map.into();
+            self.views
+                .insert(id, View::whole(view.value, &view.shape, order));
+        }
+        Ok(())
+    }
+
+    /// Where the operands of a contraction lie, each in the order it is wanted in, if
+    /// any. To be asked before what else is read: a map may move.
+    pub(super) fn operands(
+        &mut self,
+        wanted: [(NodeId, Option<Vec<usize>>); 2],
+    ) -> Result<[View; 2]> {
+        let [(a, a_order), (b, b_order)] = wanted;
+        let mut place = |id: NodeId, order: Option<Vec<usize>>| match order {
+            Some(order) => {
+                if a != b {
+                    self.move_map(id, &order)?;
+                }
+                self.in_order(id, &order)
+            }
+            None => self.at_start(id),
+        };
+        Ok([place(a, a_order)?, place(b, b_order)?])
+    }
+
     /// What a launch makes of an operand of a contraction, made again where the last use
     /// is [`MADE_AGAIN`] launches ago.
     pub(super) fn made_of(&mut self, operand: ValueId, launch: Launch, len: usize) -> ValueId {

@@ -150,6 +150,24 @@ fn plans_are_the_same_every_time_and_can_be_read() {
     assert!(text.contains("optimizer/"), "{text}");
 }
 
+/// What a map makes lies at once as the convolution behind it wants it.
+#[test]
+fn maps_write_what_convolutions_read() {
+    let blueprint = blueprint(&changed("dcgan28", &[]), 1, true);
+    let recording = blueprint.recording("g").unwrap();
+    let labels: Vec<&str> = recording.dispatches().map(|d| &*d.label).collect();
+    let copies: Vec<&str> = labels
+        .iter()
+        .copied()
+        .filter(|label| label.starts_with("copy") && label.ends_with("[0, 2, 3, 1]"))
+        .collect();
+    assert!(copies.is_empty(), "{copies:?}");
+    assert!(
+        labels.iter().any(|label| label.starts_with("Conv2d")),
+        "{labels:?}"
+    );
+}
+
 /// The generator's step needs no gradient of a discriminator weight, the
 /// discriminator's none of its real images.
 #[test]

@@ -347,6 +347,31 @@ fn orders() -> Vec<Case> {
         .normal([2, 4, 5, 7])
         .normal([4, 8, 3, 3])
         .normal([2, 4, 1, 1]),
+        case("conv of what it is added to", |g, x| {
+            let image = g.unary(Unary::Tanh, x[0]);
+            let y = conv(g, image, x[1], 1)?;
+            g.add(y, image)
+        })
+        .normal([2, 8, 5, 6])
+        .normal([8, 8, 3, 3]),
+        case("conv of what is turned besides", |g, x| {
+            let image = g.unary(Unary::Tanh, x[0]);
+            let turned = g.permute(image, &[0, 1, 3, 2])?;
+            let y = conv(g, image, x[1], 1)?;
+            g.mul(y, turned)
+        })
+        .normal([2, 8, 6, 6])
+        .normal([8, 8, 3, 3]),
+        case("weight gradient of an image with itself", |g, x| {
+            let image = g.unary(Unary::Tanh, x[0]);
+            g.conv_weight_grad(image, image, geometry([6, 6], 1)?)
+        })
+        .normal([2, 8, 6, 6]),
+        case("product of rows with themselves", |g, x| {
+            let rows = g.unary(Unary::Tanh, x[0]);
+            g.matmul(rows, rows, true, false)
+        })
+        .normal([33, 12]),
         case("two convs of one image", |g, x| {
             let a = conv(g, x[0], x[1], 1)?;
             let b = conv(g, x[0], x[2], 1)?;
