@@ -251,7 +251,8 @@ const TEMPORARY: &str = ".tmp";
 
 /// Writes `path` anew: `write` fills a temporary file in the same folder, which
 /// is synced to disk and renamed to `path`. On any error the old file stays as
-/// it was and the temporary one is removed.
+/// it was and the temporary one is removed. A device or a pipe is written to as
+/// it is.
 ///
 /// # Errors
 /// [`Error::Io`] with what `write` or the operating system said.
@@ -259,6 +260,16 @@ pub fn replace(
     path: &Path,
     write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
 ) -> Result<()> {
+    let known = fs::metadata(path);
+    if known.is_ok_and(|known| !known.is_file() && !known.is_dir()) {
+        let opened = File::options().write(true).open(path);
+        let written = opened.and_then(|file| {
+            let mut writer = BufWriter::new(file);
+            write(&mut writer)?;
+            writer.flush()
+        });
+        return written.map_err(Error::io("write", path));
+    }
     // The process id keeps two processes from writing into one file.
     let temporary = path.with_file_name(format!(
         "{}.{}{TEMPORARY}",

@@ -269,6 +269,23 @@ fn what_cannot_be_saved_leaves_the_old_file() {
     assert!(sample().save(&path.join("below a file")).is_err());
 }
 
+/// As `--out /dev/stdout` or a pipe to another program.
+#[cfg(unix)]
+#[test]
+fn a_pipe_is_written_to_and_stays() {
+    use std::os::unix::fs::FileTypeExt;
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("pipe");
+    nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let from = path.clone();
+    let reader = std::thread::spawn(move || fs::read(from).unwrap());
+    run_folder::replace(&path, |out| out.write_all(b"said")).unwrap();
+    assert!(fs::metadata(&path).unwrap().file_type().is_fifo());
+    assert_eq!(reader.join().unwrap(), b"said");
+    assert_eq!(names(folder.path()).len(), 1);
+}
+
 #[test]
 fn the_newest_readable_checkpoint_is_found_after_a_kill() {
     let folder = tempfile::tempdir().unwrap();
