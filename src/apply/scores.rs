@@ -6,7 +6,7 @@ use super::inputs::Planes;
 use crate::data::bicubic;
 use crate::error::{Error, Result};
 use crate::metrics::quality::{self, Of, Quality};
-use crate::store::run_folder::replace;
+use crate::store::replace::replace;
 
 /// The file of the scores of single images.
 pub(super) const FILE: &str = "scores.csv";

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::gpu::{Gpu, Selector};
 use crate::run::progress::Progress;
 use crate::run::stop;
-use crate::store::run_folder;
+use crate::store::replace::replace;
 
 pub use outcome::{Entry, Outcome};
 pub use table::table;
@@ -60,7 +60,7 @@ pub fn run(options: &CompareOptions) -> Result<()> {
     let json = serde_json::to_string_pretty(&entries)
         .map_err(|e| Error::usage(e.to_string(), "report this as a bug"))?;
     for (name, text) in [("compare.md", &text), ("compare.json", &(json + "\n"))] {
-        run_folder::replace(&options.outdir.join(name), |out| {
+        replace(&options.outdir.join(name), |out| {
             std::io::Write::write_all(out, text.as_bytes())
         })?;
     }

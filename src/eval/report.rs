@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::metrics::Score;
-use crate::store::run_folder::replace;
+use crate::store::replace::replace;
 
 /// Columns of a terminal.
 const WIDTH: usize = 80;

@@ -10,7 +10,7 @@ use image::{Delay, DynamicImage, Frame, RgbImage};
 use super::figures::encoding;
 use crate::config::options::Animation;
 use crate::error::{Error, Result};
-use crate::store::run_folder::replace;
+use crate::store::replace::replace;
 
 /// The program that encodes MP4.
 const FFMPEG: &str = "ffmpeg";

@@ -13,7 +13,7 @@ use image::{DynamicImage, ImageBuffer, ImageFormat, Luma, LumaA, Pixel, Rgb, Rgb
 
 use crate::{
     error::{Error, Result},
-    store::run_folder::replace,
+    store::replace::replace,
 };
 
 /// The colour of a pixel that holds a NaN.

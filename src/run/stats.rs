@@ -13,7 +13,7 @@ use crate::{
     error::{Error, Result},
     plot::Marks,
     run::health::{Measures, number_or_null, numbers_or_null},
-    store::run_folder::replace,
+    store::replace::replace,
 };
 
 /// The state of the training after `step` steps. A value that is not finite or

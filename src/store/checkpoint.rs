@@ -20,7 +20,7 @@ use serde::Serialize;
 
 use crate::{
     error::{Error, Result},
-    store::{file, run_folder::replace},
+    store::{file, replace::replace},
 };
 
 /// The metadata entry that holds the checksum of everything else.

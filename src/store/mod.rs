@@ -6,4 +6,5 @@ pub mod events;
 pub mod file;
 pub(crate) mod inception;
 pub mod lock;
+pub mod replace;
 pub mod run_folder;

@@ -31,7 +31,8 @@ use crate::run::progress::Progress;
 use crate::run::session::Session;
 use crate::run::stats::{TickSums, Writer};
 use crate::run::stop;
-use crate::store::run_folder::{self, Log, RunFolder};
+use crate::store::replace::replace;
+use crate::store::run_folder::{Log, RunFolder};
 use crate::systems::{self, Duel, Given, Medium, Report, System, Unit};
 use picture::Scene;
 use watch::{PASS, Record, Watcher};
@@ -74,7 +75,7 @@ pub fn run(options: &ToyOptions) -> Result<()> {
     let session = progress.compiling(&gpu, || Session::new(&gpu, &config, system, blueprint))?;
 
     let folder = RunFolder::create(&options.outdir, &config.preset, &name)?;
-    run_folder::replace(&folder.config(), |out| {
+    replace(&folder.config(), |out| {
         out.write_all(config.to_toml().as_bytes())
     })?;
     progress.log_to(Log::open(folder.log())?)?;

@@ -33,7 +33,8 @@ use crate::sample;
 use crate::store::checkpoint::Checkpoint;
 use crate::store::events::Events;
 use crate::store::lock::Lock;
-use crate::store::run_folder::{self, Log, RunFolder};
+use crate::store::replace::{remove_stale, replace};
+use crate::store::run_folder::{Log, RunFolder};
 use crate::systems::{self, Fresh, Given, System, View};
 
 /// Files that cannot be read, and tensors that do not fit, that are named on the screen, at
@@ -140,7 +141,7 @@ pub fn run(options: TrainOptions, mut watch: impl FnMut(&Tick) -> Next) -> Resul
     let mut run = prepared.run(folder, &positions, stage, &mut watch)?;
     let outcome = run.train();
     if let Err(error @ Error::Unhealthy { .. }) = &outcome {
-        run_folder::replace(&run.folder.ended(), |out| writeln!(out, "{error}"))?;
+        replace(&run.folder.ended(), |out| writeln!(out, "{error}"))?;
     }
     run.progress.end();
     // What the GPU still holds is compiled work worth keeping.
@@ -291,7 +292,7 @@ impl Prepared {
             Some(resumed) => resumed.lock(),
             None => Some(Lock::take(&folder)?),
         };
-        run_folder::remove_stale(folder.path())?;
+        remove_stale(folder.path())?;
         self.progress.log_to(Log::open(folder.log())?)?;
         // It goes on.
         match std::fs::remove_file(folder.ended()) {
@@ -314,7 +315,7 @@ impl Prepared {
             // Of a run that was killed before its first checkpoint nothing is left.
             stats::truncate_after(&folder.stats(), step)?;
         }
-        run_folder::replace(&folder.config(), |out| {
+        replace(&folder.config(), |out| {
             out.write_all(config.to_toml().as_bytes())
         })?;
         self.progress.line(&format!(

@@ -19,7 +19,8 @@ use crate::run::session::Session;
 use crate::run::shown::Asked;
 use crate::run::state;
 use crate::store::checkpoint::Checkpoint;
-use crate::store::run_folder::{RunFolder, replace, replace_by_copy};
+use crate::store::replace::{replace, replace_by_copy};
+use crate::store::run_folder::RunFolder;
 
 /// Images that are scored at a snapshot, of the seeds from 0 on.
 const SAMPLES: usize = 2000;

@@ -25,7 +25,8 @@ use crate::run::stats::{Tick, TickSums, Writer};
 use crate::run::stop;
 use crate::store::checkpoint;
 use crate::store::events::Events;
-use crate::store::run_folder::{self, RunFolder};
+use crate::store::replace::replace_by_copy;
+use crate::store::run_folder::RunFolder;
 use crate::systems::{Translation, Unit, View};
 
 /// Images of the grids, 8 by 8; of classes 8 each, and so many classes at most.
@@ -256,7 +257,7 @@ impl Run<'_> {
     fn keep_stage(&self) -> Result<()> {
         let from = self.folder.checkpoint(self.session.counters.step);
         let to = self.folder.stage(self.about.stage + 1);
-        run_folder::replace_by_copy(&to, &from)
+        replace_by_copy(&to, &from)
     }
 
     /// Goes on with the networks and passes of the next stage.

@@ -9,7 +9,7 @@ use crate::run::health::{Finding, Observation, Rules, STEPS, TICKS, Verdict};
 use crate::run::state;
 use crate::run::stats::{self, Tick, TickSums, Writer};
 use crate::store::checkpoint::{self, Checkpoint};
-use crate::store::run_folder;
+use crate::store::replace::replace;
 use crate::systems::{Moves, System, Unit};
 
 /// Rollbacks until a run gives up.
@@ -173,7 +173,7 @@ impl Run<'_> {
             let (from, to) = (self.folder.config(), self.folder.asked());
             std::fs::copy(&from, &to).map_err(Error::io("copy", &from))?;
         }
-        run_folder::replace(&self.folder.config(), |out| {
+        replace(&self.folder.config(), |out| {
             std::io::Write::write_all(out, self.config.to_toml().as_bytes())
         })?;
         stats::truncate_after(&self.folder.stats(), step)?;

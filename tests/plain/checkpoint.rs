@@ -14,7 +14,8 @@ use gpugan::{
     run::stats::{self, Tick},
     store::{
         checkpoint::{self, Checkpoint},
-        run_folder::{self, Log, RunFolder},
+        replace::{remove_stale, replace},
+        run_folder::{Log, RunFolder},
     },
 };
 
@@ -253,7 +254,7 @@ fn what_cannot_be_saved_leaves_the_old_file() {
     assert!(usage(reserved.save(&path)).contains("__metadata__"));
 
     // A disk that fills up while the file is written.
-    let full = run_folder::replace(&path, |out| {
+    let full = replace(&path, |out| {
         out.write_all(&[0; 4096])?;
         Err(io::ErrorKind::StorageFull.into())
     });
@@ -280,7 +281,7 @@ fn a_pipe_is_written_to_and_stays() {
     nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
     let from = path.clone();
     let reader = std::thread::spawn(move || fs::read(from).unwrap());
-    run_folder::replace(&path, |out| out.write_all(b"said")).unwrap();
+    replace(&path, |out| out.write_all(b"said")).unwrap();
     assert!(fs::metadata(&path).unwrap().file_type().is_fifo());
     assert_eq!(reader.join().unwrap(), b"said");
     assert_eq!(names(folder.path()).len(), 1);
@@ -315,7 +316,7 @@ fn the_newest_readable_checkpoint_is_found_after_a_kill() {
     assert_eq!(skipped.len(), 1);
     assert!(skipped[0].contains("checkpoint-1000000.safetensors"));
 
-    assert_eq!(run_folder::remove_stale(run.path()).unwrap(), 1);
+    assert_eq!(remove_stale(run.path()).unwrap(), 1);
     assert!(!names(run.path()).contains(stale));
     assert!(names(run.path()).contains("notes.tmp"));
 
