@@ -156,9 +156,9 @@ impl Lowering<'_> {
             Target::Transpose => [0, 2, 1],
             Target::WeightGrad => [1, 0, 2],
         };
-        let mut nodes = [id; 3];
-        [nodes[first], nodes[second]] = [inputs[0], inputs[1]];
-        let [x, _, y] = nodes.map(|node| graph.shape(node));
+        let mut shapes = [shape; 3];
+        [shapes[first], shapes[second]] = [graph.shape(inputs[0]), graph.shape(inputs[1])];
+        let [x, _, y] = shapes;
         let mut conv = Conv {
             kind,
             geometry,
@@ -180,10 +180,10 @@ impl Lowering<'_> {
             None => self.choose(Contraction::Conv(conv)),
         };
         let orders = fold.map_or_else(|| conv.orders(variant), |fold| fold.orders());
-        let orders = [orders.x, orders.w, orders.y].map(|order| order.map(Vec::from));
-        let [a, b] = self
-            .operands([first, second].map(|operand| (nodes[operand], orders[operand].clone())))?;
-        let order = orders[output].clone().unwrap_or_else(|| row_major(4));
+        let mut orders = [orders.x, orders.w, orders.y].map(|order| order.map(Vec::from));
+        let mut wanted = |operand: usize| orders[operand].take();
+        let [a, b] = self.operands([(inputs[0], wanted(first)), (inputs[1], wanted(second))])?;
+        let order = wanted(output).unwrap_or_else(|| row_major(4));
         let result = self.output(shape, &order);
         [lie[output], lie[first], lie[second]] = [&result, &a, &b].map(|view| four(&view.strides));
         [conv.x, conv.w, conv.y] = lie;

@@ -12,8 +12,8 @@ const TEMPORARY: &str = ".tmp";
 
 /// Writes `path` anew: `write` fills a temporary file in the same folder, which
 /// is synced to disk and renamed to `path`. On any error the old file stays as
-/// it was and the temporary one is removed. A device or a pipe is written to as
-/// it is.
+/// it was and the temporary one is removed. A link stays, and a device or a pipe
+/// is written to as it is.
 ///
 /// # Errors
 /// [`Error::Io`] with what `write` or the operating system said.
@@ -31,10 +31,12 @@ pub fn replace(
         });
         return written.map_err(Error::io("write", path));
     }
+    // What is not there yet is no link.
+    let place = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     // The process id keeps two processes from writing into one file.
-    let temporary = path.with_file_name(format!(
+    let temporary = place.with_file_name(format!(
         "{}.{}{TEMPORARY}",
-        name_of(path),
+        name_of(&place),
         std::process::id()
     ));
     let written = (|| {
@@ -44,14 +46,14 @@ pub fn replace(
             .into_inner()
             .map_err(io::IntoInnerError::into_error)?;
         file.sync_all()?;
-        fs::rename(&temporary, path)
+        fs::rename(&temporary, &place)
     })();
     if let Err(source) = written {
         // It may not have been created at all; the first error is the news.
         let _ = fs::remove_file(&temporary);
         return Err(Error::io("write", path)(source));
     }
-    sync_folder(path);
+    sync_folder(&place);
     Ok(())
 }
 

@@ -287,6 +287,20 @@ fn a_pipe_is_written_to_and_stays() {
     assert_eq!(names(folder.path()).len(), 1);
 }
 
+/// `/dev/stdout` is one, of a file where output is redirected.
+#[cfg(unix)]
+#[test]
+fn a_link_stays_one_and_what_it_names_is_written() {
+    let [here, there] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let [link, file] = [&here, &there].map(|folder| folder.path().join("c"));
+    fs::write(&file, b"old").unwrap();
+    std::os::unix::fs::symlink(&file, &link).unwrap();
+    replace(&link, |out| out.write_all(b"new")).unwrap();
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    assert_eq!(fs::read(&file).unwrap(), b"new");
+    assert_eq!(names(there.path()).len(), 1);
+}
+
 #[test]
 fn the_newest_readable_checkpoint_is_found_after_a_kill() {
     let folder = tempfile::tempdir().unwrap();
