@@ -28,6 +28,15 @@ pub struct Slice {
 }
 
 impl Slice {
+    /// What follows its first `elements`, a multiple of [`ALIGNMENT`].
+    pub(crate) fn from(&self, elements: usize) -> Self {
+        Self {
+            offset: self.offset + elements,
+            len: self.len - elements,
+            ..*self
+        }
+    }
+
     /// Whether the two have an element in common.
     pub fn overlaps(&self, other: &Self) -> bool {
         self.storage == other.storage

@@ -270,7 +270,7 @@ fn launched(
         }
     }
     if let Some(between) = launches.between {
-        let (launch, len) = between.launch(|product| product.choose(facts));
+        let (launch, len) = between.launch(false, |product| product.choose(facts));
         lens.push(len);
         launched.push((launch, [&[lens.len() - 1], &read[..]].concat()));
         read = vec![lens.len() - 1];

@@ -65,6 +65,17 @@ impl Conv {
     const fn bias(self, bias: bool) -> Self {
         Self { bias, ..self }
     }
+
+    /// A weight of variance `gain / inputs`, and a bias where there is one.
+    fn inits(self, channels: usize) -> Inits {
+        let inputs = channels * self.square.kernel * self.square.kernel;
+        let weight = uniform(inputs, self.gain);
+        if self.bias {
+            Inits::zero_bias(weight)
+        } else {
+            Inits::weight(weight)
+        }
+    }
 }
 
 /// Largest sides of the generator's first and the discriminator's last images.
@@ -163,10 +174,15 @@ impl Networks {
             INNER.bias(!normalised),
         )?;
         h = active(graph, net, "norm2", h)?;
-        h = conv(graph, net, &format!("{name}.conv2"), h, channels, INNER)?;
+        let second = format!("{name}.conv2");
+        h = if halves {
+            let inits = INNER.inits(graph.shape(h)[1]);
+            net.conv_halved(graph, &second, h, channels, inits)?
+        } else {
+            conv(graph, net, &second, h, channels, INNER)?
+        };
         let mut past = x;
         if halves {
-            h = halved(graph, h)?;
             past = halved(graph, past)?;
             past = conv(
                 graph,
@@ -342,8 +358,8 @@ fn up_block(
     let [inner, shortcut] = [INNER, SHORTCUT].map(|kind| kind.bias(false));
     let mut h = norm_of_class(graph, net, &format!("{name}.norm1"), x, class)?;
     h = leaky_relu(graph, h, 0.0);
-    h = graph.upsample_nearest(h, [2, 2])?;
-    h = conv(graph, net, &format!("{name}.conv1"), h, channels, inner)?;
+    let inits = inner.inits(channels);
+    h = net.conv_doubled(graph, &format!("{name}.conv1"), h, channels, inits)?;
     h = norm_of_class(graph, net, &format!("{name}.norm2"), h, class)?;
     h = leaky_relu(graph, h, 0.0);
     h = conv(graph, net, &format!("{name}.conv2"), h, channels, inner)?;
@@ -360,7 +376,7 @@ fn up_block(
     graph.add(h, past)
 }
 
-/// A convolution whose weight has variance `gain / inputs`.
+/// A convolution of this kind.
 fn conv(
     graph: &mut Graph,
     net: &mut Net,
@@ -369,15 +385,8 @@ fn conv(
     out: usize,
     kind: Conv,
 ) -> Result<NodeId> {
-    let Conv { square, gain, bias } = kind;
-    let inputs = graph.shape(x)[1] * square.kernel * square.kernel;
-    let weight = uniform(inputs, gain);
-    let inits = if bias {
-        Inits::zero_bias(weight)
-    } else {
-        Inits::weight(weight)
-    };
-    net.conv(graph, layer, x, out, square, inits)
+    let inits = kind.inits(graph.shape(x)[1]);
+    net.conv(graph, layer, x, out, kind.square, inits)
 }
 
 /// Height and width of `x [N, C, H, W]`.

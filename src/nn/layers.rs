@@ -140,7 +140,7 @@ impl Net {
         self.channel_bias(graph, layer, y, out, bias)
     }
 
-    fn channel_bias(
+    pub(super) fn channel_bias(
         &mut self,
         graph: &mut Graph,
         layer: &str,

@@ -17,6 +17,7 @@ mod layers;
 mod minibatch;
 mod norm;
 mod pixels;
+mod resampled;
 mod spectral;
 
 pub use bernoulli::bernoulli;

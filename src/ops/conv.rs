@@ -272,6 +272,22 @@ impl Conv {
         }
     }
 
+    /// The part of the batch that a variant should compute at a time. Parts are equal;
+    /// `is_bindable` says whether they may have so many images.
+    pub fn part(
+        &self,
+        variant: Variant,
+        facts: &Facts,
+        is_bindable: impl Fn(usize) -> bool,
+    ) -> Self {
+        let batch = match variant {
+            Variant::Winograd { outputs } => Winograd::of(self, outputs)
+                .map_or(self.batch, |winograd| winograd.part(facts, is_bindable)),
+            _ => self.batch,
+        };
+        Self { batch, ..*self }
+    }
+
     /// The kernels of a variant, one of [`Conv::candidates`].
     pub fn launches(&self, variant: Variant, epilogue: &Epilogue) -> Launches {
         let several = match variant {

@@ -44,6 +44,17 @@ impl MatMul {
         self.batch * self.y[0]
     }
 
+    /// Adds results to those of a product that lies as this one.
+    pub(super) fn adding(&self) -> Epilogue {
+        let [batch, row, column] = self.y;
+        Epilogue {
+            extras: 1,
+            code: format!(
+                "fn epilogue(acc: f32, i: vec4<u32>) -> f32 {{\n    return acc + e0[i.y * {batch}u + i.z * {row}u + i.w * {column}u];\n}}"
+            ),
+        }
+    }
+
     fn product(&self) -> Product {
         Product {
             parts: self.batch,

@@ -64,15 +64,22 @@ pub enum Between {
 
 impl Between {
     /// The launch, whose product `choose` finds a variant for, and the length of
-    /// what it writes.
-    pub(crate) fn launch(self, choose: impl FnOnce(Contraction) -> Variant) -> (Launch, usize) {
+    /// what it writes. A product `adds` to another of its kind, which it reads last.
+    pub(crate) fn launch(
+        &self,
+        adds: bool,
+        choose: impl FnOnce(Contraction) -> Variant,
+    ) -> (Launch, usize) {
         match self {
             Self::Product(product) => {
-                let variant = choose(Contraction::MatMul(product));
-                let launch = product.launch(variant, &Epilogue::none());
-                (launch, product.result_len())
+                let variant = choose(Contraction::MatMul(*product));
+                let epilogue = match adds {
+                    true => product.adding(),
+                    false => Epilogue::none(),
+                };
+                (product.launch(variant, &epilogue), product.result_len())
             }
-            Self::Parts(launch, len) => (launch, len),
+            Self::Parts(launch, len) => (launch.clone(), *len),
         }
     }
 }
@@ -137,7 +144,8 @@ pub enum Rung {
     /// The n-th of the tiled kernels that the sizes allow, counted round; the
     /// plain one where they allow none.
     Tiled(usize),
-    /// F(m, r) for this m where there is a filtering, else as [`Rung::Best`].
+    /// F(m, r) for this m where there is a filtering, for as few images at a time as can
+    /// be bound; else as [`Rung::Best`].
     Winograd(u32),
 }
 

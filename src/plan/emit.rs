@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::lower::Lowering;
+use super::lower::{Lowering, Start};
 use super::view::{ValueId, View, row_major};
 use crate::error::Result;
 use crate::graph::{Class, ConvGeometry, NodeId, Op};
@@ -12,6 +12,58 @@ use crate::ops::map::Map;
 use crate::ops::matmul::MatMul;
 use crate::ops::reduce::{self, Reduce};
 use crate::ops::{Contraction, Epilogue, Launches, Load, Variant};
+use crate::recording::ALIGNMENT;
+
+/// A contraction in equal parts of its batch, computed one after another: how many, and
+/// how many elements each has of output, operands and what the epilogue reads; none of
+/// what is the same for all parts.
+struct Parts {
+    count: usize,
+    output: usize,
+    operands: [usize; 2],
+    extras: Vec<usize>,
+}
+
+impl Parts {
+    /// Each image a part. `roles` are those of image, weight and result: which is the
+    /// output, which are the operands.
+    fn images(conv: &Conv, roles: [usize; 3], extras: &[View]) -> Self {
+        let of_image = roles.map(|role| [conv.x[0], 0, conv.y[0]][role]);
+        let has_images = of_image[0] > 0;
+        let extras = extras.iter().map(|extra| match has_images {
+            true => extra.strides[0],
+            false => 0,
+        });
+        Self {
+            count: conv.batch,
+            output: of_image[0],
+            operands: [of_image[1], of_image[2]],
+            extras: extras.collect(),
+        }
+    }
+
+    /// So many of these parts in each.
+    fn in_parts_of(&self, together: usize) -> Self {
+        Self {
+            count: self.count / together,
+            output: self.output * together,
+            operands: self.operands.map(|len| len * together),
+            extras: self.extras.iter().map(|len| len * together).collect(),
+        }
+    }
+
+    /// Whether bindings may begin with each part.
+    fn is_bindable(&self) -> bool {
+        let lens = self.operands.iter().chain(&self.extras);
+        let mut lens = lens.chain([&self.output]);
+        lens.all(|len| len.is_multiple_of(ALIGNMENT))
+    }
+
+    /// Whether the result is the sum of what comes of the parts.
+    fn add_up(&self) -> bool {
+        self.output == 0
+    }
+}
 
 impl Lowering<'_> {
     /// Emits what computes `id` and remembers where it lies.
@@ -188,37 +240,73 @@ impl Lowering<'_> {
         [lie[output], lie[first], lie[second]] = [&result, &a, &b].map(|view| four(&view.strides));
         [conv.x, conv.w, conv.y] = lie;
         let (epilogue, extras, label) = self.epilogue(id, root)?;
-        let launches = match Fold::suits(&conv, self.facts) {
-            None => conv.launches(variant, &epilogue),
-            Some(fold) => fold.launches(&epilogue),
+        let images = Parts::images(&conv, [output, first, second], &extras);
+        let is_bindable = |together| images.in_parts_of(together).is_bindable();
+        let (launches, together) = match Fold::suits(&conv, self.facts) {
+            None => {
+                let part = conv.part(variant, self.facts, is_bindable);
+                (part.launches(variant, &epilogue), part.batch)
+            }
+            Some(fold) => (fold.launches(&epilogue), conv.batch),
         };
-        self.launches(launches, result.value, [a.value, b.value], &extras, &label);
+        let parts = images.in_parts_of(together);
+        let extras: Vec<_> = extras.iter().map(|extra| extra.value).collect();
+        self.launches(
+            &launches,
+            &parts,
+            result.value,
+            [a.value, b.value],
+            &extras,
+            &label,
+        );
         Ok(result)
     }
 
     /// What a contraction launches, in order.
     fn launches(
         &mut self,
-        launches: Launches,
+        launches: &Launches,
+        parts: &Parts,
         output: ValueId,
-        mut operands: [ValueId; 2],
-        extras: &[View],
+        operands: [ValueId; 2],
+        extras: &[ValueId],
         label: &str,
     ) {
-        for (operand, launch) in operands.iter_mut().zip(launches.operands) {
-            if let Some((launch, len)) = launch {
-                *operand = self.made_of(*operand, launch, len);
+        // What the parts so far come to, where they are parts of sums.
+        let mut sum: Option<Start> = None;
+        for part in 0..parts.count {
+            let start = |value: ValueId, part_len: usize| Start {
+                value,
+                element: part * part_len,
+            };
+            let mut inputs: Vec<Start> = Vec::new();
+            for (index, launch) in launches.operands.iter().enumerate() {
+                let operand = start(operands[index], parts.operands[index]);
+                inputs.push(match launch {
+                    Some((launch, len)) => self.made_of(operand, launch.clone(), *len).into(),
+                    None => operand,
+                });
             }
+            if let Some(between) = &launches.between {
+                let (launch, len) = between.launch(sum.is_some(), |product| self.choose(product));
+                inputs.extend(sum);
+                let made = self.value(len).into();
+                self.step_of_part(launch, made, &inputs, format!("{label} (products)"));
+                inputs = vec![made];
+                sum = parts.add_up().then_some(made);
+            }
+            if parts.add_up() && part + 1 < parts.count {
+                continue;
+            }
+            let extras = extras.iter().zip(&parts.extras);
+            inputs.extend(extras.map(|(&extra, &len)| start(extra, len)));
+            let output = start(output, parts.output);
+            let label = match parts.count > 1 && !parts.add_up() {
+                true => format!("{label} (part {} of {})", part + 1, parts.count),
+                false => label.to_owned(),
+            };
+            self.step_of_part(launches.last.clone(), output, &inputs, label);
         }
-        let mut inputs = operands.to_vec();
-        if let Some(between) = launches.between {
-            let (launch, len) = between.launch(|product| self.choose(product));
-            let made = self.value(len);
-            self.step(launch, made, &inputs, format!("{label} (products)"));
-            inputs = vec![made];
-        }
-        inputs.extend(extras.iter().map(|extra| extra.value));
-        self.step(launches.last, output, &inputs, label);
     }
 
     fn matmul(&mut self, id: NodeId, root: NodeId, transposed: [bool; 2]) -> Result<View> {

@@ -26,6 +26,9 @@ pub(super) struct Value {
 #[derive(Clone, Debug)]
 pub(super) enum Work {
     Launch(Launch),
+    /// Computes part of the first value of parts of the others, each from this element
+    /// on.
+    Part(Launch, Vec<usize>),
     /// May share a launch with others.
     Map(Map),
 }
@@ -39,6 +42,20 @@ impl From<Launch> for Work {
 impl From<Map> for Work {
     fn from(map: Map) -> Self {
         Self::Map(map)
+    }
+}
+
+/// An element of a value, a multiple of [`crate::recording::ALIGNMENT`], that a binding
+/// begins with.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(super) struct Start {
+    pub(super) value: ValueId,
+    pub(super) element: usize,
+}
+
+impl From<ValueId> for Start {
+    fn from(value: ValueId) -> Self {
+        Self { value, element: 0 }
     }
 }
 
@@ -108,7 +125,7 @@ pub(super) struct Lowering<'a> {
     /// Copies of views in another memory order, made once.
     copies_in_order: HashMap<(NodeId, Vec<usize>), View>,
     /// What kernels made of values for contractions.
-    made: HashMap<(ValueId, Kernel), ValueId>,
+    made: HashMap<(Start, Kernel), ValueId>,
     contractions: Vec<Contraction>,
 }
 
@@ -136,6 +153,23 @@ impl Lowering<'_> {
         self.steps.push(Step {
             work: work.into(),
             values: [&[output], inputs].concat(),
+            label: label.into(),
+        });
+    }
+
+    /// Adds a kernel that writes `output` and reads `inputs` from elements of theirs on.
+    pub(super) fn step_of_part(
+        &mut self,
+        launch: Launch,
+        output: Start,
+        inputs: &[Start],
+        label: impl Into<String>,
+    ) {
+        let bound = [&[output], inputs].concat();
+        let elements = bound.iter().map(|start| start.element).collect();
+        self.steps.push(Step {
+            work: Work::Part(launch, elements),
+            values: bound.iter().map(|start| start.value).collect(),
             label: label.into(),
         });
     }
@@ -310,7 +344,7 @@ impl Lowering<'_> {
 
     /// What a launch makes of an operand of a contraction, made again where the last use
     /// is [`MADE_AGAIN`] launches ago.
-    pub(super) fn made_of(&mut self, operand: ValueId, launch: Launch, len: usize) -> ValueId {
+    pub(super) fn made_of(&mut self, operand: Start, launch: Launch, len: usize) -> ValueId {
         let key = (operand, launch.kernel.clone());
         if let Some(&made) = self.made.get(&key)
             && self.steps[self.steps.len().saturating_sub(MADE_AGAIN)..]
@@ -321,7 +355,7 @@ impl Lowering<'_> {
         }
         let made = self.value(len);
         let label = format!("planes of {}", launch.kernel.variant);
-        self.step(launch, made, &[operand], label);
+        self.step_of_part(launch, made.into(), &[operand], label);
         self.made.insert(key, made);
         made
     }

@@ -18,7 +18,7 @@ use crate::error::Result;
 use crate::graph::{Places, Program};
 use crate::ops::{Contraction, Facts};
 use crate::recording::{Access, Binding, Command, Dispatch, Recording, Slice, Storage};
-use lower::{Lowered, lower};
+use lower::{Lowered, Start, lower};
 use view::ValueId;
 
 /// A program's recording with the figures of its memory.
@@ -48,8 +48,8 @@ impl Plan {
         let mut commands: Vec<Command> =
             Vec::with_capacity(lowered.launches.len() + lowered.copies.len());
         for launched in lowered.launches {
-            let binding = |&(value, access): &(ValueId, Access)| Binding {
-                slice: slices[value.0],
+            let binding = |&(start, access): &(Start, Access)| Binding {
+                slice: slices[start.value.0].from(start.element),
                 access,
             };
             commands.push(Command::Dispatch(Dispatch {
@@ -91,8 +91,8 @@ type Life = Option<(usize, usize)>;
 fn lives(lowered: &Lowered) -> Vec<Life> {
     let mut lives: Vec<Life> = vec![None; lowered.values.len()];
     for (index, launched) in lowered.launches.iter().enumerate() {
-        for (value, _) in &launched.bindings {
-            let life = lives[value.0].get_or_insert((index, index));
+        for (start, _) in &launched.bindings {
+            let life = lives[start.value.0].get_or_insert((index, index));
             life.1 = index;
         }
     }

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::iter::repeat;
 
-use super::lower::{Step, Value, Work};
+use super::lower::{Start, Step, Value, Work};
 use super::view::ValueId;
 use crate::ops::Launch;
 use crate::ops::map::{MAX_LOADS, Map};
@@ -18,14 +18,14 @@ const SMALL: usize = 1 << 12;
 #[derive(Clone, Debug)]
 pub(super) struct Launched {
     pub(super) launch: Launch,
-    pub(super) bindings: Vec<(ValueId, Access)>,
+    pub(super) bindings: Vec<(Start, Access)>,
     pub(super) label: String,
 }
 
 impl Launched {
     pub(super) fn with(&self, access: Access) -> impl Iterator<Item = ValueId> {
         let bound = self.bindings.iter();
-        bound.filter_map(move |&(value, as_)| (as_ == access).then_some(value))
+        bound.filter_map(move |&(start, as_)| (as_ == access).then_some(start.value))
     }
 }
 
@@ -54,6 +54,7 @@ impl Group {
     fn launched(self) -> Launched {
         let labels: Vec<&str> = self.steps.iter().map(|step| &*step.label).collect();
         let label = labels.join("; ");
+        let accesses = || std::iter::once(Access::Write).chain(repeat(Access::Read));
         let (launch, bindings) = match &self.steps[..] {
             [
                 Step {
@@ -62,11 +63,26 @@ impl Group {
                     ..
                 },
             ] => {
-                let accesses = std::iter::once(Access::Write).chain(repeat(Access::Read));
-                let bound = values.iter().copied().zip(accesses);
-                (launch.clone(), bound.collect())
+                let bound = values.iter().map(|&value| Start::from(value));
+                (launch.clone(), bound.zip(accesses()).collect())
             }
-            steps => launch_together(&maps(steps.iter())),
+            [
+                Step {
+                    work: Work::Part(launch, elements),
+                    values,
+                    ..
+                },
+            ] => {
+                let bound = values.iter().zip(elements);
+                let bound = bound.map(|(&value, &element)| Start { value, element });
+                (launch.clone(), bound.zip(accesses()).collect())
+            }
+            steps => {
+                let (launch, bindings) = launch_together(&maps(steps.iter()));
+                let bound = bindings.into_iter();
+                let bound = bound.map(|(value, access)| (Start::from(value), access));
+                (launch, bound.collect())
+            }
         };
         Launched {
             launch,
@@ -80,7 +96,7 @@ impl Group {
 fn maps<'a>(steps: impl Iterator<Item = &'a Step>) -> Vec<(&'a Map, &'a [ValueId])> {
     let maps = steps.filter_map(|step| match &step.work {
         Work::Map(map) => Some((map, &step.values[..])),
-        Work::Launch(_) => None,
+        Work::Launch(_) | Work::Part(..) => None,
     });
     maps.collect()
 }
@@ -101,7 +117,7 @@ pub(super) fn together(steps: Vec<Step>, values: &[Value]) -> Vec<Launched> {
         let is_small = match &step.work {
             // Parts of one value stay in their order.
             Work::Map(map) => map.results() <= SMALL && writes[&written] == 1,
-            Work::Launch(_) => false,
+            Work::Launch(_) | Work::Part(..) => false,
         };
         let behind = match is_small {
             true => {

@@ -173,6 +173,18 @@ fn epilogues() -> Vec<Case> {
         .normal([5, 3])
         .normal([3])
         .normal([7, 1]),
+        // Images of 128 elements can be bound one by one, numbers cannot.
+        case("conv, bias and residual in parts", residual)
+            .normal([3, 8, 4, 4])
+            .normal([8, 8, 3, 3])
+            .normal([8]),
+        case("conv and a number for each image", |g, x| {
+            let y = conv(g, x[0], x[1], 1)?;
+            g.mul(y, x[2])
+        })
+        .normal([3, 8, 4, 4])
+        .normal([8, 8, 3, 3])
+        .normal([3, 1, 1, 1]),
         case(
             "batched product with a full and a stretched extra",
             |g, x| {

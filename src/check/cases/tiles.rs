@@ -57,8 +57,8 @@ const TILES: [(&str, &[usize]); 46] = [
 ];
 
 /// Cases of each kernel that Winograd's filtering is for, which run on both of its
-/// sizes besides.
-const FILTERED: [&str; 9] = [
+/// sizes besides, an image at a time where bindings can begin with each.
+const FILTERED: [&str; 11] = [
     "conv k3 of a part of a tile",
     "conv k3 with uneven pads",
     "conv of many pixels",
@@ -68,6 +68,8 @@ const FILTERED: [&str; 9] = [
     "conv transpose k4 s2 with uneven pads",
     "conv k3s1p1 64->64 at 16x16",
     "conv k4s2p1 64->128 at 16x16",
+    "conv, bias and residual in parts",
+    "conv and a number for each image",
 ];
 
 /// The case on the plain variant, too.

@@ -28,7 +28,7 @@ use self::filtering::{Filtering, Matrix, transposed};
 use self::transform::Tensor;
 use super::conv::{Conv, Orders, Target, channels_last};
 use super::matmul::MatMul;
-use super::{Between, Epilogue, Facts, Launches};
+use super::{Between, Epilogue, Facts, Launches, Rung};
 
 /// m of F(m, r), both ways along an image.
 pub(super) const OUTPUTS: [u32; 2] = [2, 4];
@@ -70,6 +70,12 @@ impl Price {
 /// Numbers in the planes of a tensor: the 128 MiB that WebGPU promises of a binding, so
 /// that what fits in tiles fits in planes.
 const MOST_NUMBERS: usize = 1 << 25;
+
+/// Most numbers in the planes of both images of a part of the batch, on adapters that
+/// compute on the CPU: 12 MiB. Planes of 75 MiB come back from memory, not from a cache,
+/// and make the step of a residual network take a seventh longer and half as much memory
+/// again. With more parts than these, their launches cost what is gained.
+const PART_NUMBERS: usize = 3 << 20;
 
 /// Numbers in a line of a cache.
 const CACHE_LINE: usize = 16;
@@ -255,6 +261,24 @@ impl Winograd {
                 rows(y[0], y[1]),
             ),
         }
+    }
+
+    /// How many images, of which a part may consist, it should have at a time.
+    pub(super) fn part(&self, facts: &Facts, is_bindable: impl Fn(usize) -> bool) -> usize {
+        let batch = self.conv.batch;
+        let [x, _, y] = self.lens();
+        let most = match facts.rung {
+            Rung::Winograd(_) => 1,
+            _ if facts.software => (PART_NUMBERS * batch / (x + y)).max(1),
+            _ => batch,
+        };
+        let parts = (1..=batch).filter(|&images| batch.is_multiple_of(images));
+        let mut parts = parts.filter(|&images| images == batch || is_bindable(images));
+        let smallest = parts.next().unwrap_or(batch);
+        parts
+            .take_while(|&images| images <= most)
+            .last()
+            .unwrap_or(smallest)
     }
 
     /// What a convolution demands of the memory orders: channels-last images.

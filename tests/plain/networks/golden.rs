@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use gpugan::nn::{self, Mode};
+use gpugan::graph::Window;
+use gpugan::nn::{self, Init, Inits, Mode, Square};
 use gpugan::reference::{Tensor, evaluate};
 
 use super::{Digest, fixture};
@@ -80,4 +81,53 @@ fn shuffled_pixels_go_back_to_their_places() {
     let states = HashMap::from([(x, pixels.clone())]);
     let found = evaluate(&graph, &[y], &states, 0, 0).unwrap();
     assert_eq!(found[0], pixels);
+}
+
+/// A convolution of 3x3 taps that halves or doubles an image beside it, in one and apart:
+/// outputs, gradients of image and weight, and a gradient of these.
+#[test]
+fn convolutions_that_halve_or_double_are_what_they_stand_for() {
+    let inits = || Inits::zero_bias(Init::Constant(0.0));
+    let same = Square {
+        kernel: 3,
+        stride: 1,
+        pad: 1,
+    };
+    let pairs: [(Build, Build); 2] = [
+        (
+            layer(move |graph, net, x| net.conv_halved(graph, "layer", x, 3, inits())),
+            layer(move |graph, net, x| {
+                let y = net.conv(graph, "layer", x, 3, same, inits())?;
+                graph.avg_pool(y, Window::tiles([4, 6], [2, 2]))
+            }),
+        ),
+        (
+            layer(move |graph, net, x| net.conv_doubled(graph, "layer", x, 3, inits())),
+            layer(move |graph, net, x| {
+                let large = graph.upsample_nearest(x, [2, 2])?;
+                net.conv(graph, "layer", large, 3, same, inits())
+            }),
+        ),
+    ];
+    for (one, apart) in pairs {
+        let [one, apart] = [one, apart].map(|build| {
+            let posed = pose(&build, [2, 5, 4, 6].into(), true);
+            let roots: Vec<_> = posed.roots.iter().map(|&(_, node)| node).collect();
+            let values = evaluate(&posed.graph, &roots, &posed.states, 0, 0).unwrap();
+            let names = posed.roots.into_iter().map(|(name, _)| name);
+            names.zip(values).collect::<Vec<_>>()
+        });
+        assert!(one.iter().any(|(name, _)| name == "second"));
+        for ((name, found), (other, wanted)) in one.iter().zip(&apart) {
+            assert_eq!((name, &found.shape), (other, &wanted.shape));
+            let largest = wanted.data.iter().fold(0.0f64, |m, x| m.max(x.abs()));
+            assert!(largest > 0.0, "{name}");
+            for (a, b) in found.data.iter().zip(&wanted.data) {
+                assert!((a - b).abs() <= 1e-12 * largest, "{name}: {a} and {b}");
+            }
+        }
+    }
+    let odd: Build = layer(move |graph, net, x| net.conv_halved(graph, "layer", x, 3, inits()));
+    let refused = built(&odd, [2, 5, 4, 5], Mode::TRAIN).err().unwrap();
+    assert!(refused.to_string().contains("4x5"), "{refused}");
 }
