@@ -29,7 +29,7 @@ pub struct Slice {
 
 impl Slice {
     /// What follows its first `elements`, a multiple of [`ALIGNMENT`].
-    pub(crate) fn from(&self, elements: usize) -> Self {
+    pub(crate) fn behind(&self, elements: usize) -> Self {
         Self {
             offset: self.offset + elements,
             len: self.len - elements,

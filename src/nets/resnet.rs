@@ -21,7 +21,9 @@ use super::{Compared, Conditioned, Entry, Family, Judgement, Norm, Normalised, P
 use crate::config::{Allowed, Keys, Refusal, Size, refuse, section, words};
 use crate::error::Result;
 use crate::graph::{Graph, NodeId, Window};
-use crate::nn::{BATCH_NORM_EPS, Init, Inits, Net, Square, flatten, leaky_relu, one_hot};
+use crate::nn::{
+    BATCH_NORM_EPS, Init, Inits, Net, Resampling, Square, flatten, leaky_relu, one_hot,
+};
 
 /// Keeps the size of an image.
 const SAME: Square = Square {
@@ -149,8 +151,6 @@ impl Networks {
     ) -> Result<NodeId> {
         let name = format!("blocks.{block}");
         let channels = self.resnet.width;
-        let halved =
-            |graph: &mut Graph, x| graph.avg_pool(x, Window::tiles(sides(graph, x), [2, 2]));
         let normalised = block > 0 && self.normalised.norm_d != Norm::None;
         let active = |graph: &mut Graph, net: &mut Net, layer: &str, x| -> Result<NodeId> {
             let mut h = x;
@@ -174,25 +174,15 @@ impl Networks {
             INNER.bias(!normalised),
         )?;
         h = active(graph, net, "norm2", h)?;
-        let second = format!("{name}.conv2");
-        h = if halves {
-            let inits = INNER.inits(graph.shape(h)[1]);
-            net.conv_halved(graph, &second, h, channels, inits)?
-        } else {
-            conv(graph, net, &second, h, channels, INNER)?
-        };
-        let mut past = x;
-        if halves {
-            past = halved(graph, past)?;
-            past = conv(
-                graph,
-                net,
-                &format!("{name}.shortcut"),
-                past,
-                channels,
-                SHORTCUT,
-            )?;
+        let [second, shortcut] = ["conv2", "shortcut"].map(|layer| format!("{name}.{layer}"));
+        if !halves {
+            h = conv(graph, net, &second, h, channels, INNER)?;
+            return graph.add(h, x);
         }
+        let inits = INNER.inits(channels);
+        h = net.conv_resampled(graph, &second, h, channels, Resampling::Halving, inits)?;
+        let past = graph.avg_pool(x, Window::tiles(sides(graph, x), [2, 2]))?;
+        let past = conv(graph, net, &shortcut, past, channels, SHORTCUT)?;
         graph.add(h, past)
     }
 }
@@ -359,7 +349,8 @@ fn up_block(
     let mut h = norm_of_class(graph, net, &format!("{name}.norm1"), x, class)?;
     h = leaky_relu(graph, h, 0.0);
     let inits = inner.inits(channels);
-    h = net.conv_doubled(graph, &format!("{name}.conv1"), h, channels, inits)?;
+    let first = format!("{name}.conv1");
+    h = net.conv_resampled(graph, &first, h, channels, Resampling::Doubling, inits)?;
     h = norm_of_class(graph, net, &format!("{name}.norm2"), h, class)?;
     h = leaky_relu(graph, h, 0.0);
     h = conv(graph, net, &format!("{name}.conv2"), h, channels, inner)?;

@@ -30,6 +30,7 @@ pub use layers::{flatten, leaky_relu, maxout};
 pub use minibatch::minibatch_std;
 pub use norm::{BATCH_NORM_EPS, BATCH_NORM_MOMENTUM, instance_norm};
 pub use pixels::{pixel_shuffle, pixel_unshuffle, reflection_pad, resize_bicubic, total_variation};
+pub use resampled::Resampling;
 
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId, Role, Shape, StateId};

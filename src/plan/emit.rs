@@ -28,17 +28,16 @@ impl Parts {
     /// Each image a part. `roles` are those of image, weight and result: which is the
     /// output, which are the operands.
     fn images(conv: &Conv, roles: [usize; 3], extras: &[View]) -> Self {
-        let of_image = roles.map(|role| [conv.x[0], 0, conv.y[0]][role]);
-        let has_images = of_image[0] > 0;
-        let extras = extras.iter().map(|extra| match has_images {
-            true => extra.strides[0],
-            false => 0,
-        });
+        let [output, first, second] = roles.map(|role| [conv.x[0], 0, conv.y[0]][role]);
+        let extra = |view: &View| match output {
+            0 => 0,
+            _ => view.strides[0],
+        };
         Self {
             count: conv.batch,
-            output: of_image[0],
-            operands: [of_image[1], of_image[2]],
-            extras: extras.collect(),
+            output,
+            operands: [first, second],
+            extras: extras.iter().map(extra).collect(),
         }
     }
 
@@ -290,8 +289,8 @@ impl Lowering<'_> {
             if let Some(between) = &launches.between {
                 let (launch, len) = between.launch(sum.is_some(), |product| self.choose(product));
                 inputs.extend(sum);
-                let made = self.value(len).into();
-                self.step_of_part(launch, made, &inputs, format!("{label} (products)"));
+                let made = Start::from(self.value(len));
+                self.step(launch, made, &inputs, format!("{label} (products)"));
                 inputs = vec![made];
                 sum = parts.add_up().then_some(made);
             }
@@ -305,7 +304,7 @@ impl Lowering<'_> {
                 true => format!("{label} (part {} of {})", part + 1, parts.count),
                 false => label.to_owned(),
             };
-            self.step_of_part(launches.last.clone(), output, &inputs, label);
+            self.step(launches.last.clone(), output, &inputs, label);
         }
     }
 

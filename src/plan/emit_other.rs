@@ -37,7 +37,7 @@ impl Lowering<'_> {
                     stream,
                     count: shape.numel(),
                 };
-                self.step(random.launch(), output.value, &[], label);
+                self.step::<ValueId>(random.launch(), output.value, &[], label);
                 Ok(output)
             }
             Op::Concat(axis) => {

@@ -26,9 +26,6 @@ pub(super) struct Value {
 #[derive(Clone, Debug)]
 pub(super) enum Work {
     Launch(Launch),
-    /// Computes part of the first value of parts of the others, each from this element
-    /// on.
-    Part(Launch, Vec<usize>),
     /// May share a launch with others.
     Map(Map),
 }
@@ -59,12 +56,26 @@ impl From<ValueId> for Start {
     }
 }
 
-/// A kernel on values; the first is written.
+/// A kernel on values, or on parts of them; the first is written.
 #[derive(Clone, Debug)]
 pub(super) struct Step {
     pub(super) work: Work,
-    pub(super) values: Vec<ValueId>,
+    pub(super) bound: Vec<Start>,
     pub(super) label: String,
+}
+
+impl Step {
+    pub(super) fn written(&self) -> ValueId {
+        self.bound[0].value
+    }
+
+    pub(super) fn read(&self) -> impl Iterator<Item = ValueId> {
+        self.bound[1..].iter().map(|start| start.value)
+    }
+
+    fn touches(&self, value: ValueId) -> bool {
+        self.bound.iter().any(|start| start.value == value)
+    }
 }
 
 /// A program as launches on values.
@@ -143,33 +154,17 @@ impl Lowering<'_> {
     }
 
     /// Adds a kernel that writes `output` and reads `inputs`.
-    pub(super) fn step(
+    pub(super) fn step<I: Copy + Into<Start>>(
         &mut self,
         work: impl Into<Work>,
-        output: ValueId,
-        inputs: &[ValueId],
+        output: impl Into<Start>,
+        inputs: &[I],
         label: impl Into<String>,
     ) {
+        let inputs = inputs.iter().map(|&input| input.into());
         self.steps.push(Step {
             work: work.into(),
-            values: [&[output], inputs].concat(),
-            label: label.into(),
-        });
-    }
-
-    /// Adds a kernel that writes `output` and reads `inputs` from elements of theirs on.
-    pub(super) fn step_of_part(
-        &mut self,
-        launch: Launch,
-        output: Start,
-        inputs: &[Start],
-        label: impl Into<String>,
-    ) {
-        let bound = [&[output], inputs].concat();
-        let elements = bound.iter().map(|start| start.element).collect();
-        self.steps.push(Step {
-            work: Work::Part(launch, elements),
-            values: bound.iter().map(|start| start.value).collect(),
+            bound: std::iter::once(output.into()).chain(inputs).collect(),
             label: label.into(),
         });
     }
@@ -304,11 +299,11 @@ impl Lowering<'_> {
         let views = self.views.values().chain(self.copies_in_order.values());
         let is_known_once = views.filter(|known| known.value == view.value).count() == 1;
         let steps = self.steps.iter_mut();
-        let mut users = steps.filter(|step| step.values.contains(&view.value));
+        let mut users = steps.filter(|step| step.touches(view.value));
         let (Some(step), None) = (users.next(), users.next()) else {
             return Ok(());
         };
-        let is_made = step.values[0] == view.value;
+        let is_made = step.written() == view.value;
         if let Work::Map(map) = &step.work
             && is_made
             && is_whole
@@ -349,13 +344,13 @@ impl Lowering<'_> {
         if let Some(&made) = self.made.get(&key)
             && self.steps[self.steps.len().saturating_sub(MADE_AGAIN)..]
                 .iter()
-                .any(|step| step.values.contains(&made))
+                .any(|step| step.touches(made))
         {
             return made;
         }
         let made = self.value(len);
         let label = format!("planes of {}", launch.kernel.variant);
-        self.step_of_part(launch, made.into(), &[operand], label);
+        self.step(launch, made, &[operand], label);
         self.made.insert(key, made);
         made
     }
@@ -408,10 +403,10 @@ impl Lowering<'_> {
                 .place
                 .is_some_and(|place| place.storage == storage)
         };
-        self.steps.iter().any(|step| match &step.values[..] {
-            [written, read @ ..] if *written == value => read.iter().copied().any(lies_there),
-            [written, read @ ..] if read.contains(&value) => lies_there(*written),
-            _ => false,
+        self.steps.iter().any(|step| {
+            let writes = step.written() == value && step.read().any(lies_there);
+            let reads = step.read().any(|read| read == value) && lies_there(step.written());
+            writes || reads
         })
     }
 }

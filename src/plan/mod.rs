@@ -49,7 +49,7 @@ impl Plan {
             Vec::with_capacity(lowered.launches.len() + lowered.copies.len());
         for launched in lowered.launches {
             let binding = |&(start, access): &(Start, Access)| Binding {
-                slice: slices[start.value.0].from(start.element),
+                slice: slices[start.value.0].behind(start.element),
                 access,
             };
             commands.push(Command::Dispatch(Dispatch {

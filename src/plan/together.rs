@@ -40,12 +40,9 @@ impl Group {
     /// both read and written, which wgpu refuses for any parts of one.
     fn takes(&self, step: &Step, values: &[Value]) -> bool {
         let all = || self.steps.iter().chain([step]);
-        let storages = |of: &[ValueId]| -> Vec<Storage> {
-            let places = of.iter().filter_map(|value| values[value.0].place);
-            places.map(|place| place.storage).collect()
-        };
-        let written: Vec<Storage> = all().flat_map(|step| storages(&step.values[..1])).collect();
-        let mut read = all().flat_map(|step| storages(&step.values[1..]));
+        let storage = |value: ValueId| values[value.0].place.map(|place| place.storage);
+        let written: Vec<Storage> = all().filter_map(|step| storage(step.written())).collect();
+        let mut read = all().flat_map(Step::read).filter_map(storage);
         self.is_open
             && !read.any(|storage| written.contains(&storage))
             && bindings_together(&maps(all())) <= MAX_LOADS + 1
@@ -54,35 +51,19 @@ impl Group {
     fn launched(self) -> Launched {
         let labels: Vec<&str> = self.steps.iter().map(|step| &*step.label).collect();
         let label = labels.join("; ");
-        let accesses = || std::iter::once(Access::Write).chain(repeat(Access::Read));
         let (launch, bindings) = match &self.steps[..] {
             [
                 Step {
                     work: Work::Launch(launch),
-                    values,
+                    bound,
                     ..
                 },
             ] => {
-                let bound = values.iter().map(|&value| Start::from(value));
-                (launch.clone(), bound.zip(accesses()).collect())
+                let accesses = std::iter::once(Access::Write).chain(repeat(Access::Read));
+                let bound = bound.iter().copied().zip(accesses);
+                (launch.clone(), bound.collect())
             }
-            [
-                Step {
-                    work: Work::Part(launch, elements),
-                    values,
-                    ..
-                },
-            ] => {
-                let bound = values.iter().zip(elements);
-                let bound = bound.map(|(&value, &element)| Start { value, element });
-                (launch.clone(), bound.zip(accesses()).collect())
-            }
-            steps => {
-                let (launch, bindings) = launch_together(&maps(steps.iter()));
-                let bound = bindings.into_iter();
-                let bound = bound.map(|(value, access)| (Start::from(value), access));
-                (launch, bound.collect())
-            }
+            steps => launch_together(&maps(steps.iter())),
         };
         Launched {
             launch,
@@ -93,10 +74,10 @@ impl Group {
 }
 
 /// The maps among steps, each with its values.
-fn maps<'a>(steps: impl Iterator<Item = &'a Step>) -> Vec<(&'a Map, &'a [ValueId])> {
+fn maps<'a>(steps: impl Iterator<Item = &'a Step>) -> Vec<(&'a Map, &'a [Start])> {
     let maps = steps.filter_map(|step| match &step.work {
-        Work::Map(map) => Some((map, &step.values[..])),
-        Work::Launch(_) | Work::Part(..) => None,
+        Work::Map(map) => Some((map, &step.bound[..])),
+        Work::Launch(_) => None,
     });
     maps.collect()
 }
@@ -107,21 +88,21 @@ fn maps<'a>(steps: impl Iterator<Item = &'a Step>) -> Vec<(&'a Map, &'a [ValueId
 pub(super) fn together(steps: Vec<Step>, values: &[Value]) -> Vec<Launched> {
     let mut writes: HashMap<ValueId, usize> = HashMap::new();
     for step in &steps {
-        *writes.entry(step.values[0]).or_default() += 1;
+        *writes.entry(step.written()).or_default() += 1;
     }
     let mut groups: Vec<Group> = Vec::with_capacity(steps.len());
     // In which group a value is written last.
     let mut made: HashMap<ValueId, usize> = HashMap::new();
     for step in steps {
-        let (written, read) = (step.values[0], &step.values[1..]);
+        let written = step.written();
         let is_small = match &step.work {
             // Parts of one value stay in their order.
             Work::Map(map) => map.results() <= SMALL && writes[&written] == 1,
-            Work::Launch(_) | Work::Part(..) => false,
+            Work::Launch(_) => false,
         };
         let behind = match is_small {
             true => {
-                let known = read.iter().filter_map(|value| made.get(value));
+                let known = step.read().filter_map(|value| made.get(&value));
                 known.max().map_or(0, |group| group + 1)
             }
             false => groups.len(),
@@ -151,7 +132,7 @@ mod tests {
         let loads = vec![Load::contiguous(&[len]); values.len() - 1];
         Step {
             work: Work::Map(Map::new(vec![len], loads, "let result = 1.0;")),
-            values: values.iter().map(|&value| ValueId(value)).collect(),
+            bound: values.iter().map(|&value| ValueId(value).into()).collect(),
             label: values[0].to_string(),
         }
     }

@@ -92,13 +92,13 @@ fn every_temporary_is_written_before_it_is_read() {
                     let Storage::Temporary(index) = binding.slice.storage else {
                         continue;
                     };
+                    // Parts of a value are bound to its end.
+                    let end = binding.slice.offset + binding.slice.len;
                     assert!(
-                        binding.slice.offset + binding.slice.len <= recording.temporaries[index],
+                        end <= recording.temporaries[index],
                         "{name}: {}",
                         dispatch.label
                     );
-                    // Parts of a value are bound to its end.
-                    let end = binding.slice.offset + binding.slice.len;
                     match binding.access {
                         Access::Write => written[index] = end,
                         Access::Read => {

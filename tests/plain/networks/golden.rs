@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use gpugan::graph::Window;
-use gpugan::nn::{self, Init, Inits, Mode, Square};
+use gpugan::nn::{self, Init, Inits, Mode, Resampling, Square};
 use gpugan::reference::{Tensor, evaluate};
 
 use super::{Digest, fixture};
@@ -93,16 +93,19 @@ fn convolutions_that_halve_or_double_are_what_they_stand_for() {
         stride: 1,
         pad: 1,
     };
+    let resampled = |resampling| {
+        layer(move |graph, net, x| net.conv_resampled(graph, "layer", x, 3, resampling, inits()))
+    };
     let pairs: [(Build, Build); 2] = [
         (
-            layer(move |graph, net, x| net.conv_halved(graph, "layer", x, 3, inits())),
+            resampled(Resampling::Halving),
             layer(move |graph, net, x| {
                 let y = net.conv(graph, "layer", x, 3, same, inits())?;
                 graph.avg_pool(y, Window::tiles([4, 6], [2, 2]))
             }),
         ),
         (
-            layer(move |graph, net, x| net.conv_doubled(graph, "layer", x, 3, inits())),
+            resampled(Resampling::Doubling),
             layer(move |graph, net, x| {
                 let large = graph.upsample_nearest(x, [2, 2])?;
                 net.conv(graph, "layer", large, 3, same, inits())
@@ -127,7 +130,7 @@ fn convolutions_that_halve_or_double_are_what_they_stand_for() {
             }
         }
     }
-    let odd: Build = layer(move |graph, net, x| net.conv_halved(graph, "layer", x, 3, inits()));
+    let odd = resampled(Resampling::Halving);
     let refused = built(&odd, [2, 5, 4, 5], Mode::TRAIN).err().unwrap();
     assert!(refused.to_string().contains("4x5"), "{refused}");
 }
