@@ -165,8 +165,10 @@ impl Net {
         let slope = self.parameter(graph, format!("{layer}.weight"), [1], start)?;
         let zero = graph.constant(0.0, graph.shape(x).clone());
         let positive = graph.binary(Binary::Greater, x, zero)?;
-        let sloped = graph.mul(x, slope)?;
-        graph.select(positive, x, sloped)
+        // A product, so that its gradients are one of the same factor and a sum.
+        let one = graph.constant(1.0, graph.shape(x).clone());
+        let factor = graph.select(positive, one, slope)?;
+        graph.mul(x, factor)
     }
 
     /// Drops elements with probability `p` and divides the others by `1 - p`,

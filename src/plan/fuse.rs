@@ -12,6 +12,9 @@ use crate::graph::{Binary, Class, Graph, NodeId, Op};
 /// Storage bindings a stage may have by WebGPU's defaults.
 const BINDINGS: usize = 8;
 
+/// Most operations that are repeated instead of a load.
+const FEW: usize = 4;
+
 /// The fate of every node of a graph.
 #[derive(Debug)]
 pub(super) struct Fusion {
@@ -86,7 +89,7 @@ impl Fusion {
                 _ if node.op.is_elementwise() && !is_root && !cut.contains(&id) => {
                     match common_kernel(graph, &fates, &users[index]) {
                         Some(root) => Fate::Inside(root),
-                        None if repeats(graph, &fates, id, &users[index]) => Fate::Everywhere,
+                        None if repeats(graph, &fates, &users, id) => Fate::Everywhere,
                         None => Fate::Memory,
                     }
                 }
@@ -198,22 +201,59 @@ fn common_kernel(graph: &Graph, fates: &[Fate], users: &[NodeId]) -> Option<Node
 }
 
 /// Whether a node is cheaper to compute in each of its users' kernels than to
-/// store: one arithmetic operation on values that have memory for other
-/// reasons.
-fn repeats(graph: &Graph, fates: &[Fate], id: NodeId, users: &[NodeId]) -> bool {
+/// store: one operation on values that have memory for other reasons, or a few that
+/// read no more than the stored node would take.
+fn repeats(graph: &Graph, fates: &[Fate], users: &[Vec<NodeId>], id: NodeId) -> bool {
     let node = graph.node(id);
-    matches!(
-        node.op,
-        Op::Binary(Binary::Add | Binary::Sub | Binary::Mul | Binary::Greater)
-    ) && node
-        .inputs
-        .iter()
-        .all(|&input| !graph.node(input).op.is_elementwise())
-        && users.iter().all(|&user| match fates[user.0] {
-            Fate::Inside(_) => true,
+    let has_stored_inputs = || {
+        let mut inputs = node.inputs.iter();
+        inputs.all(|&input| !graph.node(input).op.is_elementwise())
+    };
+    is_quick(&node.op)
+        && (has_stored_inputs() || reads_one(graph, fates, users, id))
+        && users[id.0].iter().all(|&user| match fates[user.0] {
+            Fate::Inside(_) | Fate::Everywhere => true,
             Fate::Memory => takes_cluster(&graph.node(user).op),
             _ => false,
         })
+}
+
+/// Operations that take less time than a load.
+fn is_quick(op: &Op) -> bool {
+    matches!(
+        op,
+        Op::Binary(Binary::Add | Binary::Sub | Binary::Mul | Binary::Greater) | Op::Select
+    )
+}
+
+/// Whether a few quick operations give `id` from single numbers and from one value that
+/// will have memory, or be computed everywhere, whatever becomes of `id`.
+fn reads_one(graph: &Graph, fates: &[Fate], users: &[Vec<NodeId>], id: NodeId) -> bool {
+    let is_number = |id: NodeId| match graph.node(id).op {
+        Op::Constant(_) => true,
+        Op::Broadcast => graph.shape(graph.node(id).inputs[0]).numel() == 1,
+        _ => false,
+    };
+    let (mut made, mut read) = (BTreeSet::from([id]), BTreeSet::new());
+    let mut stack = vec![id];
+    while let Some(next) = stack.pop() {
+        let inputs = graph.node(next).inputs.iter().copied();
+        for input in inputs.filter(|&input| !is_number(input)) {
+            // Users in front of `id` are not known yet.
+            let others = users[input.0].iter().copied();
+            let others: Vec<NodeId> = others.filter(|user| !made.contains(user)).collect();
+            let is_shared = !others.is_empty() && common_kernel(graph, fates, &others).is_none();
+            let op = &graph.node(input).op;
+            if is_shared || !op.is_elementwise() {
+                read.insert(input);
+            } else if !is_quick(op) {
+                return false;
+            } else if made.insert(input) {
+                stack.push(input);
+            }
+        }
+    }
+    read.len() <= 1 && made.len() <= FEW
 }
 
 /// Kernels that compute an expression of their inputs, element by element.
@@ -224,4 +264,71 @@ fn takes_cluster(op: &Op) -> bool {
 /// Kernels with an epilogue.
 fn is_contraction(op: &Op) -> bool {
     op.class() == Class::Contraction
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Result;
+    use crate::graph::{Role, Unary};
+
+    fn state(graph: &mut Graph, name: &str, shape: &[usize]) -> NodeId {
+        let id = graph.declare(name, shape, Role::Input);
+        graph.state(id.expect("a new name"))
+    }
+
+    #[test]
+    fn what_one_value_gives_in_a_few_operations_is_repeated() -> Result<()> {
+        let mut graph = Graph::new();
+        let x = state(&mut graph, "x", &[64]);
+        let slope = state(&mut graph, "slope", &[1]);
+        let y = graph.unary(Unary::Exp, x);
+        let [zero, one] = [0.0, 1.0].map(|number| graph.constant(number, [64]));
+        let positive = graph.binary(Binary::Greater, y, zero)?;
+        let factor = graph.select(positive, one, slope)?;
+        let forward = graph.mul(y, factor)?;
+        let product = graph.mul(x, y)?;
+        let backward = graph.mul(x, factor)?;
+        let of_slope = graph.select(positive, zero, product)?;
+        let of_slope = graph.sum(of_slope, &[0])?;
+        let fusion = Fusion::of(&graph, &[forward, backward, of_slope]);
+        assert_eq!(fusion.fate(y), Fate::Memory);
+        assert_eq!(fusion.fate(positive), Fate::Everywhere);
+        assert_eq!(fusion.fate(factor), Fate::Everywhere);
+        assert_eq!(fusion.fate(product), Fate::Inside(of_slope));
+        Ok(())
+    }
+
+    #[test]
+    fn what_reads_more_than_itself_is_stored() -> Result<()> {
+        let mut graph = Graph::new();
+        let [x, mean, scale] = ["x", "mean", "scale"].map(|name| state(&mut graph, name, &[64]));
+        let apart = graph.sub(x, mean)?;
+        let scaled = graph.mul(apart, scale)?;
+        let shifted = graph.add(scaled, mean)?;
+        let users = [Unary::Exp, Unary::Sqrt].map(|f| graph.unary(f, shifted));
+        let fusion = Fusion::of(&graph, &users);
+        assert_eq!(fusion.fate(shifted), Fate::Memory);
+        assert_eq!(fusion.fate(apart), Fate::Inside(shifted));
+        Ok(())
+    }
+
+    #[test]
+    fn many_operations_are_not_repeated() -> Result<()> {
+        let mut graph = Graph::new();
+        let x = state(&mut graph, "x", &[64]);
+        let mut grown = vec![x];
+        for _ in 0..=FEW {
+            let last = grown[grown.len() - 1];
+            grown.push(graph.mul(last, last)?);
+        }
+        let fates = |operations: usize| {
+            let mut graph = graph.clone();
+            let users = [Unary::Exp, Unary::Sqrt].map(|f| graph.unary(f, grown[operations]));
+            Fusion::of(&graph, &users).fate(grown[operations])
+        };
+        assert_eq!(fates(FEW), Fate::Everywhere);
+        assert_eq!(fates(FEW + 1), Fate::Memory);
+        Ok(())
+    }
 }

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 
 use super::fuse::{Fate, Fusion};
 use super::together::{Launched, together};
-use super::view::{ValueId, View, row_major};
+use super::view::{ValueId, View, merged_axes, order_of_copies, row_major};
 use crate::error::{Error, Result};
-use crate::graph::{Graph, NodeId, Op, Shape, StateId};
+use crate::graph::{Graph, Node, NodeId, Op, Shape, StateId};
 use crate::graph::{Places, Program};
 use crate::ops::map::Map;
 use crate::ops::{Contraction, Facts, Launch, Variant};
@@ -246,11 +246,7 @@ impl Lowering<'_> {
                 let source = self.view(node.inputs[0])?;
                 match source.reshape(&node.shape) {
                     Some(view) => view,
-                    None => {
-                        let rank = graph.shape(node.inputs[0]).rank();
-                        let dense = self.in_order(node.inputs[0], &row_major(rank))?;
-                        View::whole(dense.value, &node.shape, &row_major(node.shape.rank()))
-                    }
+                    None => self.copy_reshaped(node, &order_of_copies(&node.shape))?,
                 }
             }
             _ => {
@@ -264,9 +260,34 @@ impl Lowering<'_> {
         Ok(view)
     }
 
+    /// The elements of a reshape that strides cannot express, copied in `order` where its
+    /// axes are axes of its input, or such axes merged.
+    fn copy_reshaped(&mut self, node: &Node, order: &[usize]) -> Result<View> {
+        let input = node.inputs[0];
+        let from = self.graph.shape(input);
+        let row_major_of = |shape: &Shape| row_major(shape.rank());
+        let (copied, order) = match merged_axes(from, &node.shape) {
+            Some(axes) => {
+                let copied = order.iter().flat_map(|&axis| axes[axis].clone());
+                (copied.collect(), order.to_vec())
+            }
+            None => (row_major_of(from), row_major_of(&node.shape)),
+        };
+        let copy = self.in_order(input, &copied)?;
+        Ok(View::whole(copy.value, &node.shape, &order))
+    }
+
     /// A view of the node that lies densely in `order` from the start of its
     /// memory; a copy where it does not.
     pub(super) fn in_order(&mut self, id: NodeId, order: &[usize]) -> Result<View> {
+        let node = self.graph.node(id);
+        if node.op == Op::Reshape
+            && !self.views.contains_key(&id)
+            && self.view(node.inputs[0])?.reshape(&node.shape).is_none()
+        {
+            let view = self.copy_reshaped(node, order)?;
+            self.bind(id, view);
+        }
         let view = self.view(id)?;
         if view.offset == 0
             && view.lies_in(order)

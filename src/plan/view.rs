@@ -1,5 +1,7 @@
 //! Views: how a node's elements lie in some memory.
 
+use std::ops::Range;
+
 use crate::graph::Shape;
 
 /// Which memory of a lowering.
@@ -121,6 +123,33 @@ pub(super) fn row_major(rank: usize) -> Vec<usize> {
     (0..rank).collect()
 }
 
+/// The order for a copy that nothing asks for in another one: images of whole vectors
+/// of channels lie channels-last, as the kernels of convolutions want them.
+pub(super) fn order_of_copies(shape: &Shape) -> Vec<usize> {
+    match shape[..] {
+        [_, channels, _, _] if channels.is_multiple_of(4) => vec![0, 2, 3, 1],
+        _ => row_major(shape.rank()),
+    }
+}
+
+/// The axes of `from` that each axis of `to` consists of, where it consists of whole ones.
+pub(super) fn merged_axes(from: &Shape, to: &Shape) -> Option<Vec<Range<usize>>> {
+    let mut end = 0;
+    let mut merged = Vec::with_capacity(to.rank());
+    for (axis, &size) in to.iter().enumerate() {
+        let start = end;
+        let is_last = axis + 1 == to.rank();
+        while end < from.rank() && (is_last || from[start..end].iter().product::<usize>() < size) {
+            end += 1;
+        }
+        if from[start..end].iter().product::<usize>() != size {
+            return None;
+        }
+        merged.push(start..end);
+    }
+    Some(merged)
+}
+
 /// Keeps axes of size 1 at their own place, where they harm no order.
 fn spread_units(shape: &Shape, order: Vec<usize>) -> Vec<usize> {
     let mut long = order.into_iter().filter(|&axis| shape[axis] != 1);
@@ -188,5 +217,17 @@ mod tests {
             view(&[2, 1, 4, 5], &[20, 1, 5, 1]).order(),
             Some(vec![0, 1, 2, 3])
         );
+    }
+
+    #[test]
+    fn merged_axes_are_whole_axes() {
+        let axes = |from: &[usize], to: &[usize]| merged_axes(&from.into(), &to.into());
+        assert_eq!(
+            axes(&[2, 3, 4, 2, 5, 2], &[2, 3, 8, 10]),
+            Some(vec![0..1, 1..2, 2..4, 4..6])
+        );
+        assert_eq!(axes(&[2, 1, 3], &[1, 6]), Some(vec![0..0, 0..3]));
+        assert_eq!(axes(&[4, 6], &[2, 12]), None, "a part of an axis");
+        assert_eq!(axes(&[4], &[4, 1]), Some(vec![0..1, 1..1]));
     }
 }
