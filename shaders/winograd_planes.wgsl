@@ -41,14 +41,8 @@ fn main(
     if (id >= COUNT) {
         return;
     }
-#if VECTOR
     let quad = id % QUADS;
     let phase = id / QUADS % (STRIDE * STRIDE);
-#else
-    // All phases of a weight's taps at once, which share lines of the cache.
-    let phase = id % (STRIDE * STRIDE);
-    let quad = id / (STRIDE * STRIDE) % QUADS;
-#endif
     let tile = id / (QUADS * STRIDE * STRIDE) % (TILES_H * TILES_W);
     let n = id / (QUADS * STRIDE * STRIDE * TILES_H * TILES_W);
     let h = tile / TILES_W * STEP * STRIDE + phase / STRIDE - PAD_H;

@@ -165,7 +165,7 @@ impl Net {
         let slope = self.parameter(graph, format!("{layer}.weight"), [1], start)?;
         let zero = graph.constant(0.0, graph.shape(x).clone());
         let positive = graph.binary(Binary::Greater, x, zero)?;
-        // A product, so that its gradients are one of the same factor and a sum.
+        // A product, so that the gradient for x takes one kernel: a product by the factor.
         let one = graph.constant(1.0, graph.shape(x).clone());
         let factor = graph.select(positive, one, slope)?;
         graph.mul(x, factor)

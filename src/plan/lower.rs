@@ -224,6 +224,11 @@ impl Lowering<'_> {
 
     /// Where a node's elements lie, computing copies where a reshape needs one.
     pub(super) fn view(&mut self, id: NodeId) -> Result<View> {
+        self.view_in(id, None)
+    }
+
+    /// As [`Lowering::view`]; a copy lies in `order` if it can.
+    fn view_in(&mut self, id: NodeId, order: Option<&[usize]>) -> Result<View> {
         if let Some(view) = self.views.get(&id) {
             return Ok(view.clone());
         }
@@ -245,9 +250,10 @@ impl Lowering<'_> {
             Op::Slice { start } => self.view(node.inputs[0])?.slice(start, &node.shape),
             Op::Reshape => {
                 let source = self.view(node.inputs[0])?;
-                match source.reshape(&node.shape) {
-                    Some(view) => view,
-                    None => self.copy_reshaped(node, &order_of_copies(&node.shape))?,
+                match (source.reshape(&node.shape), order) {
+                    (Some(view), _) => view,
+                    (None, Some(order)) => self.copy_reshaped(node, order)?,
+                    (None, None) => self.copy_reshaped(node, &order_of_copies(&node.shape))?,
                 }
             }
             _ => {
@@ -281,15 +287,7 @@ impl Lowering<'_> {
     /// A view of the node that lies densely in `order` from the start of its
     /// memory; a copy where it does not.
     pub(super) fn in_order(&mut self, id: NodeId, order: &[usize]) -> Result<View> {
-        let node = self.graph.node(id);
-        if node.op == Op::Reshape
-            && !self.views.contains_key(&id)
-            && self.view(node.inputs[0])?.reshape(&node.shape).is_none()
-        {
-            let view = self.copy_reshaped(node, order)?;
-            self.bind(id, view);
-        }
-        let view = self.view(id)?;
+        let view = self.view_in(id, Some(order))?;
         if view.offset == 0
             && view.lies_in(order)
             && self.values[view.value.0].len == view.shape.numel()
