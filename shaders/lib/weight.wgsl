@@ -1,6 +1,7 @@
 // Results of a weight gradient: rows are channels under each tap, tap after tap,
 // columns are filters, of which four are stored as one where Y_VECTOR. SWAPPED: rows
-// are filters under each tap from the last to the first, columns are channels.
+// are filters under each tap from the last to the first, columns are channels. TURNED:
+// rows and columns change places.
 #import lib/epilogue.wgsl
 #import lib/packed.wgsl
 
@@ -26,10 +27,25 @@ fn weight_at(row: u32, column: u32) -> vec4<u32> {
 }
 #endif
 
+#if TURNED
+fn store_weight(row: u32, column: u32, v: f32) {
+    if (column < COLUMNS) {
+        let i = weight_at(column, row);
+        y[i.x * Y_O + i.y * Y_C + i.z * Y_H + i.w * Y_W] = epilogue(v, i);
+    }
+}
+#endif
+
 fn store(part: u32, row: u32, column: u32, v: vec4<f32>) {
     if ((row >= ROWS) | (column >= COLUMNS)) {
         return;
     }
+#if TURNED
+    store_weight(row, column, v.x);
+    store_weight(row, column + 1u, v.y);
+    store_weight(row, column + 2u, v.z);
+    store_weight(row, column + 3u, v.w);
+#else
     let i = weight_at(row, column);
     let at = i.x * Y_O + i.y * Y_C + i.z * Y_H + i.w * Y_W;
 #if Y_VECTOR
@@ -50,5 +66,6 @@ fn store(part: u32, row: u32, column: u32, v: vec4<f32>) {
     if (column + 3u < COLUMNS) {
         y[at + 3u * Y_COLUMN] = epilogue(v.w, i + 3u * NEXT_COLUMN);
     }
+#endif
 #endif
 }

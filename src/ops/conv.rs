@@ -71,6 +71,10 @@ pub(super) fn channels_last(channels: usize, strides: [usize; 4]) -> Option<[usi
     (vector_channels(channels, strides) == Some(false)).then_some(CHANNELS_LAST)
 }
 
+/// Most channels under taps that are the columns of a weight gradient's product and not
+/// its rows: half of the rows of a subgroup's tile of eight lanes.
+const MOST_TURNED: usize = 16;
+
 impl Conv {
     /// The stride. Where there is only one window along an axis it moves
     /// nothing; an adjoint for the image then takes the span of the window, so
@@ -97,9 +101,26 @@ impl Conv {
         }
     }
 
+    /// Whether the rows of a weight gradient's product are filters, and its columns the
+    /// channels under each tap, since there are too few of these to fill a tile's rows.
+    fn is_turned(&self) -> bool {
+        let tiled = self.tiled();
+        let under_taps = tiled.geometry.kernel.iter().product::<usize>() * tiled.channels;
+        let few = under_taps <= MOST_TURNED && under_taps <= tiled.filters;
+        self.kind == Target::WeightGrad && self.geometry.groups == 1 && few
+    }
+
     /// The matrix products that a tile is cut from.
     pub(super) fn product(&self) -> Product {
-        self.tiled().own_product()
+        let product = self.tiled().own_product();
+        match self.is_turned() {
+            true => Product {
+                rows: product.columns,
+                columns: product.rows,
+                ..product
+            },
+            false => product,
+        }
     }
 
     fn own_product(&self) -> Product {
@@ -478,10 +499,13 @@ impl Conv {
     pub(super) fn weight_constants(&self, constants: &mut Vec<(&'static str, u32)>) {
         let tiled = self.tiled();
         let [column, others @ ..] = tiled.w;
-        let out = whole(tiled.filters) && column == 1 && others.into_iter().all(whole);
+        let turned = self.is_turned();
+        let vector = whole(tiled.filters) && column == 1 && others.into_iter().all(whole);
+        let out = vector && !turned;
         constants.extend([
             ("C", word(tiled.channels)),
             ("SWAPPED", u32::from(tiled != *self)),
+            ("TURNED", u32::from(turned)),
             ("Y_VECTOR", u32::from(out)),
             ("Y_COLUMN", word(column)),
         ]);

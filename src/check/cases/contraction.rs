@@ -351,6 +351,16 @@ pub(super) fn convolutions() -> Vec<Case> {
             .stride([2, 2])
             .pad(1)
             .weight_grad("k4 s2 p1"),
+        new(3, [1, 16], [8, 8], 4)
+            .stride([2, 2])
+            .pad(1)
+            .weight_grad("of one channel"),
+        new(2, [1, 18], [7, 5], 3)
+            .pad(1)
+            .weight_grad("of one channel, odd"),
+        new(2, [20, 1], [6, 5], 3)
+            .pad(1)
+            .weight_grad("of one filter"),
         new(1, [6, 4], [7, 8], 3)
             .stride([2, 2])
             .dilation([1, 2])
