@@ -56,13 +56,13 @@ pub struct Orders {
 /// `[N, H, W, C]`.
 const CHANNELS_LAST: [usize; 4] = [0, 2, 3, 1];
 
-fn whole(size: usize) -> bool {
+pub(super) fn whole(size: usize) -> bool {
     size.is_multiple_of(4)
 }
 
 /// Channels are contiguous and every other step is a multiple of 4, so that
 /// they load as vec4; `None` where the number of channels forbids it anyway.
-fn vector_channels(channels: usize, [n, c, h, w]: [usize; 4]) -> Option<bool> {
+pub(super) fn vector_channels(channels: usize, [n, c, h, w]: [usize; 4]) -> Option<bool> {
     whole(channels).then_some(c == 1 && whole(n) && whole(h) && whole(w))
 }
 
@@ -70,10 +70,6 @@ fn vector_channels(channels: usize, [n, c, h, w]: [usize; 4]) -> Option<bool> {
 pub(super) fn channels_last(channels: usize, strides: [usize; 4]) -> Option<[usize; 4]> {
     (vector_channels(channels, strides) == Some(false)).then_some(CHANNELS_LAST)
 }
-
-/// Most channels under taps that are the columns of a weight gradient's product and not
-/// its rows: half of the rows of a subgroup's tile of eight lanes.
-const MOST_TURNED: usize = 16;
 
 impl Conv {
     /// The stride. Where there is only one window along an axis it moves
@@ -86,28 +82,6 @@ impl Conv {
             (Target::Transpose, 1) => g.dilation[axis] * (g.kernel[axis] - 1) + 1,
             _ => g.stride[axis],
         })
-    }
-
-    /// What tiles compute in its place: a weight gradient of few filters is that of few
-    /// channels, where image and filter side change places, as the kernel's taps do.
-    pub(super) fn tiled(&self) -> Self {
-        let g = &self.geometry;
-        let pads = (0..2).all(|axis| g.pad[axis] < g.kernel[axis]);
-        let possible = g.stride == [1, 1] && g.dilation == [1, 1] && g.groups == 1 && pads;
-        let few = self.filters < 4 && self.channels >= 4;
-        match self.kind {
-            Target::WeightGrad if possible && few => self.mirrored(),
-            Target::WeightGrad | Target::Forward | Target::Transpose => *self,
-        }
-    }
-
-    /// Whether the rows of a weight gradient's product are filters, and its columns the
-    /// channels under each tap, since there are too few of these to fill a tile's rows.
-    fn is_turned(&self) -> bool {
-        let tiled = self.tiled();
-        let under_taps = tiled.geometry.kernel.iter().product::<usize>() * tiled.channels;
-        let few = under_taps <= MOST_TURNED && under_taps <= tiled.filters;
-        self.kind == Target::WeightGrad && self.geometry.groups == 1 && few
     }
 
     /// The matrix products that a tile is cut from.
@@ -263,7 +237,7 @@ impl Conv {
 
     /// How the right operand of the product is loaded: the weight, or y of a
     /// weight gradient.
-    fn right(&self) -> Operand {
+    pub(super) fn right(&self) -> Operand {
         let [o, c, h, w] = self.w;
         match self.kind {
             Target::Forward => {
@@ -463,56 +437,6 @@ impl Conv {
             ["Y_N", "Y_C", "Y_H", "Y_W"]
                 .into_iter()
                 .zip(target.map(word)),
-        );
-    }
-
-    /// Constants of `conv_weight_grad_tile.wgsl`.
-    pub(super) fn weight_grad_constants(&self, constants: &mut Vec<(&'static str, u32)>) {
-        let conv = self.tiled();
-        let g = &conv.geometry;
-        let left = Operand {
-            vector: vector_channels(conv.channels, conv.x) == Some(true),
-            deep: false,
-        };
-        constants.extend(tile::operand_constants(left, conv.right()));
-        constants.extend([
-            ("PIXELS", word(conv.batch * g.output[0] * g.output[1])),
-            ("H", word(g.input[0])),
-            ("W", word(g.input[1])),
-            ("OH", word(g.output[0])),
-            ("OW", word(g.output[1])),
-        ]);
-        constants.extend(
-            ["A_N", "A_C", "A_H", "A_W"]
-                .into_iter()
-                .zip(conv.x.map(word)),
-        );
-        constants.extend(
-            ["B_N", "B_C", "B_H", "B_W"]
-                .into_iter()
-                .zip(conv.y.map(word)),
-        );
-        self.weight_constants(constants);
-    }
-
-    /// Constants of `lib/weight.wgsl`.
-    pub(super) fn weight_constants(&self, constants: &mut Vec<(&'static str, u32)>) {
-        let tiled = self.tiled();
-        let [column, others @ ..] = tiled.w;
-        let turned = self.is_turned();
-        let vector = whole(tiled.filters) && column == 1 && others.into_iter().all(whole);
-        let out = vector && !turned;
-        constants.extend([
-            ("C", word(tiled.channels)),
-            ("SWAPPED", u32::from(tiled != *self)),
-            ("TURNED", u32::from(turned)),
-            ("Y_VECTOR", u32::from(out)),
-            ("Y_COLUMN", word(column)),
-        ]);
-        constants.extend(
-            ["Y_O", "Y_C", "Y_H", "Y_W"]
-                .into_iter()
-                .zip(self.w.map(word)),
         );
     }
 }

@@ -14,12 +14,12 @@ pub mod optimizer;
 pub mod random;
 pub mod reduce;
 pub mod scalar;
-mod split;
 mod tile;
 pub mod together;
 pub mod tuned;
 #[cfg(test)]
 mod validate;
+mod weight_grad;
 pub mod window;
 mod winograd;
 

@@ -159,13 +159,14 @@ fn no_folders_import_each_other_in_a_circle() {
 }
 
 /// Words that are no names of networks or fields where they stand.
-const OTHER_MEANINGS: [(&str, &str); 6] = [
+const OTHER_MEANINGS: [(&str, &str); 7] = [
     // Components of a vector.
     ("ops/map.rs", "z"),
     ("plan/emit.rs", "z"),
     // A constant of a kernel, the number of channels.
     ("ops/conv.rs", "C"),
     ("ops/fold.rs", "C"),
+    ("ops/weight_grad.rs", "C"),
     // What a picture writes beside its points.
     ("toy/plane.rs", "real"),
     // The verb that is there to train one.
