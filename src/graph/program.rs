@@ -45,8 +45,9 @@ impl Program {
     }
 
     /// The same program without nodes that nothing needs, with batch
-    /// normalisation spelled out around its fused statistics (so that its
-    /// application fuses with its neighbours) and gradient stops removed.
+    /// normalisation spelled out around its fused statistics and outer products as
+    /// products of elements (so that both fuse with their neighbours), and gradient stops
+    /// removed.
     pub(crate) fn simplified(&self) -> Result<Self> {
         let mut needed = vec![false; self.graph.nodes().len()];
         for &(_, node) in &self.assigns {
@@ -61,6 +62,8 @@ impl Program {
         }
         let mut graph = self.graph.without_nodes();
         let mut moved: HashMap<NodeId, NodeId> = HashMap::new();
+        // The factors of outer products.
+        let mut outer: HashMap<NodeId, [NodeId; 2]> = HashMap::new();
         for (index, node) in self
             .graph
             .nodes()
@@ -77,6 +80,18 @@ impl Program {
                     let stats = graph.channel_stats(x)?;
                     graph.batch_norm_apply(x, stats, gain, offset, eps.0)?
                 }
+                (&Op::MatMul { transpose_a, .. }, &[a, b])
+                    if is_outer(graph.shape(a), transpose_a) =>
+                {
+                    let factors = stretched(&mut graph, [a, b], &node.shape)?;
+                    outer_product(&mut graph, &mut outer, factors)?
+                }
+                // Views of products are products of views.
+                (Op::Reshape | Op::Permute(_), [x]) if outer.contains_key(x) => {
+                    let view = |x| graph.insert(node.op.clone(), &[x], node.shape.clone());
+                    let factors = outer[x].map(view);
+                    outer_product(&mut graph, &mut outer, factors)?
+                }
                 _ => graph.insert(node.op.clone(), &inputs, node.shape.clone()),
             };
             moved.insert(NodeId(index), id);
@@ -88,6 +103,36 @@ impl Program {
             .collect();
         Ok(Self { graph, assigns })
     }
+}
+
+/// Whether a matrix product's left operand is one column.
+fn is_outer(a: &Shape, is_transposed: bool) -> bool {
+    let columns = a.rank() - if is_transposed { 2 } else { 1 };
+    a[columns] == 1
+}
+
+/// A column and a row stretched to the `shape [.., M, N]` of their product; transposed or
+/// not, they have the same elements.
+fn stretched(graph: &mut Graph, factors: [NodeId; 2], shape: &Shape) -> Result<[NodeId; 2]> {
+    let rank = shape.rank();
+    let mut stretch = |x: NodeId, along: usize| {
+        let mut one = shape.to_vec();
+        one[along] = 1;
+        let x = graph.reshape(x, one)?;
+        graph.broadcast(x, shape.clone())
+    };
+    let [column, row] = factors;
+    Ok([stretch(column, rank - 1)?, stretch(row, rank - 2)?])
+}
+
+fn outer_product(
+    graph: &mut Graph,
+    known: &mut HashMap<NodeId, [NodeId; 2]>,
+    factors: [NodeId; 2],
+) -> Result<NodeId> {
+    let product = graph.mul(factors[0], factors[1])?;
+    known.insert(product, factors);
+    Ok(product)
 }
 
 /// Where persistent tensors lie. Tensors of a group lie one after another in

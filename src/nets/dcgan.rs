@@ -14,7 +14,7 @@ use super::{Compared, Entry, Family, Judgement, Norm, Normalised, Pair};
 use crate::config::{Allowed, Keys, Refusal, Size, refuse, section, words};
 use crate::error::Result;
 use crate::graph::{Graph, NodeId};
-use crate::nn::{Init, Inits, Net, Square, flatten, leaky_relu};
+use crate::nn::{Init, Inits, Net, Square, leaky_relu};
 
 /// Halves or doubles an image.
 const HALVE: Square = Square {
@@ -127,16 +127,11 @@ impl Family for Networks {
             }
             Stem::Linear => {
                 let (rows, columns) = (height >> doublings, width >> doublings);
-                let dense = net.linear(
-                    graph,
-                    "main.0",
-                    z,
-                    channels * rows * columns,
-                    Inits::weight(weight.clone()),
-                )?;
                 // The reshape is a layer of its own in an nn.Sequential.
                 layer += 1;
-                graph.reshape(dense, [batch, channels, rows, columns])?
+                let image = [channels, rows, columns];
+                let inits = Inits::weight(weight.clone());
+                net.linear_to_image(graph, "main.0", z, image, inits)?
             }
         };
         for _ in 1..doublings {
@@ -216,10 +211,9 @@ impl Family for Networks {
                 graph.reshape(logits, [batch, 1])?
             }
             Stem::Linear => {
-                let flat = flatten(graph, h)?;
                 // nn.Flatten comes before.
                 let layer = format!("main.{}", layer + 1);
-                net.linear(graph, &layer, flat, 1, Inits::zero_bias(weight))?
+                net.linear_of_image(graph, &layer, h, 1, Inits::zero_bias(weight))?
             }
         };
         Ok(Judgement {

@@ -206,9 +206,7 @@ impl Family for Networks {
         let [rows, columns] = [height, width].map(|side| side >> blocks);
         let channels = config.width;
         let inits = Inits::zero_bias(uniform(pair.latent, 1.0));
-        let h = net.linear(graph, "input", z, channels * rows * columns, inits)?;
-        let batch = graph.shape(z)[0];
-        let mut h = graph.reshape(h, [batch, channels, rows, columns])?;
+        let mut h = net.linear_to_image(graph, "input", z, [channels, rows, columns], inits)?;
         for block in 0..blocks {
             h = up_block(graph, net, &format!("blocks.{block}"), h, class)?;
         }

@@ -20,6 +20,54 @@ impl Net {
         self.affine(graph, layer, x, weight, bias)
     }
 
+    /// [`Net::linear`] of the flattened `x [N, C, H, W]`, pixel by pixel and not channel by
+    /// channel: images lie in memory that way, and the weight is what is put in order.
+    pub fn linear_of_image(
+        &mut self,
+        graph: &mut Graph,
+        layer: &str,
+        x: NodeId,
+        out: usize,
+        Inits { weight, bias }: Inits,
+    ) -> Result<NodeId> {
+        let [channels, h, w] = image(graph, "Linear", x)?;
+        let weight = self.weight(graph, layer, [out, channels * h * w], 0, weight)?;
+        let weight = graph.reshape(weight, [out, channels, h, w])?;
+        let by_pixel = |graph: &mut Graph, image: NodeId| {
+            let image = graph.permute(image, &[0, 2, 3, 1])?;
+            flatten(graph, image)
+        };
+        let (x, weight) = (by_pixel(graph, x)?, by_pixel(graph, weight)?);
+        self.affine(graph, layer, x, weight, bias)
+    }
+
+    /// [`Net::linear`] of `x [N, in]` whose features are an image `[N, C, H, W]`: the
+    /// transposed convolution of one pixel, so that channels lie together.
+    pub fn linear_to_image(
+        &mut self,
+        graph: &mut Graph,
+        layer: &str,
+        x: NodeId,
+        [channels, h, w]: [usize; 3],
+        Inits { weight, bias }: Inits,
+    ) -> Result<NodeId> {
+        let out = channels * h * w;
+        let [batch, inputs] = graph.shape(x)[..] else {
+            return Err(Error::shape("Linear", "features are [N, in]".to_owned()));
+        };
+        let weight = self.weight(graph, layer, [out, inputs], 0, weight)?;
+        let weight = graph.reshape(weight, [channels, h, w, inputs])?;
+        let weight = graph.permute(weight, &[3, 0, 1, 2])?;
+        let point = graph.reshape(x, [batch, inputs, 1, 1])?;
+        let one = ConvGeometry::transposed([1; 2], [h, w], [1; 2], [1; 2], [[0; 2]; 2], [0; 2], 1);
+        let one = one.ok_or_else(|| Error::shape("Linear", format!("no image is {h}x{w}")))?;
+        let y = graph.conv_transpose2d(point, weight, one)?;
+        let Some(bias) = bias else { return Ok(y) };
+        let bias = self.parameter(graph, format!("{layer}.bias"), [out], bias)?;
+        let bias = graph.reshape(bias, [1, channels, h, w])?;
+        graph.add(y, bias)
+    }
+
     /// As [`Net::linear`] with the weight times a mask `[out, in]` of zeros and ones,
     /// which is kept as the buffer `<layer>.mask`: an output depends on the inputs
     /// that its row has ones for.

@@ -234,8 +234,12 @@ impl Lowering<'_> {
         let mut orders = [orders.x, orders.w, orders.y].map(|order| order.map(Vec::from));
         let mut wanted = |operand: usize| orders[operand].take();
         let [a, b] = self.operands([(inputs[0], wanted(first)), (inputs[1], wanted(second))])?;
-        let order = wanted(output).unwrap_or_else(|| row_major(4));
-        let result = self.output(shape, &order);
+        let order = wanted(output).or_else(|| match kind {
+            // It is as fast in any order.
+            Target::WeightGrad => self.order_of_user(root),
+            Target::Forward | Target::Transpose => None,
+        });
+        let result = self.output(shape, &order.unwrap_or_else(|| row_major(4)));
         [lie[output], lie[first], lie[second]] = [&result, &a, &b].map(|view| four(&view.strides));
         [conv.x, conv.w, conv.y] = lie;
         let (epilogue, extras, label) = self.epilogue(id, root)?;

@@ -182,6 +182,16 @@ impl Lowering<'_> {
         contraction.choose(self.facts)
     }
 
+    /// The order in which the only user of a node takes its axes, if that permutes them.
+    pub(super) fn order_of_user(&self, id: NodeId) -> Option<Vec<usize>> {
+        let nodes = self.graph.nodes().iter();
+        let mut users = nodes.filter(|node| node.inputs.contains(&id));
+        match (users.next().map(|user| &user.op), users.next()) {
+            (Some(Op::Permute(order)), None) => Some(order.clone()),
+            _ => None,
+        }
+    }
+
     /// Remembers where a node's elements lie.
     pub(super) fn bind(&mut self, id: NodeId, view: View) {
         self.views.insert(id, view);

@@ -34,6 +34,7 @@ pub(super) fn products() -> Vec<Case> {
     ] {
         list.push(product(sizes, [false, false]));
     }
+    list.push(product([3, 5, 4, 1], [true, true]));
     let case = |name: &str, build: fn(&mut Graph, &[NodeId]) -> Result<NodeId>| {
         Case::new(Family::MatMul, name, build)
     };

@@ -255,6 +255,24 @@ fn epilogues() -> Vec<Case> {
         .normal([2, 4, 5, 7])
         .normal([2, 8, 5, 7])
         .normal([8, 4, 3, 3]),
+        case("weight gradient with turned axes", |g, x| {
+            let w = g.conv_weight_grad(x[0], x[1], geometry([5, 7], 1)?)?;
+            let turned = g.permute(w, &[1, 2, 3, 0])?;
+            g.reshape(turned, [36, 8])
+        })
+        .normal([2, 4, 5, 7])
+        .normal([2, 8, 5, 7]),
+        case("outer product with turned axes", |g, x| {
+            let product = g.matmul(x[0], x[1], true, true)?;
+            let image = g.reshape(product, [6, 3, 2, 2])?;
+            let turned = g.permute(image, &[0, 2, 3, 1])?;
+            let scaled = g.mul(turned, x[2])?;
+            g.add(scaled, x[3])
+        })
+        .normal([1, 6])
+        .normal([12, 1])
+        .normal([6, 2, 2, 3])
+        .normal([3]),
         case("residual block", residual)
             .normal([2, 8, 5, 5])
             .normal([8, 8, 3, 3])
