@@ -239,15 +239,15 @@ mod tests {
         let free = changed(&[
             ("steps", 77.into()),
             ("train.keep", 5.into()),
-            ("optimizer.g.lr", 1e-3.into()),
+            ("optimizer.g.lr", 2e-3.into()),
             ("data.source", "elsewhere".into()),
         ]);
         let note = compare(path, &saved, &free).expect("allowed");
         let note = note.expect("stated");
         for part in [
-            "steps = 77, but 2500 in the checkpoint",
+            "steps = 77, but 2000 in the checkpoint",
             "train.keep = 5, but 3 in the checkpoint",
-            "optimizer.g.lr = 0.001, but 0.0004 in the checkpoint",
+            "optimizer.g.lr = 0.002, but 0.001 in the checkpoint",
             "data.source = \"elsewhere\", but \"fashion\" in the checkpoint",
         ] {
             assert!(note.contains(part), "`{part}` is not in: {note}");

@@ -51,7 +51,7 @@ fn keys_that_contradict_each_other_are_refused() {
     refused_set(
         "dcgan28",
         "optimizer.d.lr_min=0.1",
-        &["optimizer.d.lr_min = 0.1 is above optimizer.d.lr = 0.0004"],
+        &["optimizer.d.lr_min = 0.1 is above optimizer.d.lr = 0.001"],
     );
     let stacked = ["data.stack=3", "data.channels=3"].map(|set| assignment(set).unwrap());
     refused(

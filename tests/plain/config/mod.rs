@@ -218,9 +218,9 @@ fn mlp_is_the_published_one() {
 
 #[test]
 fn dcgans_are_the_published_ones() {
-    // The quick look learns at twice the published rate.
+    // The quick look learns at five times the published rate.
     for (name, size, stem, latent, width, lr) in [
-        ("dcgan28", 28, Stem::Linear, 64, 32, 4e-4),
+        ("dcgan28", 28, Stem::Linear, 64, 32, 1e-3),
         ("dcgan32", 32, Stem::Conv, 100, 64, 2e-4),
         ("dcgan64", 64, Stem::Conv, 100, 64, 2e-4),
     ] {

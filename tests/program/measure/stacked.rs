@@ -109,7 +109,7 @@ fn a_run_of_stacks_is_scored_by_the_classifier_of_single_digits() {
 
 /// Dense networks whose discriminator is a quarter as wide as the generator,
 /// which makes lost modes plain (Metz et al. 2017, Lin et al. 2018).
-const GAME: [&str; 17] = [
+const GAME: [&str; 19] = [
     "train",
     "--data",
     "digits",
@@ -127,6 +127,8 @@ const GAME: [&str; 17] = [
     "--set",
     "model.hidden_g=[256, 256]",
     "--set=model.hidden_d=[64, 64]",
+    "--set=optimizer.g.lr=4e-4",
+    "--set=optimizer.d.lr=4e-4",
 ];
 
 /// Modes and reverse KL of the averaged generator after a game of packs.

@@ -372,7 +372,7 @@ fn a_healthy_training_is_left_alone() {
 #[ignore = "long: run by make test-long"]
 fn three_default_runs_are_healthy() {
     for seed in ["0", "1", "2"] {
-        healthy(&["--seed", seed], 25);
+        healthy(&["--seed", seed], 20);
     }
 }
 

@@ -284,10 +284,10 @@ fn a_run_finds_its_images_from_anywhere_and_where_they_went() {
     assert_refused(&resume("4", &[]), &["pictures", "cannot be opened"]);
     let moved = at("moved");
     let there = ["--data", moved.to_str().unwrap()];
-    let faster = ["--set", "optimizer.g.lr=1e-3"];
+    let faster = ["--set", "optimizer.g.lr=2e-3"];
     resume("4", &[&there[..], &faster].concat()).success();
     let log = fs::read_to_string(run.join("log.txt")).unwrap();
-    for part in ["data.source = ", "optimizer.g.lr = 0.001, but"] {
+    for part in ["data.source = ", "optimizer.g.lr = 0.002, but"] {
         assert!(log.contains(part), "`{part}` is not in: {log}");
     }
     // What was asked for last is the run's from here on.
