@@ -86,15 +86,7 @@ impl Conv {
 
     /// The matrix products that a tile is cut from.
     pub(super) fn product(&self) -> Product {
-        let product = self.tiled().own_product();
-        match self.is_turned() {
-            true => Product {
-                rows: product.columns,
-                columns: product.rows,
-                ..product
-            },
-            false => product,
-        }
+        self.tiled().own_product()
     }
 
     fn own_product(&self) -> Product {
@@ -125,15 +117,18 @@ impl Conv {
                 met: taps.div_ceil(g.stride[0] * g.stride[1]),
                 splits: 1,
             },
-            Target::WeightGrad => Product {
-                parts: 1,
-                rows: taps * self.channels,
-                columns: self.filters,
-                depth: self.batch * g.output[0] * g.output[1],
-                walks: 1,
-                met: 1,
-                splits: self.most_parts(),
-            },
+            Target::WeightGrad => {
+                let [rows, columns] = self.sides();
+                Product {
+                    parts: 1,
+                    rows,
+                    columns,
+                    depth: self.batch * g.output[0] * g.output[1],
+                    walks: 1,
+                    met: 1,
+                    splits: self.most_parts(),
+                }
+            }
         }
     }
 

@@ -30,25 +30,34 @@ impl Conv {
         }
     }
 
-    /// Whether the rows of a weight gradient's product are filters, and its columns the
-    /// channels under each tap, since there are too few of these to fill a tile's rows.
-    pub(super) fn is_turned(&self) -> bool {
-        let tiled = self.tiled();
-        let under_taps = tiled.geometry.kernel.iter().product::<usize>() * tiled.channels;
-        let few = under_taps <= MOST_TURNED && under_taps <= tiled.filters;
-        self.kind == Target::WeightGrad && self.geometry.groups == 1 && few
+    /// Whether the rows of the product are filters, and its columns the channels under each
+    /// tap, since there are too few of these to fill a tile's rows. Of [`Conv::tiled`].
+    fn is_turned(&self) -> bool {
+        let under_taps = self.under_taps();
+        self.geometry.groups == 1 && under_taps <= MOST_TURNED.min(self.filters)
     }
 
-    /// Parts of a weight gradient's sums that take no more memory than what is summed.
+    fn under_taps(&self) -> usize {
+        let [h, w] = self.geometry.kernel;
+        h * w * self.channels
+    }
+
+    /// Rows and columns of the product. Of [`Conv::tiled`].
+    pub(super) fn sides(&self) -> [usize; 2] {
+        match self.is_turned() {
+            true => [self.filters, self.under_taps()],
+            false => [self.under_taps(), self.filters],
+        }
+    }
+
+    /// Parts of a weight gradient's sums that take no more memory than what is summed. Of
+    /// [`Conv::tiled`].
     pub(super) fn most_parts(&self) -> usize {
         let g = &self.geometry;
         let images = self.batch * self.channels * g.input[0] * g.input[1];
         let filtered = self.batch * self.filters * g.output[0] * g.output[1];
-        let under_taps = g.kernel[0] * g.kernel[1] * self.channels;
-        let weights = match self.is_turned() {
-            true => self.filters * under_taps.next_multiple_of(4),
-            false => under_taps * self.filters.next_multiple_of(4),
-        };
+        let [rows, columns] = self.sides();
+        let weights = rows * columns.next_multiple_of(4);
         ((images + filtered) / weights).clamp(1, MOST_PARTS)
     }
 
@@ -127,7 +136,7 @@ impl Conv {
     pub(super) fn weight_constants(&self, constants: &mut Vec<(&'static str, u32)>) {
         let tiled = self.tiled();
         let [column, others @ ..] = tiled.w;
-        let turned = self.is_turned();
+        let turned = tiled.is_turned();
         let vector = whole(tiled.filters) && column == 1 && others.into_iter().all(whole);
         let out = vector && !turned;
         constants.extend([
