@@ -32,20 +32,28 @@ pub(crate) fn warn(text: &str) {
     let _ = writeln!(std::io::stderr(), "warning: {}", plain(text));
 }
 
-/// Writes to standard output. A reader that went away, as `head` does, is no
-/// error: nobody is left to tell.
+/// Writes to standard output. A reader that went away, as `head` does, or a terminal whose
+/// window was closed, is no error: nobody is left to tell.
 pub(crate) fn print(text: &str) -> Result<()> {
     let mut out = std::io::stdout().lock();
     match out
         .write_all(plain(text).as_bytes())
         .and_then(|()| out.flush())
     {
-        Err(e) if e.kind() != ErrorKind::BrokenPipe => {
+        Err(e) if e.kind() != ErrorKind::BrokenPipe && !is_closed_terminal(&e) => {
             Err(Error::io("write", "standard output")(e))
         }
         _ => Ok(()),
     }
 }
+
+/// Whether a write failed as one to a terminal that has gone does.
+fn is_closed_terminal(error: &std::io::Error) -> bool {
+    cfg!(unix) && error.raw_os_error() == Some(EIO)
+}
+
+/// The number of Unix systems for an error of the device.
+const EIO: i32 = 5;
 
 #[cfg(test)]
 mod tests {

@@ -72,7 +72,7 @@ impl Progress {
                 return;
             }
             if last {
-                // Where the terminal is gone, there is nothing to clear.
+                // Drawing does not fail.
                 let _ = screen.clear();
                 screen.set_draw_target(ProgressDrawTarget::hidden());
             }
@@ -270,7 +270,8 @@ impl Progress {
 }
 
 /// A terminal whose last columns stay free: there it shows `^C` when that is typed, even
-/// twice at once, which would begin a new line else and leave the bar behind.
+/// twice at once, which would begin a new line else and leave the bar behind. Where the
+/// terminal has gone, as when its window was closed, nobody sees what is not drawn.
 #[derive(Debug)]
 struct Margin(Term);
 
@@ -284,6 +285,11 @@ impl Default for Margin {
     }
 }
 
+/// Nothing, whether it could be drawn or not: a bar whose drawing fails panics.
+fn drawn(_: io::Result<()>) -> io::Result<()> {
+    Ok(())
+}
+
 impl TermLike for Margin {
     fn width(&self) -> u16 {
         self.0.size().1.saturating_sub(Self::COLUMNS)
@@ -294,35 +300,35 @@ impl TermLike for Margin {
     }
 
     fn move_cursor_up(&self, lines: usize) -> io::Result<()> {
-        self.0.move_cursor_up(lines)
+        drawn(self.0.move_cursor_up(lines))
     }
 
     fn move_cursor_down(&self, lines: usize) -> io::Result<()> {
-        self.0.move_cursor_down(lines)
+        drawn(self.0.move_cursor_down(lines))
     }
 
     fn move_cursor_right(&self, columns: usize) -> io::Result<()> {
-        self.0.move_cursor_right(columns)
+        drawn(self.0.move_cursor_right(columns))
     }
 
     fn move_cursor_left(&self, columns: usize) -> io::Result<()> {
-        self.0.move_cursor_left(columns)
+        drawn(self.0.move_cursor_left(columns))
     }
 
     fn write_line(&self, text: &str) -> io::Result<()> {
-        self.0.write_line(text)
+        drawn(self.0.write_line(text))
     }
 
     fn write_str(&self, text: &str) -> io::Result<()> {
-        self.0.write_str(text)
+        drawn(self.0.write_str(text))
     }
 
     fn clear_line(&self) -> io::Result<()> {
-        self.0.clear_line()
+        drawn(self.0.clear_line())
     }
 
     fn flush(&self) -> io::Result<()> {
-        self.0.flush()
+        drawn(self.0.flush())
     }
 }
 

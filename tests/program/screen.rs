@@ -7,9 +7,11 @@ use std::num::NonZero;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use gpugan::store::checkpoint;
 use nix::pty::{Winsize, openpty};
 
 use crate::run::{SMALL, program, run_folders, starting};
@@ -24,6 +26,8 @@ struct Terminal {
     screen: Arc<Mutex<vt100::Parser>>,
     keys: File,
     columns: u16,
+    /// Whether nobody reads any more.
+    gone: Arc<AtomicBool>,
 }
 
 impl Terminal {
@@ -48,11 +52,16 @@ impl Terminal {
         drop((command, terminal.slave));
         let [rows, wide] = [ROWS, columns].map(|n| NonZero::new(n).unwrap());
         let screen = Arc::new(Mutex::new(vt100::Parser::new(rows, wide, 0)));
-        read(terminal.master.try_clone().unwrap(), Arc::clone(&screen));
+        let gone = Arc::default();
+        // Programs that other tests start inherit the terminal, but no copy of it.
+        let [master, keys] = [(); 2].map(|()| terminal.master.try_clone().unwrap());
+        drop(terminal.master);
+        read(master, Arc::clone(&screen), Arc::clone(&gone));
         Self {
+            gone,
             child,
             screen,
-            keys: terminal.master.into(),
+            keys: keys.into(),
             columns,
         }
     }
@@ -82,6 +91,18 @@ impl Terminal {
         self.rows()
     }
 
+    /// Ends the terminal, as where a window is closed, and tells the program, which the
+    /// system does only if no other one has inherited the terminal.
+    fn close(&mut self) {
+        // Whoever reads gives it up with the next byte.
+        self.gone.store(true, Ordering::SeqCst);
+        self.keys = File::open("/dev/null").unwrap();
+        std::thread::sleep(Duration::from_millis(500));
+        let id = self.child.id().to_string();
+        let told = Command::new("kill").args(["-HUP", &id]).output();
+        told.unwrap();
+    }
+
     fn ctrl_c(&mut self) {
         self.keys.write_all(b"\x03").unwrap();
     }
@@ -95,11 +116,14 @@ impl Terminal {
 }
 
 /// Puts on a screen what comes out of a terminal until that ends.
-fn read(master: OwnedFd, screen: Arc<Mutex<vt100::Parser>>) {
+fn read(master: OwnedFd, screen: Arc<Mutex<vt100::Parser>>, gone: Arc<AtomicBool>) {
     let mut master = File::from(master);
     std::thread::spawn(move || {
         let mut bytes = [0; 4096];
         while let Ok(count @ 1..) = master.read(&mut bytes) {
+            if gone.load(Ordering::SeqCst) {
+                break;
+            }
             screen.lock().unwrap().process(&bytes[..count]);
         }
     });
@@ -189,6 +213,64 @@ fn a_second_ctrl_c_ends_at_once_and_one_that_comes_with_the_first_does_not() {
     let rows = terminal.rows();
     assert_eq!(rows.last().unwrap().trim(), "stopped at once", "{rows:#?}");
     assert!(!rows.iter().any(|row| is_bar(row)), "{rows:#?}");
+}
+
+/// A window that is closed takes the terminal away and sends a signal.
+#[test]
+fn a_training_whose_window_is_closed_saves_what_it_has() {
+    let outdir = tempfile::tempdir().unwrap();
+    let mut terminal = Terminal::start(training(outdir.path()), 80, [None; 2]);
+    terminal.until("bar", |t| t.rows().iter().any(|row| is_bar(row)));
+    let tick = |t: &Terminal| t.text().contains("step 40/900000  kimg");
+    terminal.until("tick", tick);
+    terminal.close();
+    let begin = Instant::now();
+    let ended = loop {
+        match terminal.child.try_wait().unwrap() {
+            Some(ended) => break ended,
+            None if begin.elapsed() < PATIENCE => std::thread::sleep(Duration::from_millis(20)),
+            None => panic!("it goes on without its terminal"),
+        }
+    };
+    assert_eq!(ended.code(), Some(0));
+    let run = run_folders(outdir.path()).remove(0);
+    let log = fs::read_to_string(run.join("log.txt")).unwrap();
+    let stopped = log.split("  stopped at step ").nth(1);
+    let step: String = stopped
+        .expect(&log)
+        .chars()
+        .take_while(char::is_ascii_digit)
+        .collect();
+    let (newest, _) = checkpoint::list(&run).unwrap().pop().unwrap();
+    assert_eq!(newest.to_string(), step, "{log}");
+}
+
+/// `nohup` and shells without a terminal start programs that are to outlive these.
+#[test]
+fn a_signal_that_was_ignored_at_the_start_stays_ignored() {
+    let outdir = tempfile::tempdir().unwrap();
+    let mut command = Command::new("sh");
+    command.args(["-c", "trap '' HUP; exec \"$@\"", "sh"]);
+    let mut command = starting(command, &program());
+    command.args(["train", "--outdir"]).arg(outdir.path());
+    command.args(SMALL).args(["--steps", "60", "--tick", "1"]);
+    let mut child = command.spawn().unwrap();
+    let begun = || {
+        let runs = run_folders(outdir.path());
+        runs.first()
+            .is_some_and(|run| run.join("stats.jsonl").is_file())
+    };
+    let begin = Instant::now();
+    while !begun() {
+        assert!(begin.elapsed() < PATIENCE);
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let id = child.id().to_string();
+    let sent = Command::new("kill").args(["-HUP", &id]).status();
+    assert!(sent.unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let run = run_folders(outdir.path()).remove(0);
+    assert!(run.join("checkpoint-000060.safetensors").is_file());
 }
 
 /// Whatever compiles says how far it is.
