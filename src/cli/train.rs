@@ -45,7 +45,7 @@ pub struct TrainArgs {
     /// Generator step at which the run ends [default: the preset's]
     #[arg(long, help_heading = group::RUN, value_name = "N", allow_negative_numbers = true)]
     steps: Option<String>,
-    /// Length of the run in thousands of real images, instead of --steps
+    /// Length of the run in thousands of real images, one batch a step, instead of --steps
     #[arg(
         long,
         help_heading = group::RUN,
@@ -204,6 +204,13 @@ impl TrainArgs {
         let Some(kimg) = self.kimg else {
             return Ok(config);
         };
+        let set = self.set.iter().map(|text| assignment(text));
+        if set.flatten().any(|set| set.key() == "steps") {
+            return Err(Error::usage(
+                "--kimg and --set steps both give the length of the run",
+                "leave one of them out",
+            ));
+        }
         let images = (kimg * 1000.0).round();
         if !(1.0..=1e12).contains(&images) {
             return Err(Error::usage(

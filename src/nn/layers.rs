@@ -4,6 +4,9 @@ use super::{Init, Inits, Net, Square, image};
 use crate::error::{Error, Result};
 use crate::graph::{Binary, ConvGeometry, Distribution, Graph, NodeId, Role, Scalar, Shape, Unary};
 
+/// What the names of masks end with, behind their layer's.
+pub(crate) const MASK: &str = ".mask";
+
 impl Net {
     /// `x W^T + b` of `x [N, in]`, weight `[out, in]`, bias `[out]` if it has
     /// an initialiser.
@@ -82,7 +85,7 @@ impl Net {
         let inputs = *graph.shape(x).last().unwrap_or(&0);
         let shape = Shape::from([mask.len() / inputs.max(1), inputs]);
         let weight = self.weight(graph, layer, shape.clone(), 0, weight)?;
-        let name = format!("{layer}.mask");
+        let name = format!("{layer}{MASK}");
         let mask = self.tensor(graph, name, shape, Init::Values(mask), Role::Buffer)?;
         let mask = graph.state(mask);
         let weight = graph.mul(weight, mask)?;

@@ -26,6 +26,7 @@ pub use cross_entropy::{accuracy, cross_entropy};
 pub use distances::{mean_absolute, mean_square};
 pub use gaussian::gaussian;
 pub use init::Init;
+pub(crate) use layers::MASK;
 pub use layers::{flatten, leaky_relu, maxout};
 pub use minibatch::minibatch_std;
 pub use norm::{BATCH_NORM_EPS, BATCH_NORM_MOMENTUM, instance_norm};

@@ -269,7 +269,8 @@ impl Rules {
         Self {
             players,
             translates: false,
-            warm_up: steps.start + WARM_UP.max((steps.end - steps.start) / WARM_UP_PART),
+            warm_up: steps.start
+                + WARM_UP.max(steps.end.saturating_sub(steps.start) / WARM_UP_PART),
         }
     }
 

@@ -8,6 +8,7 @@ use crate::config::{Config, LONGEST};
 use crate::data::{Position, Sides, Streams};
 use crate::error::{Error, Result};
 use crate::graph::Group;
+use crate::nn::MASK;
 use crate::store::checkpoint::Checkpoint;
 use crate::systems::{self, Counters, Given, Network, System};
 
@@ -197,6 +198,9 @@ pub fn initialise(session: &Session, checkpoint: &Checkpoint, path: &Path) -> Re
     finite::check(checkpoint, path, |name| shape_of(name).is_some())?;
     for (name, (shape, values)) in &checkpoint.tensors {
         match shape_of(name) {
+            // Masks of another order of the pixels beside this model's own would let
+            // outputs depend on what they must not.
+            Some(_) if name.ends_with(MASK) => continue,
             Some(wanted) if wanted[..] == shape[..] => {
                 session.write(name, values)?;
                 taken.count += 1;

@@ -15,8 +15,8 @@ use self::resume::Resumed;
 use self::scores::Scores;
 use self::trace::Trace;
 use self::training::{Run, readable};
-use crate::config::Config;
 use crate::config::options::{self, TrainOptions};
+use crate::config::{Config, OnCollapse};
 use crate::data::{Dataset, Loaders, Position, Streams, normalized};
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, Selector};
@@ -349,6 +349,10 @@ impl Prepared {
             progress,
         } = self;
         let config = options.config;
+        // Something to roll back to, and what a resumed run could not know otherwise.
+        let keeps_start = config.train.on_collapse == OnCollapse::Rollback
+            || options.init.is_some()
+            || scores.is_some();
         let (sender, met) = std::sync::mpsc::channel();
         data.on_report(move |report| {
             // A run that has ended hears of nothing more.
@@ -380,6 +384,7 @@ impl Prepared {
             known: Verdicts::default(),
             watch,
             halted: false,
+            keeps_start,
             // Opened first: a new run has no statistics to read yet.
             stats: Writer::append(folder.stats())?,
             events: match config.train.events {

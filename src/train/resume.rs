@@ -46,8 +46,8 @@ impl Resumed {
             Some((file, checkpoint)) => {
                 step = state::progress(checkpoint, file)?.0.step;
                 let (saved, about) = state::description(checkpoint, file)?;
+                notes.extend(compare(file, &saved, config, &about)?);
                 made_for = Some(about);
-                notes.extend(compare(file, &saved, config)?);
                 if step >= config.steps {
                     return Err(Error::usage(
                         format!(
@@ -162,21 +162,26 @@ impl Resumed {
 }
 
 /// Whether a key decides what the weights and the state of a run mean, or which
-/// data it sees in which order; else a run may go on with another value.
-fn is_fixed(key: &str) -> bool {
-    let optimizer = key.starts_with("optimizer.") && key.ends_with(".kind");
+/// data it sees in which order, or has been used up; else a run may go on with another
+/// value.
+fn is_fixed(key: &str, about: &About) -> bool {
+    let of_state = key.ends_with(".kind") || key.ends_with(".momentum_form");
+    let optimizer = key.starts_with("optimizer.") && of_state;
     let data = key.starts_with("data.") && key != "data.source";
     let top = ["system", "seed", "batch", "loss.pack"].contains(&key);
-    top || data || optimizer || key.starts_with("model.")
+    // The network that a file gave is the run's own from then on.
+    let features = ["loss.features", "loss.layer"].contains(&key) && !about.kept.is_empty();
+    let stage = key == "loss.pretrain" && about.stage > 0;
+    top || data || optimizer || features || stage || key.starts_with("model.")
 }
 
 /// What is otherwise in a run's configuration than in that of its checkpoint.
 ///
 /// # Errors
 /// [`Error::Usage`] with all keys that may not change.
-fn compare(path: &Path, saved: &Config, asked: &Config) -> Result<Option<String>> {
+fn compare(path: &Path, saved: &Config, asked: &Config, about: &About) -> Result<Option<String>> {
     let found = saved.differences(asked);
-    let (fixed, free): (Vec<_>, Vec<_>) = found.into_iter().partition(|d| is_fixed(&d.key));
+    let (fixed, free): (Vec<_>, Vec<_>) = found.into_iter().partition(|d| is_fixed(&d.key, about));
     let listed = |found: &[Difference]| {
         let one =
             |d: &Difference| format!("{} = {}, but {} in the checkpoint", d.key, d.theirs, d.ours);
@@ -235,14 +240,18 @@ mod tests {
     fn what_may_change_is_stated_and_what_may_not_is_refused() {
         let saved = changed(&[]);
         let path = Path::new("checkpoint-000002.safetensors");
-        assert_eq!(compare(path, &saved, &saved).expect("the same"), None);
+        let about = About::default();
+        assert_eq!(
+            compare(path, &saved, &saved, &about).expect("the same"),
+            None
+        );
         let free = changed(&[
             ("steps", 77.into()),
             ("train.keep", 5.into()),
             ("optimizer.g.lr", 2e-3.into()),
             ("data.source", "elsewhere".into()),
         ]);
-        let note = compare(path, &saved, &free).expect("allowed");
+        let note = compare(path, &saved, &free, &about).expect("allowed");
         let note = note.expect("stated");
         for part in [
             "steps = 77, but 2000 in the checkpoint",
@@ -262,12 +271,42 @@ mod tests {
             ("optimizer.d.kind", "sgd".into()),
         ] {
             let value: toml::Value = value;
-            let refused = compare(path, &saved, &changed(&[(key, value)]));
+            let refused = compare(path, &saved, &changed(&[(key, value)]), &about);
             let said = refused.expect_err(key).to_string();
             assert!(
                 said.contains(key) && said.contains("in the checkpoint;"),
                 "{said}"
             );
+        }
+        let mlp = presets::load("mlp").expect("a preset");
+        let form = Override::new("optimizer.g.momentum_form", "torch");
+        let other = mlp.with([form]).expect("goes together");
+        assert!(compare(path, &mlp, &other, &about).is_err());
+    }
+
+    #[test]
+    fn what_a_stage_has_used_up_stays_as_it_was() {
+        let saved = presets::load("srgan32").expect("a preset");
+        let path = Path::new("checkpoint-000002.safetensors");
+        let before = About::default();
+        let in_the_game = About {
+            stage: 1,
+            kept: "a classifier".to_owned(),
+            ..About::default()
+        };
+        for (key, value) in [
+            ("loss.pretrain", toml::Value::from(4000)),
+            ("loss.features", "other.safetensors".into()),
+        ] {
+            let changes = [
+                Override::new("loss.features", "features.safetensors"),
+                Override::new(key, value),
+            ];
+            let saved = saved.with(changes[..1].to_vec()).expect("goes together");
+            let asked = saved.with(changes).expect("goes together");
+            assert!(compare(path, &saved, &asked, &before).is_ok(), "{key}");
+            let refused = compare(path, &saved, &asked, &in_the_game).expect_err(key);
+            assert!(refused.to_string().contains(key), "{refused}");
         }
     }
 }

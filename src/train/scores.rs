@@ -18,8 +18,8 @@ use crate::run::progress::Progress;
 use crate::run::session::Session;
 use crate::run::shown::Asked;
 use crate::run::state;
-use crate::store::checkpoint::Checkpoint;
-use crate::store::replace::{replace, replace_by_copy};
+use crate::store::checkpoint::{Checkpoint, load_metadata};
+use crate::store::replace::replace;
 use crate::store::run_folder::RunFolder;
 
 /// Images that are scored at a snapshot, of the seeds from 0 on.
@@ -38,6 +38,45 @@ struct Line {
 /// classifier's file where one was named.
 const METRICS: &str = "metrics";
 const FEATURES: &str = "features";
+/// Metadata entry of the best checkpoint: its [`Best`].
+const BEST: &str = "best";
+
+/// What the best snapshot is the best by.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Best {
+    /// The name of the score.
+    score: String,
+    /// The classifier's file, where one was named.
+    features: Option<PathBuf>,
+    /// [`Score::loss`].
+    loss: f64,
+}
+
+impl Best {
+    /// Of these scores, by the first that has a value.
+    fn of(scores: &[Score], features: Option<&Path>) -> Option<Self> {
+        scores.iter().find_map(|score| {
+            Some(Self {
+                score: score.name.clone(),
+                features: features.map(Path::to_path_buf),
+                loss: score.loss()?,
+            })
+        })
+    }
+
+    /// Whether it is better than an earlier one. Where a resumed run is scored otherwise
+    /// than before, the two cannot be compared, and what is asked for now counts.
+    fn beats(&self, earlier: &Self) -> bool {
+        let alike = self.score == earlier.score && self.features == earlier.features;
+        !alike || self.loss < earlier.loss
+    }
+
+    /// Of the best checkpoint of a folder; programs before this one did not say.
+    fn stored(path: &Path) -> Option<Self> {
+        let metadata = load_metadata(path).ok()?;
+        serde_json::from_str(metadata.get(BEST)?).ok()
+    }
+}
 
 /// The scores that were asked for; those of its checkpoint, of a run that goes on
 /// and names none.
@@ -90,8 +129,8 @@ pub(super) struct Scores {
     unseen: Option<Vec<u8>>,
     /// The classifier's file, where one was named.
     features: Option<PathBuf>,
-    /// The deciding value of the best snapshot so far.
-    best: Option<f64>,
+    /// Of the best snapshot so far.
+    best: Option<Best>,
     /// Steps with a line.
     scored: BTreeSet<u64>,
 }
@@ -122,8 +161,8 @@ impl Scores {
         })
     }
 
-    /// Forgets what was found and written after `step`, for a run that goes on there,
-    /// and finds the best of the rest.
+    /// Forgets what was written after `step`, for a run that goes on there. The best
+    /// checkpoint stays the best, of whatever step it is.
     ///
     /// # Errors
     /// [`Error::Usage`] for a line that is none, errors of reading and writing.
@@ -152,6 +191,9 @@ impl Scores {
                     ));
                 }
             }
+        }
+        if let Some(stored) = Best::stored(&folder.best()) {
+            self.best = Some(stored);
         }
         replace(&path, |out| std::io::Write::write_all(out, kept.as_bytes()))
     }
@@ -233,7 +275,7 @@ impl Scores {
             text += &format!("  {} {value}", score.name);
         }
         if self.is_best(&line.scores) {
-            replace_by_copy(&folder.best(), checkpoint)?;
+            self.keep_best(folder, checkpoint)?;
             text += "  (the best so far)";
         }
         // Last, so that a kill before it leaves a checkpoint without a score, which
@@ -245,15 +287,24 @@ impl Scores {
         Ok((text, known.collect()))
     }
 
-    /// Whether these are better than all before, by the first score that has a
-    /// value; they are remembered then.
+    /// Whether these are better than all before; they are remembered then.
     fn is_best(&mut self, scores: &[Score]) -> bool {
-        let deciding = scores.iter().find_map(Score::loss);
-        let better = deciding.is_some_and(|loss| self.best.is_none_or(|best| loss < best));
+        let Some(new) = Best::of(scores, self.features.as_deref()) else {
+            return false;
+        };
+        let better = self.best.as_ref().is_none_or(|best| new.beats(best));
         if better {
-            self.best = deciding;
+            self.best = Some(new);
         }
         better
+    }
+
+    /// Copies a checkpoint to `best.safetensors`, which says what it is the best by.
+    fn keep_best(&self, folder: &RunFolder, checkpoint: &Path) -> Result<()> {
+        let mut file = Checkpoint::load(checkpoint)?;
+        let about = serde_json::json!(self.best).to_string();
+        file.metadata.insert(BEST.to_owned(), about);
+        file.save(&folder.best())
     }
 }
 
@@ -289,4 +340,46 @@ fn append(path: &Path, line: &Line) -> Result<()> {
         .open(path)
         .map_err(failed)?;
     std::io::Write::write_all(&mut file, format!("{text}\n").as_bytes()).map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn best(score: &str, features: Option<&str>, loss: f64) -> Best {
+        Best {
+            score: score.to_owned(),
+            features: features.map(PathBuf::from),
+            loss,
+        }
+    }
+
+    #[test]
+    fn scores_of_another_kind_are_no_bar_for_new_ones() {
+        let old = best("frechet", None, 5.0);
+        assert!(best("frechet", None, 4.9).beats(&old));
+        assert!(!best("frechet", None, 5.0).beats(&old));
+        // Shares are negative: a worse precision would always be less than a distance.
+        assert!(best("precision", None, -0.8).beats(&old));
+        let shares = best("precision", None, -0.8);
+        assert!(best("frechet", None, 50.0).beats(&shares));
+        let other = best("frechet", Some("inception.safetensors"), 50.0);
+        assert!(other.beats(&old) && !best("frechet", None, 5.1).beats(&old));
+    }
+
+    #[test]
+    fn the_best_checkpoint_says_by_what_it_is_the_best() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("best.safetensors");
+        assert_eq!(Best::stored(&path), None);
+        let mut file = Checkpoint::default();
+        file.tensors.insert("x".into(), (vec![1], vec![0.5]));
+        file.save(&path).expect("saved");
+        assert_eq!(Best::stored(&path), None);
+        let kept = best("kernel", Some("f.safetensors"), 0.25);
+        let about = serde_json::json!(kept).to_string();
+        file.metadata.insert(BEST.to_owned(), about);
+        file.save(&path).expect("saved");
+        assert_eq!(Best::stored(&path), Some(kept));
+    }
 }

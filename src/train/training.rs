@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::scores::Scores;
 use super::trace::Trace;
 use super::watch::{self, Course};
-use crate::config::{Config, OnCollapse};
+use crate::config::Config;
 use crate::data::{Dataset, INPUT, Loaders, Records, Streams, to_floats};
 use crate::error::{Error, Result};
 use crate::media::figures;
@@ -63,6 +63,8 @@ pub(super) struct Run<'a> {
     pub(super) watch: &'a mut dyn FnMut(&Tick) -> Next,
     /// Whether that one has asked for the end.
     pub(super) halted: bool,
+    /// Whether there is a checkpoint of before the first step.
+    pub(super) keeps_start: bool,
 }
 
 impl Run<'_> {
@@ -73,6 +75,9 @@ impl Run<'_> {
     pub(super) fn train(&mut self) -> Result<()> {
         let steps = self.config.steps;
         let first = self.session.counters.step;
+        if first == 0 && self.keeps_start {
+            self.save_checkpoint()?;
+        }
         if first == 0 {
             self.save_reals()?;
             self.save_fakes()?;
@@ -80,9 +85,6 @@ impl Run<'_> {
         self.trace.before(&self.session)?;
         stop::finishing(&self.progress, "this step");
         self.progress.start(self.session.gpu(), first, steps);
-        if first == 0 && self.config.train.on_collapse == OnCollapse::Rollback {
-            self.save_checkpoint()?;
-        }
         let begin = Instant::now();
         let mut tick = Began::now(&self.session);
         while self.session.counters.step < steps {

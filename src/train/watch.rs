@@ -151,6 +151,10 @@ impl Run<'_> {
         let Some((step, path)) = healthy.filter(|_| factors != [1.0, 1.0]) else {
             return Err(self.unhealthy(findings, "")?);
         };
+        let file = Checkpoint::load(&path)?;
+        let (_, about) = state::description(&file, &path)?;
+        // Of the stage that failed, which may not be the checkpoint's.
+        let rates = self.scale_learning_rates(factors)?;
         // Else a resumed run would start from them.
         for (_, newer) in checkpoint::list(self.folder.path())?
             .into_iter()
@@ -158,8 +162,6 @@ impl Run<'_> {
         {
             std::fs::remove_file(&newer).map_err(Error::io("remove", &newer))?;
         }
-        let file = Checkpoint::load(&path)?;
-        let (_, about) = state::description(&file, &path)?;
         if about.stage != self.about.stage {
             let earlier = self.session_of(about.stage, Some(&about.kept))?;
             self.enter(earlier, about.stage);
@@ -167,7 +169,6 @@ impl Run<'_> {
         }
         let positions = state::restore(&mut self.session, &file, &path)?;
         self.session.counters.rollbacks = tries + 1;
-        let rates = self.scale_learning_rates(factors)?;
         if !self.folder.asked().exists() {
             // Else nobody could tell what the run was meant to be.
             let (from, to) = (self.folder.config(), self.folder.asked());

@@ -152,6 +152,10 @@ fn kimg_becomes_steps_rounded_up() {
         );
     }
     assert!(TrainArgs::try_parse_from(["train", "--kimg", "1", "--steps", "2"]).is_err());
+    refused(
+        train(&["--kimg", "1", "--set", "steps=2"]),
+        &["--kimg and --set steps", "leave one of them out"],
+    );
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::path::Path;
 use gpugan::store::checkpoint::{self, Checkpoint};
 
 use crate::run::{gpugan, run_folders};
+use gpugan::systems::presets;
 
 /// Least squares for 3 steps, then the game.
 const SMALL: [&str; 21] = [
@@ -78,4 +79,43 @@ fn a_run_goes_on_across_the_boundary_as_if_it_had_not_stopped() {
     let features = Checkpoint::load(Path::new("tests/torch/fixtures/features.safetensors"));
     let given = features.unwrap().tensors["C.main.3.weight"].1.clone();
     assert_eq!(whole.tensors["F.main.3.weight"].1, given);
+}
+
+/// The game fails before its first checkpoint, so the run goes back into the stage
+/// before it; what has to move less is the game.
+#[test]
+fn a_rollback_into_an_earlier_stage_changes_the_rates_of_the_one_that_failed() {
+    let folder = tempfile::tempdir().unwrap();
+    let outdir = folder.path().to_str().unwrap();
+    let steep = [
+        "--set",
+        "loss.content=0",
+        "--set",
+        "loss.pixel=1",
+        "--set",
+        "train.health=true",
+        "--set",
+        "optimizer.d.lr=1e30",
+        "--set",
+        "optimizer.g.lr=1e30",
+        "--on-collapse",
+        "rollback",
+        "--steps",
+        "9",
+    ];
+    let new = ["train", "--outdir", outdir];
+    let ended = gpugan(&[&new, &SMALL[..], &steep].concat());
+    assert_eq!(ended.code(), Some(3), "{}", ended.said());
+    let run = run_folders(folder.path()).pop().unwrap();
+    let log = std::fs::read_to_string(run.join("log.txt")).unwrap();
+    assert!(log.contains("rollback 1 of 3: from step "), "{log}");
+    let config = presets::read(&run.join("config.toml")).unwrap();
+    let rate = |key: &str| config.value(key).unwrap().as_float().unwrap();
+    assert!(
+        rate("optimizer.g.lr") < 1e30 && rate("optimizer.d.lr") < 1e30,
+        "{log}"
+    );
+    let asked = presets::read(&run.join("asked.toml")).unwrap();
+    let before = asked.value("optimizer.pretrain.lr").unwrap();
+    assert_eq!(config.value("optimizer.pretrain.lr").unwrap(), before);
 }

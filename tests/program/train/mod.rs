@@ -388,6 +388,33 @@ fn what_trains_from_a_file_starts_where_the_file_ends() {
     );
 }
 
+/// Masks of two orders in one network would let pixels see themselves.
+#[test]
+fn weights_of_another_order_of_the_pixels_leave_the_masks_as_they_are() {
+    let outdirs = [(); 3].map(|()| tempfile::tempdir().unwrap());
+    let [first, fresh, second] = outdirs.each_ref().map(tempfile::TempDir::path);
+    let made = |outdir: &Path, more: &[&str]| {
+        let made = ["train", "--preset", "made", "--data", "digits", "--quiet"];
+        let small = ["--batch", "8", "--set", "data.size=8", "--steps", "1"];
+        let to = ["--outdir", outdir.to_str().unwrap()];
+        gpugan(&[&made[..], &small, &to, more].concat()).success();
+        let run = run_folders(outdir).remove(0);
+        let (_, file) = checkpoint::list(&run).unwrap().pop().unwrap();
+        (run, Checkpoint::load(&file).unwrap().tensors)
+    };
+    let (run, given) = made(first, &["--set", "model.hidden=[16]"]);
+    let other = ["--seed", "1", "--set", "model.hidden=[16, 16]"];
+    let (_, own) = made(fresh, &other);
+    let init = ["--init", run.to_str().unwrap()];
+    let (_, taken) = made(second, &[&other[..], &init].concat());
+    let masks: Vec<_> = own.keys().filter(|name| name.ends_with(".mask")).collect();
+    assert_eq!(masks.len(), 3, "{masks:?}");
+    assert_ne!(own["MADE.net.0.mask"], given["MADE.net.0.mask"]);
+    for mask in masks {
+        assert_eq!(taken[mask], own[mask], "{mask}");
+    }
+}
+
 #[test]
 fn frozen_layers_of_the_discriminator_stay_what_they_start_as() {
     let [first, second] = [(); 2].map(|()| tempfile::tempdir().unwrap());

@@ -298,3 +298,37 @@ fn a_run_finds_its_images_from_anywhere_and_where_they_went() {
     picture(20).save(moved.join("05.png")).unwrap();
     assert_refused(&resume("6", &[]), &["are not the images"]);
 }
+
+/// A resumed run names neither.
+#[test]
+fn a_run_killed_before_its_first_snapshot_keeps_its_initial_weights_and_scores() {
+    let outdir = tempfile::tempdir().unwrap();
+    let init = run_folders(TRAINED.path()).remove(0);
+    let from = [
+        "--init",
+        init.to_str().unwrap(),
+        "--metrics",
+        "ms-ssim",
+        "--steps",
+        "3",
+        "--set",
+        "optimizer.g.lr=0",
+    ];
+    train(outdir.path(), &from).success();
+    let run = run_folders(outdir.path()).remove(0);
+    // As if it had been killed in its first step.
+    for (step, path) in checkpoint::list(&run).unwrap() {
+        if step > 0 {
+            fs::remove_file(path).unwrap();
+        }
+    }
+    fs::remove_file(run.join("metrics.jsonl")).unwrap();
+    let again = ["train", "--quiet", "--resume", run.to_str().unwrap()];
+    gpugan(&again).success();
+    let end = Checkpoint::load(&run.join(checkpoint::file_name(3))).unwrap();
+    let given = Checkpoint::load(&init.join(checkpoint::file_name(2))).unwrap();
+    let name = "G.main.0.weight";
+    assert_eq!(end.tensors[name], given.tensors[name]);
+    let scores = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+    assert!(scores.contains("\"step\":3,"), "{scores}");
+}
