@@ -35,8 +35,9 @@ fn main(
     // 24 bits: every f32 below is exact.
     let unit = f32(bits.x >> 8u) * 5.9604645e-8;
 #if NORMAL
-    // Box-Muller; the first number is in (0, 1], so its logarithm is finite.
-    let radius = sqrt(-2.0 * log(unit + 5.9604645e-8));
+    // Box-Muller; the first number is in (0, 1], so its logarithm is finite. Near 1 a
+    // driver's own may be above 0, and the root of what is below it is not a number.
+    let radius = sqrt(-2.0 * op_log(unit + 5.9604645e-8));
     let angle = 6.2831855 * (f32(bits.y >> 8u) * 5.9604645e-8);
     y[id] = radius * op_cos(angle);
 #endif

@@ -36,7 +36,9 @@ fn op_tanh(x: f32) -> f32 {
         return x * top / bottom;
     }
     let t = exp(-2.0 * min(abs(x), 10.0));
-    return sign(x) * ((1.0 - t) / (1.0 + t));
+    // A NaN stays one, told by its bits: min and sign may make a number of it.
+    let is_nan = (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u;
+    return select(sign(x) * ((1.0 - t) / (1.0 + t)), x, is_nan);
 }
 
 fn op_softplus(x: f32) -> f32 {

@@ -163,10 +163,8 @@ impl Form {
     pub fn range(self, label: f64) -> Option<[f64; 2]> {
         let certain = -weighted(label, label) - weighted(1.0 - label, 1.0 - label);
         match self {
-            Self::Entropy => Some([2.0 * std::f64::consts::LN_2, certain]),
-            Self::Relative => Some([2.0 * std::f64::consts::LN_2, 0.0]),
-            Self::Square => Some([label * label / 4.0, 0.0]),
-            Self::Margin => Some([2.0, 0.0]),
+            Self::Entropy => Some([self.joint(label), certain]),
+            Self::Relative | Self::Square | Self::Margin => Some([self.joint(label), 0.0]),
             Self::Gap => None,
         }
     }
@@ -360,4 +358,20 @@ fn hinge(graph: &mut Graph, x: NodeId) -> Result<NodeId> {
     let margin = graph.binary_scalar(Binary::Add, x, 1.0);
     let loss = leaky_relu(graph, margin, 0.0);
     graph.mean_all(loss)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_discriminator_that_knows_nothing_has_the_loss_of_equal_densities() {
+        for form in [Form::Entropy, Form::Square, Form::Margin] {
+            for label in [1.0, 0.9, 0.6] {
+                let [nothing, _] = form.range(label).expect("it has targets");
+                let equal = form.best_loss(1.0, 1.0, label).expect("it has an optimum");
+                assert!((nothing - equal).abs() < 1e-12, "{form:?} {label}");
+            }
+        }
+    }
 }

@@ -61,8 +61,11 @@ impl Allowed {
                     Value::Float(x) => *x,
                     _ => return None,
                 };
-                let inside = std::ops::RangeBounds::contains(&(min, max), &x);
-                return (inside && x.is_finite()).then_some(Value::Float(x));
+                // Kernels see it in single precision.
+                let rounded = f64::from(x as f32);
+                let inside = |x| std::ops::RangeBounds::contains(&(min, max), &x);
+                let fits = inside(x) && inside(rounded) && rounded.is_finite();
+                return fits.then_some(Value::Float(x));
             }
             Self::Wholes(min, max) => value
                 .as_array()

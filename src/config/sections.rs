@@ -63,7 +63,7 @@ section! {
         /// Decay of the mean of the squared gradient (`adam`).
         beta2: f64 = 0.999, Allowed::BELOW_ONE;
         /// Added to the square root that divides the update (`adam`, `rmsprop`).
-        eps: f64 = 1e-8, Allowed::NOT_NEGATIVE;
+        eps: f64 = 1e-8, Allowed::POSITIVE;
         /// Decay of the mean of the squared gradient (`rmsprop`).
         alpha: f64 = 0.99, Allowed::BELOW_ONE;
         /// Fraction of the last change of a weight that is added to the next (`sgd`).

@@ -341,6 +341,16 @@ impl Pair {
         graph.reshape(x, [batch / self.pack, self.pack * c, h, w])
     }
 
+    /// The images of packs, `[N, C, H, W]`.
+    ///
+    /// # Errors
+    /// None for what [`Pair::packed`] gave.
+    pub fn unpacked(&self, graph: &mut Graph, packs: NodeId) -> Result<NodeId> {
+        let [c, h, w] = self.image;
+        let count = graph.shape(packs)[0];
+        graph.reshape(packs, [count * self.pack, c, h, w])
+    }
+
     /// What the discriminator says of packed images, of the classes `labels [N, 1]`
     /// where there are any. Without labels a conditional one judges images as of no
     /// class.

@@ -136,3 +136,23 @@ fn recordings_and_layouts_are_the_stored_ones() {
         "lines are missing or new"
     );
 }
+
+/// The discriminator judges packs, but each image of one is changed by draws of its own.
+#[test]
+fn images_of_a_pack_are_augmented_one_by_one() {
+    let packed = changed("dcgan28", &["batch=8", "loss.pack=2", "loss.augment=color"]);
+    let blueprint = blueprint(&packed, 1, &Facts::SOFTWARE);
+    let mut counts = Vec::new();
+    for recorded in &blueprint.recordings {
+        for command in &recorded.recording.commands {
+            if let Command::Dispatch(dispatch) = command
+                && dispatch.kernel.file == "random.wgsl"
+            {
+                let mut constants = dispatch.kernel.constants.iter();
+                counts.extend(constants.find(|(name, _)| *name == "COUNT"));
+            }
+        }
+    }
+    assert!(counts.len() > 4, "{counts:?}");
+    assert!(counts.iter().all(|(_, count)| *count == 8), "{counts:?}");
+}

@@ -92,7 +92,10 @@ impl Gan {
         };
         let graph = &mut build.graph;
         let probability = augment::probability(graph, config, adaptive);
-        let mut x = augment::augment(graph, config.augment, probability, images)?;
+        // Each image is changed by its own draws, not the pack as one.
+        let apart = self.pair.unpacked(graph, images)?;
+        let changed = augment::augment(graph, config.augment, probability, apart)?;
+        let mut x = self.pair.packed(graph, changed)?;
         if config.instance_noise > 0.0 {
             let std = build.field("noise")?;
             x = augment::noise(&mut build.graph, x, std)?;

@@ -89,6 +89,22 @@ fn unary_functions_keep_relative_accuracy() {
     }
 }
 
+/// What a network made of an overflow must not pass for a pixel.
+#[test]
+fn saturating_functions_pass_on_what_is_no_number() {
+    let x = Tensor::new([3], vec![f64::NAN, f64::INFINITY, f64::NEG_INFINITY]).unwrap();
+    for (f, least) in [(Unary::Tanh, -1.0), (Unary::Sigmoid, 0.0)] {
+        let map = Map::new(
+            vec![3],
+            vec![Load::contiguous(&[3])],
+            body(&unary_code(f, "v0")),
+        );
+        let found = run(map.launch(), &[lay(&x, &[0])], 3);
+        assert!(found[0].is_nan(), "{f:?}: {found:?}");
+        assert_eq!(found[1..], [1.0, least], "{f:?}");
+    }
+}
+
 #[test]
 fn saturated_functions_stay_finite() {
     let x = Tensor::new([4], vec![-1e4, 1e4, -200.0, 200.0]).unwrap();

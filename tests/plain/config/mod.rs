@@ -72,7 +72,7 @@ fn every_value_reads_back_identical() {
         "data.source=\"a \\\"b\\\" \\\\ ü\"",
         "optimizer.g.lr=1e-300",
         "optimizer.d.lr=0.1",
-        "optimizer.d.beta2=0.9999999999999999",
+        "optimizer.d.beta2=0.9999999000000001",
         "model.hidden_g=[7]",
     ];
     let overrides: Vec<_> = sets.iter().map(|s| assignment(s).unwrap()).collect();
@@ -83,6 +83,22 @@ fn every_value_reads_back_identical() {
     assert_eq!(from_toml(&config.to_toml()).unwrap(), config);
     let commented = config.to_commented_toml();
     assert_eq!(from_toml(&commented).unwrap(), config);
+}
+
+/// Kernels take numbers in single precision: a divisor must not be 0 there, and what is to
+/// stay below 1 must.
+#[test]
+fn numbers_must_keep_their_range_in_single_precision() {
+    for refused in [
+        "optimizer.g.eps=0",
+        "optimizer.g.eps=1e-60",
+        "optimizer.g.beta2=0.9999999999",
+        "optimizer.g.lr=1e60",
+    ] {
+        let set = assignment(refused).unwrap();
+        let said = defaults().with([set]).unwrap_err().to_string();
+        assert!(said.contains(refused.split('=').next().unwrap()), "{said}");
+    }
 }
 
 #[test]
