@@ -9,6 +9,7 @@ use flate2::read::DeflateDecoder;
 use zip::CompressionMethod;
 
 use super::found::{Kinds, kind};
+use super::head::head;
 use super::source::{Fault, Head, Pictures, Raw};
 use super::{Report, folder, labels, picture, shown};
 use crate::error::{Error, Result};
@@ -265,9 +266,9 @@ impl Pictures for Archive {
     fn head(&self, item: usize) -> std::result::Result<Head, Fault> {
         let front = self.bytes(&self.entries[item], FRONT)?;
         let partial = (front.len() as u64) < self.entries[item].size;
-        match picture::head(Cursor::new(&front[..])) {
+        match head(Cursor::new(&front[..])) {
             // The head of some files lies at their end.
-            Err(_) if partial => picture::head(Cursor::new(&self.whole(item)?[..])),
+            Err(_) if partial => head(Cursor::new(&self.whole(item)?[..])),
             outcome => outcome,
         }
     }

@@ -10,6 +10,7 @@ use std::time::UNIX_EPOCH;
 use flate2::Crc;
 
 use super::found::{Kinds, kind};
+use super::head::head;
 use super::source::{Fault, Head, Pictures, Raw};
 use super::{Report, labels, picture};
 use crate::error::{Error, Result};
@@ -201,7 +202,7 @@ impl Pictures for Folder {
     }
 
     fn head(&self, item: usize) -> std::result::Result<Head, Fault> {
-        picture::head(BufReader::with_capacity(4096, self.open(item)?))
+        head(BufReader::with_capacity(4096, self.open(item)?))
     }
 
     fn read(&self, item: usize) -> std::result::Result<Raw, Fault> {

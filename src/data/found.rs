@@ -49,8 +49,9 @@ pub(super) fn survey(pictures: &dyn Pictures, half: Half) -> (Found, Vec<Unread>
     // In memory all heads are alike.
     let looks = if in_files { count } else { count.min(1) };
     for (item, head) in heads(pictures, looks).into_iter().enumerate() {
-        match head {
-            Ok(head) => found.add(head, half, if in_files { 1 } else { count }),
+        let times = if in_files { 1 } else { count };
+        match head.and_then(|head| found.add(head, half, times)) {
+            Ok(()) => {}
             Err(fault) => unread.push(Unread { item, fault }),
         }
     }
@@ -108,25 +109,31 @@ pub(super) fn listed(kinds: &Kinds) -> String {
 }
 
 impl Found {
-    fn add(&mut self, head: Head, half: Half, times: usize) {
+    /// Adds a picture so many times.
+    ///
+    /// # Errors
+    /// [`Fault::Bad`] where it has no such half.
+    fn add(&mut self, head: Head, half: Half, times: usize) -> Result<(), Fault> {
+        let width = half.width(head.width)?;
         let kind = match head {
             Head { alpha: true, .. } => &mut self.alpha,
             Head { colour: true, .. } => &mut self.colour,
             _ => &mut self.grey,
         };
         *kind += times;
-        let width = match half {
-            Half::Whole => head.width,
-            Half::Left | Half::Right => head.width / 2,
-        };
         self.sizes.insert((width, head.height));
         self.coloured |= head.colour;
+        Ok(())
     }
 
     /// Adds a picture whose head could only be read later.
-    pub(super) fn add_late(&mut self, head: Head, half: Half) {
+    ///
+    /// # Errors
+    /// [`Fault::Bad`] where it has no such half.
+    pub(super) fn add_late(&mut self, head: Head, half: Half) -> Result<(), Fault> {
+        self.add(head, half, 1)?;
         self.unknown -= 1;
-        self.add(head, half, 1);
+        Ok(())
     }
 
     /// The channels that keep the colours of every picture, alpha left out: 3,

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::source::Fault;
 use crate::error::{Error, Result};
 
 /// How a picture of other proportions becomes an image of the wanted size.
@@ -25,6 +26,23 @@ pub(super) enum Half {
     Whole,
     Left,
     Right,
+}
+
+impl Half {
+    /// The width of this part of a picture.
+    ///
+    /// # Errors
+    /// [`Fault::Bad`] for a picture that has no two sides.
+    pub(super) fn width(self, whole: u32) -> Result<u32, Fault> {
+        match self {
+            Self::Whole => Ok(whole),
+            Self::Left | Self::Right if whole < 2 => {
+                let reason = "it is too narrow for two sides";
+                Err(Fault::Bad(reason.to_string()))
+            }
+            Self::Left | Self::Right => Ok(whole / 2),
+        }
+    }
 }
 
 /// Fit, colours and part of the pictures of a set.

@@ -21,6 +21,7 @@ mod dataset;
 mod folder;
 mod found;
 mod gallery;
+mod head;
 mod idx;
 mod input;
 mod journal;

@@ -1,9 +1,7 @@
 //! From the bytes of a picture file to pixels of a given shape.
 
-use std::io::{BufRead, Cursor, Read, Seek};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::io::Cursor;
 
-use image::error::ImageError;
 use image::imageops::{self, FilterType};
 use image::{
     DynamicImage, ImageBuffer, ImageDecoder, ImageFormat, ImageReader, Limits, Luma, LumaA, Pixel,
@@ -11,8 +9,9 @@ use image::{
 };
 
 use super::budget;
+use super::head::{fault, guarded, head};
 use super::manner::{Fit, Half, Manner};
-use super::source::{Fault, Head, Raw};
+use super::source::{Fault, Raw};
 
 /// A file larger than this is refused.
 pub(super) const MAX_FILE: u64 = 512 << 20;
@@ -21,7 +20,7 @@ pub(super) const MAX_FILE: u64 = 512 << 20;
 /// planar. Waits until the memory budget allows it.
 pub(super) fn image(raw: Raw, shape: [usize; 3], manner: Manner) -> Result<Vec<u8>, Fault> {
     match raw {
-        Raw::Picture(picture) => Ok(fit(half(picture, manner.half), shape, manner)),
+        Raw::Picture(picture) => fitted(picture, shape, manner),
         Raw::File(bytes) => {
             let weighted = matches!(shape[0], 2 | 4);
             let head = head(Cursor::new(&bytes[..]))?;
@@ -32,10 +31,36 @@ pub(super) fn image(raw: Raw, shape: [usize; 3], manner: Manner) -> Result<Vec<u
                 0
             };
             let _share = budget::take(head.checked_need(weighted, rows)?);
-            let picture = guarded(|| decode(&bytes))?;
-            Ok(fit(half(picture, manner.half), shape, manner))
+            fitted(guarded(|| decode(&bytes))?, shape, manner)
         }
     }
+}
+
+fn fitted(picture: DynamicImage, shape: [usize; 3], manner: Manner) -> Result<Vec<u8>, Fault> {
+    let margins = ground(manner.paper(), shape[0]);
+    Ok(fit(half(picture, manner.half)?, shape, manner, &margins))
+}
+
+/// Brings a drawing to the wanted shape, planar: sharp within margins where these are
+/// small. Margins are black where no background is chosen.
+pub(super) fn drawing(
+    image: DynamicImage,
+    shape: [usize; 3],
+    manner: Manner,
+) -> Result<Vec<u8>, Fault> {
+    let image = half(image, manner.half)?;
+    let mut margins = ground(manner.background.unwrap_or([0; 3]), shape[0]);
+    if manner.background.is_none() && matches!(shape[0], 2 | 4) {
+        // Black is a part of the drawing.
+        margins[shape[0] - 1] = 255;
+    }
+    let [channels, height, width] = shape;
+    let from = [image.height(), image.width()].map(|side| side as usize);
+    if !is_padded(from, [height, width], manner.fit) {
+        return Ok(fit(image, shape, manner, &margins));
+    }
+    let pixels = resized(image, [channels, from[0], from[1]], manner.paper());
+    Ok(framed(&pixels, from, shape, &margins))
 }
 
 /// Decodes a picture and turns it upright: its planes at the size `[height, width]`
@@ -57,144 +82,6 @@ pub(super) fn whole(
             let _share = budget::take(head.checked_need(matches!(channels, 2 | 4), 0)?);
             Ok(planes(guarded(|| decode(&bytes))?))
         }
-    }
-}
-
-/// A decoder that panics on a damaged file has met a damaged file.
-fn guarded<T>(work: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
-    catch_unwind(AssertUnwindSafe(work))
-        .unwrap_or_else(|_| Err(Fault::Bad("its decoder failed".to_string())))
-}
-
-fn fault(error: ImageError) -> Fault {
-    match error {
-        ImageError::IoError(error) => error.into(),
-        other => Fault::Bad(other.to_string()),
-    }
-}
-
-/// Size and colours of a picture, read from the front of its file.
-pub(super) fn head(reader: impl BufRead + Seek) -> Result<Head, Fault> {
-    let head = guarded(|| read_head(reader))?;
-    if head.width == 0 || head.height == 0 {
-        return Err(Fault::Bad("it has no pixels".to_string()));
-    }
-    head.checked_need(false, 0)?;
-    Ok(head)
-}
-
-fn read_head(mut reader: impl BufRead + Seek) -> Result<Head, Fault> {
-    let format = image::guess_format(reader.fill_buf()?)
-        .ok()
-        .filter(|format| format.reading_enabled());
-    match format {
-        None => Err(Fault::Bad(
-            "it is not a picture of a known kind".to_string(),
-        )),
-        Some(ImageFormat::Jpeg) => jpeg_head(reader),
-        Some(ImageFormat::Gif) => gif_head(reader),
-        Some(format) => {
-            let decoder = ImageReader::with_format(reader, format)
-                .into_decoder()
-                .map_err(fault)?;
-            let (width, height) = decoder.dimensions();
-            let kind = decoder.color_type();
-            Ok(Head {
-                width,
-                height,
-                colour: kind.has_color(),
-                alpha: kind.has_alpha(),
-                bytes: decoder.total_bytes(),
-            })
-        }
-    }
-}
-
-/// The decoder reads whole files, so the frame's header is looked up here.
-fn jpeg_head(mut reader: impl BufRead + Seek) -> Result<Head, Fault> {
-    reader.seek_relative(2)?;
-    loop {
-        let mut marker = [0; 2];
-        reader.read_exact(&mut marker)?;
-        match marker {
-            [0xff, 0xff] => reader.seek_relative(-1)?,
-            [0xff, 0x01 | 0xd0..=0xd8] => {}
-            // Frames: length, precision, height, width, components.
-            [0xff, 0xc0..=0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf] => {
-                let mut frame = [0; 8];
-                reader.read_exact(&mut frame)?;
-                let [_, _, _, h1, h0, w1, w0, components] = frame;
-                let [height, width] = [[h1, h0], [w1, w0]].map(u16::from_be_bytes).map(u32::from);
-                let colour = components > 1;
-                let values = if colour { 3 } else { 1 };
-                return Ok(Head {
-                    width,
-                    height,
-                    colour,
-                    alpha: false,
-                    bytes: u64::from(width) * u64::from(height) * values,
-                });
-            }
-            [0xff, 0xd9 | 0xda] => break,
-            [0xff, _] => {
-                let mut length = [0; 2];
-                reader.read_exact(&mut length)?;
-                reader.seek_relative(i64::from(u16::from_be_bytes(length)).max(2) - 2)?;
-            }
-            _ => break,
-        }
-    }
-    Err(Fault::Bad("it has no frame of pixels".to_string()))
-}
-
-/// A GIF may be transparent, and its decoder always says that it is.
-fn gif_head(reader: impl Read) -> Result<Head, Fault> {
-    let bad = |error: gif::DecodingError| match error {
-        gif::DecodingError::Io(error) => error.into(),
-        other => Fault::Bad(other.to_string()),
-    };
-    let mut decoder = gif::DecodeOptions::new().read_info(reader).map_err(bad)?;
-    let (width, height) = (u32::from(decoder.width()), u32::from(decoder.height()));
-    let frame = decoder.next_frame_info().map_err(bad)?;
-    let Some(frame) = frame else {
-        return Err(Fault::Bad("it has no frame of pixels".to_string()));
-    };
-    Ok(Head {
-        width,
-        height,
-        colour: true,
-        alpha: frame.transparent.is_some(),
-        bytes: u64::from(width) * u64::from(height) * 4,
-    })
-}
-
-impl Head {
-    /// Bytes that decoding and resizing take at most: twice the pixels (the
-    /// decoder's own, or before and after they are cropped), once more as bytes,
-    /// and again where alpha is laid on a colour; `weighted` with alpha they are
-    /// floats. A resize goes by way of floats of the full width and as many
-    /// `rows` as are wanted.
-    fn need(&self, weighted: bool, rows: usize) -> u64 {
-        let (width, height) = (u64::from(self.width), u64::from(self.height));
-        let laid = if self.alpha { 4 } else { 0 };
-        let float = if weighted { 12 } else { 0 };
-        2 * self.bytes + (4 + laid + float) * width * height + 16 * width * rows as u64
-    }
-
-    /// The same, as long as the budget has as many.
-    fn checked_need(&self, weighted: bool, rows: usize) -> Result<u64, Fault> {
-        let need = self.need(weighted, rows);
-        if need <= budget::BYTES {
-            return Ok(need);
-        }
-        Err(Fault::Bad(format!(
-            "its {}x{} pixels take {:.1} GiB to read, more than the {} GiB that a picture may \
-             take; make it smaller",
-            self.width,
-            self.height,
-            need as f64 / f64::from(1 << 30),
-            budget::BYTES >> 30
-        )))
     }
 }
 
@@ -247,19 +134,19 @@ fn jpeg_is_whole(bytes: &[u8]) -> bool {
 }
 
 /// One side of a picture that holds two beside each other.
-fn half(image: DynamicImage, half: Half) -> DynamicImage {
-    let (width, height) = (image.width() / 2, image.height());
-    match half {
+fn half(image: DynamicImage, half: Half) -> Result<DynamicImage, Fault> {
+    let (width, height) = (half.width(image.width())?, image.height());
+    Ok(match half {
         Half::Whole => image,
         Half::Left => image.crop_imm(0, 0, width, height),
         Half::Right => image.crop_imm(image.width() - width, 0, width, height),
-    }
+    })
 }
 
 /// Brings a picture to `[channels, height, width]`, planar. Grey is Rec. 709
 /// luma; where no alpha is wanted (1 or 3 channels) the picture is laid on the
-/// background.
-fn fit(image: DynamicImage, shape: [usize; 3], manner: Manner) -> Vec<u8> {
+/// background. `margins` is a pixel of those.
+fn fit(image: DynamicImage, shape: [usize; 3], manner: Manner, margins: &[u8]) -> Vec<u8> {
     let [channels, height, width] = shape;
     let paper = manner.paper();
     match manner.fit {
@@ -268,7 +155,7 @@ fn fit(image: DynamicImage, shape: [usize; 3], manner: Manner) -> Vec<u8> {
         Fit::Pad => {
             let inner = inside([image.height(), image.width()], [height, width]);
             let pixels = resized(image, [channels, inner[0], inner[1]], paper);
-            framed(&pixels, inner, shape, &ground(paper, channels))
+            framed(&pixels, inner, shape, margins)
         }
     }
 }
@@ -416,23 +303,9 @@ pub(super) fn planes<P: Pixel<Subpixel = u8>>(image: &ImageBuffer<P, Vec<u8>>) -
 
 /// Whether a drawing of the size `from` is padded rather than resized to `to`:
 /// when no side shrinks or grows by more than a quarter.
-pub(super) fn is_padded(from: [usize; 2], to: [usize; 2]) -> bool {
-    from.iter()
-        .zip(&to)
-        .all(|(&from, &to)| from <= to && 4 * to <= 5 * from)
-}
-
-/// Lays a drawing in the middle of the background, black where none is chosen.
-pub(super) fn pad(image: DynamicImage, shape: [usize; 3], manner: Manner) -> Vec<u8> {
-    let inner = [image.height(), image.width()].map(|side| side as usize);
-    let paper = manner.background.unwrap_or([0; 3]);
-    let mut ground = ground(paper, shape[0]);
-    if manner.background.is_none() && matches!(shape[0], 2 | 4) {
-        // Black is a part of the drawing.
-        ground[shape[0] - 1] = 255;
-    }
-    let pixels = resized(image, [shape[0], inner[0], inner[1]], manner.paper());
-    framed(&pixels, inner, shape, &ground)
+pub(super) fn is_padded(from: [usize; 2], to: [usize; 2], fit: Fit) -> bool {
+    let mut sides = from.iter().zip(&to);
+    fit != Fit::Stretch && sides.all(|(&from, &to)| from <= to && 4 * to <= 5 * from)
 }
 
 /// A picture made of planes `[channels, height, width]` of 1 to 4 channels.

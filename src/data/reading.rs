@@ -257,9 +257,9 @@ impl Reading {
         let mut bad = Vec::new();
         for unread in unread {
             // What the file system failed may work now, or when it is read.
-            match pictures.head(unread.item) {
-                Err(fault) => bad.push((unread.item, fault.reason().to_string())),
-                Ok(head) => found.add_late(head, manner.half),
+            let head = pictures.head(unread.item);
+            if let Err(fault) = head.and_then(|head| found.add_late(head, manner.half)) {
+                bad.push((unread.item, fault.reason().to_string()));
             }
         }
         for report in &opened.reports {

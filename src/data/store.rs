@@ -8,10 +8,9 @@ use std::thread;
 use std::time::Duration;
 
 use flate2::Crc;
-use image::DynamicImage;
 
 use super::journal::Journal;
-use super::manner::{Fit, Manner};
+use super::manner::Manner;
 use super::source::{Fault, Pictures, Raw};
 use super::stack::Stack;
 use super::{Report, picture, shown};
@@ -93,15 +92,10 @@ impl Store {
         let [_, height, width] = self.shape;
         pictures.head(0).is_ok_and(|head| {
             let from = [head.height as usize, head.width as usize];
-            from == [height, width] || self.is_padded(pictures, from)
+            let fit = self.manner.fit;
+            from == [height, width]
+                || (pictures.drawings() && picture::is_padded(from, [height, width], fit))
         })
-    }
-
-    fn is_padded(&self, pictures: &dyn Pictures, from: [usize; 2]) -> bool {
-        let [_, height, width] = self.shape;
-        pictures.drawings()
-            && self.manner.fit != Fit::Stretch
-            && picture::is_padded(from, [height, width])
     }
 
     pub(super) fn len(&self) -> usize {
@@ -162,10 +156,9 @@ impl Store {
     }
 
     fn load(&self, pictures: &dyn Pictures, item: usize) -> Result<Vec<u8>, Fault> {
-        let size = |image: &DynamicImage| [image.height() as usize, image.width() as usize];
         match self.read(pictures, item)? {
-            Raw::Picture(image) if self.is_padded(pictures, size(&image)) => {
-                Ok(picture::pad(image, self.shape, self.manner))
+            Raw::Picture(image) if pictures.drawings() => {
+                picture::drawing(image, self.shape, self.manner)
             }
             raw => picture::image(raw, self.shape, self.manner),
         }

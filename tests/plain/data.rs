@@ -8,6 +8,7 @@ use gpugan::data::{Dataset, Report, normalized};
 use image::{GrayImage, ImageBuffer, Luma, LumaA, Rgb, RgbImage, Rgba, RgbaImage};
 use tempfile::TempDir;
 
+use crate::reading::TURNED;
 use crate::sets::{open, open_error, truncate};
 
 /// An 8-bit grey picture whose pixels all have one value.
@@ -191,8 +192,7 @@ fn jpegs_are_upright_and_truncated_pictures_are_skipped_by_name() {
         .save(&good)
         .unwrap();
     let jpeg = fs::read(&good).unwrap();
-    let exif = b"\xff\xe1\x00\x22Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0";
-    fs::write(&good, [&jpeg[..2], exif, &jpeg[2..]].concat()).unwrap();
+    fs::write(&good, [&jpeg[..2], TURNED, &jpeg[2..]].concat()).unwrap();
 
     let set = open(dir.path(), 32, 32, Some(1));
     assert_eq!(set.len(), 10);

@@ -111,3 +111,24 @@ fn the_background_lies_behind_transparent_pixels_and_around_drawings() {
         assert_eq!(corner, if background == "auto" { 0 } else { value });
     }
 }
+
+/// Whatever the size: half as large again, smaller, and of other proportions.
+#[test]
+fn margins_around_drawings_are_black_at_any_size() {
+    for [height, width] in [[8, 24], [24, 12], [4, 8], [10, 16]] {
+        let reading = Reading::new(height, width).fit(Fit::Pad);
+        let corners = |reading: &Reading| {
+            let pixels = reading.open("digits").unwrap().decode(0).unwrap();
+            let planes = pixels.chunks(height * width);
+            let corners = planes.map(|plane| [plane[0], plane[height * width - 1]]);
+            corners.collect::<Vec<_>>()
+        };
+        assert_eq!(corners(&reading), [[0; 2]], "{height}x{width}");
+        assert_eq!(
+            corners(&reading.clone().channels(Some(2))),
+            [[0; 2], [255; 2]]
+        );
+        let grey = reading.background("grey").unwrap();
+        assert_eq!(corners(&grey), [[128; 2]]);
+    }
+}

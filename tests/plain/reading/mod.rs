@@ -14,6 +14,10 @@ use std::path::Path;
 use gpugan::data::{Dataset, Reading};
 use image::{GrayImage, Luma, Rgb, RgbImage, RgbaImage};
 
+/// The segment of a JPEG that says: turn it a quarter clockwise.
+pub(crate) const TURNED: &[u8] =
+    b"\xff\xe1\x00\x22Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0";
+
 fn open(path: &Path) -> Dataset {
     Reading::new(8, 8).open(path.to_str().unwrap()).unwrap()
 }

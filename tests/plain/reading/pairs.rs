@@ -10,7 +10,7 @@ use gpugan::data::{
 use image::{Rgb, RgbImage};
 use tempfile::TempDir;
 
-use super::grey;
+use super::{TURNED, grey};
 
 fn pairs(path: &Path) -> gpugan::Result<Dataset> {
     let reading = Reading::new(8, 8).channels(Some(1)).layout(Layout::Pairs);
@@ -148,6 +148,53 @@ fn halves_of_a_picture_are_a_pair_and_are_mirrored_alike() {
         .open(path)
         .unwrap();
     assert_eq!(set.skipped().len(), 1);
+}
+
+#[test]
+fn a_picture_without_two_sides_is_left_out_by_name() {
+    let dir = TempDir::new().unwrap();
+    for name in ["a.png", "b.png"] {
+        RgbImage::new(16, 8).save(dir.path().join(name)).unwrap();
+    }
+    RgbImage::new(1, 8)
+        .save(dir.path().join("thin.png"))
+        .unwrap();
+    let reading = Reading::new(8, 8).layout(Layout::SideBySide);
+    let set = reading.open(dir.path().to_str().unwrap()).unwrap();
+    let skipped = set.skipped();
+    let [thin] = &skipped[..] else {
+        panic!("{skipped:?}");
+    };
+    let said = thin.to_string();
+    assert!(
+        said.ends_with("thin.png: it is too narrow for two sides"),
+        "{said}"
+    );
+    assert!(set.found()[0].starts_with("3 images: 2 colour, 1 unreadable; all 8x8"));
+    assert!(set.decode_pair(2).is_err() && set.decode_pair(1).is_ok());
+    // One that has become so since the set was opened.
+    RgbImage::new(1, 8).save(dir.path().join("a.png")).unwrap();
+    assert!(set.decode_pair(0).is_err());
+}
+
+/// A photograph that a telephone took on its side, and what was drawn over it.
+#[test]
+fn a_photograph_pairs_by_its_size_when_it_is_upright() {
+    let dir = TempDir::new().unwrap();
+    for folder in ["A", "B"] {
+        fs::create_dir(dir.path().join(folder)).unwrap();
+    }
+    let [photograph, mask] = ["A/1.jpg", "B/1.png"].map(|name| dir.path().join(name));
+    RgbImage::new(20, 10).save(&photograph).unwrap();
+    RgbImage::new(10, 20).save(mask).unwrap();
+    let jpeg = fs::read(&photograph).unwrap();
+    fs::write(&photograph, [&jpeg[..2], TURNED, &jpeg[2..]].concat()).unwrap();
+    let reading = Reading::new(8, 8).layout(Layout::Pairs);
+    let reading = reading.direction(Direction::BToA);
+    let set = reading.open(dir.path().to_str().unwrap()).unwrap();
+    assert!(set.skipped().is_empty(), "{:?}", set.skipped());
+    assert_eq!(set.found()[0], "1 image: 1 colour; all 10x20");
+    assert!(set.decode_pair(0).is_ok());
 }
 
 #[test]
