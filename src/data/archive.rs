@@ -1,5 +1,6 @@
 //! Pictures in a ZIP or tar archive, read as needed without unpacking it.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufReader, Cursor, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -64,7 +65,7 @@ pub(super) fn open(path: &Path, reports: &mut Vec<Report>) -> Result<Opened> {
     let found = if is_zip(&head) {
         zip_entries(file, path, reports)
     } else {
-        tar_entries(file)
+        tar_entries(file, path, reports)
     };
     let found = found.map_err(|reason| {
         Error::usage(
@@ -77,7 +78,7 @@ pub(super) fn open(path: &Path, reports: &mut Vec<Report>) -> Result<Opened> {
     let mut lists = Vec::new();
     for entry in found {
         let name = Path::new(&entry.name);
-        if name.iter().any(folder::is_hidden) || entry.name.starts_with("__MACOSX/") {
+        if is_hidden(&entry.name) {
             continue;
         }
         if folder::is_named(name) {
@@ -108,6 +109,25 @@ fn file_name(path: &Path) -> String {
         .into_owned()
 }
 
+fn is_hidden(name: &str) -> bool {
+    Path::new(name).iter().any(folder::is_hidden) || name.starts_with("__MACOSX/")
+}
+
+/// A name as it is below the archive.
+fn below(name: &str) -> &str {
+    name.trim_start_matches("./")
+}
+
+/// A file of the archive that is not there, for a reason; reported where it would be
+/// looked at.
+fn missing(path: &Path, name: &str, reason: String) -> Option<Report> {
+    let file = Path::new(name);
+    let wanted = folder::is_named(file) || labels::LISTS.contains(&&*file_name(file));
+    (wanted && !is_hidden(name)).then(|| Report::new(path.join(name), reason))
+}
+
+const LINK: &str = "is a symbolic link; pack the file that it leads to";
+
 /// The files of a ZIP archive.
 fn zip_entries(
     file: File,
@@ -120,13 +140,17 @@ fn zip_entries(
         let file = zip
             .by_index_raw(number)
             .map_err(|error| error.to_string())?;
-        if !file.is_file() {
-            continue;
-        }
         let name = file
             .name()
             .map_err(|error| error.to_string())?
             .replace('\\', "/");
+        let name = below(&name).to_string();
+        if file.is_symlink() {
+            reports.extend(missing(path, &name, LINK.to_string()));
+        }
+        if !file.is_file() {
+            continue;
+        }
         let method = file.compression();
         let known = matches!(
             method,
@@ -151,24 +175,52 @@ fn zip_entries(
     Ok(entries)
 }
 
-/// The files of a tar archive.
-fn tar_entries(file: File) -> std::result::Result<Vec<Entry>, String> {
+/// The files of a tar archive. A hard link is the file that it names, which lies before
+/// it.
+fn tar_entries(
+    file: File,
+    path: &Path,
+    reports: &mut Vec<Report>,
+) -> std::result::Result<Vec<Entry>, String> {
     let mut tar = tar::Archive::new(file);
-    let mut entries = Vec::new();
+    let mut entries: Vec<Entry> = Vec::new();
+    let mut places: HashMap<String, usize> = HashMap::new();
     for entry in tar.entries_with_seek().map_err(|error| error.to_string())? {
         let entry = entry.map_err(|error| error.to_string())?;
-        if !entry.header().entry_type().is_file() {
-            continue;
-        }
+        let kind = entry.header().entry_type();
         let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-        entries.push(Entry {
-            name: name.strip_prefix("./").unwrap_or(&name).to_string(),
-            start: entry.raw_file_position(),
-            packed: entry.size(),
-            size: entry.size(),
-            deflated: false,
-            crc: None,
-        });
+        let name = below(&name).to_string();
+        let found = if kind.is_file() {
+            Entry {
+                name,
+                start: entry.raw_file_position(),
+                packed: entry.size(),
+                size: entry.size(),
+                deflated: false,
+                crc: None,
+            }
+        } else if kind.is_hard_link() {
+            let link = entry.link_name_bytes().unwrap_or_default();
+            let link = String::from_utf8_lossy(&link).into_owned();
+            match places.get(below(&link)) {
+                Some(&place) => Entry {
+                    name,
+                    ..entries[place].clone()
+                },
+                None => {
+                    let reason = format!("is a link to {link}, which is not before it");
+                    reports.extend(missing(path, &name, reason));
+                    continue;
+                }
+            }
+        } else {
+            if kind.is_symlink() {
+                reports.extend(missing(path, &name, LINK.to_string()));
+            }
+            continue;
+        };
+        places.insert(found.name.clone(), entries.len());
+        entries.push(found);
     }
     Ok(entries)
 }

@@ -1,5 +1,6 @@
 //! CIFAR-10 and CIFAR-100 in their binary version: records of one label (of
-//! CIFAR-100 two, coarse and fine) and 32x32 pixels, planar RGB.
+//! CIFAR-100 two, coarse and fine) and 32x32 pixels, planar RGB. A file has whole
+//! records, so its size tells which they are.
 
 use std::fs::File;
 use std::io::Read;
@@ -40,29 +41,45 @@ pub(super) fn looks_like_it(path: &Path) -> bool {
     path.extension().is_some_and(|ending| ending == "bin")
         && path.metadata().is_ok_and(|about| {
             let size = about.len();
-            size > 0
-                && (size.is_multiple_of(1 + PIXELS as u64)
-                    || size.is_multiple_of(2 + PIXELS as u64))
+            size > 0 && [1, 2].iter().any(|&labels| is_whole(size, labels))
         })
+}
+
+/// Whether so many bytes are whole records of so many labels.
+fn is_whole(size: u64, labels: usize) -> bool {
+    size.is_multiple_of((labels + PIXELS) as u64)
+}
+
+/// The labels of a record, as the first file tells whose size fits only one number of
+/// them; else as the first file's name does.
+fn labels_of(files: &[PathBuf], sizes: &[u64]) -> usize {
+    let told = |&size: &u64| match [1, 2].map(|labels| is_whole(size, labels)) {
+        [true, false] => Some(1),
+        [false, true] => Some(2),
+        _ => None,
+    };
+    let hundred = files[0]
+        .file_name()
+        .is_some_and(|name| name == "train.bin" || name == "test.bin");
+    let named = if hundred { 2 } else { 1 };
+    sizes.iter().find_map(told).unwrap_or(named)
 }
 
 /// Reads the images of files, which all have the same number of labels.
 pub(super) fn read(files: &[PathBuf], reports: &mut Vec<Report>) -> Result<(Array, Labels)> {
     let first = &files[0];
     let folder = first.parent().unwrap_or(Path::new(""));
-    let hundred = first
-        .file_name()
-        .is_some_and(|name| name == "train.bin" || name == "test.bin");
-    let (skip, names) = if hundred {
-        (2, "fine_label_names.txt")
-    } else {
-        (1, "batches.meta.txt")
+    let mut sizes = Vec::new();
+    for path in files {
+        sizes.push(path.metadata().map_err(Error::io("read", path))?.len());
+    }
+    let skip = labels_of(files, &sizes);
+    let names = match skip {
+        1 => "batches.meta.txt",
+        _ => "fine_label_names.txt",
     };
     let step = skip + PIXELS;
-    let mut size = 0;
-    for path in files {
-        size += path.metadata().map_err(Error::io("read", path))?.len() as usize;
-    }
+    let size = sizes.iter().sum::<u64>() as usize;
     allowed(first, size / step, &[step])?;
     let mut values = Vec::with_capacity(size);
     for path in files {

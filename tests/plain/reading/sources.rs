@@ -104,6 +104,62 @@ fn archives_are_read_like_folders() {
 }
 
 #[test]
+fn links_in_archives_are_followed_or_named() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("linked.tar");
+    let mut tar = tar::Builder::new(File::create(&path).unwrap());
+    let bytes = png([10, 0, 0]);
+    let mut header = tar::Header::new_gnu();
+    header.set_size(bytes.len() as u64);
+    header.set_mode(0o644);
+    tar.append_data(&mut header, "./a/1.png", Cursor::new(&bytes))
+        .unwrap();
+    for (kind, name, target) in [
+        (tar::EntryType::Link, "b/2.png", "./a/1.png"),
+        (tar::EntryType::Link, "./b/3.png", "b/2.png"),
+        (tar::EntryType::Link, "b/4.png", "b/5.png"),
+        (tar::EntryType::Symlink, "b/6.png", "../a/1.png"),
+        (tar::EntryType::Symlink, "b/readme", "../a"),
+        (tar::EntryType::Symlink, "b/.7.png", "../a/1.png"),
+    ] {
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(kind);
+        header.set_size(0);
+        tar.append_link(&mut header, name, target).unwrap();
+    }
+    tar.finish().unwrap();
+    let set = open(&path);
+    assert_eq!(reds(&set), [(10, "a"), (10, "b"), (10, "b")]);
+    let said: Vec<String> = set.skipped().iter().map(ToString::to_string).collect();
+    let wanted = [
+        "linked.tar/b/4.png: is a link to b/5.png, which is not before it",
+        "linked.tar/b/6.png: is a symbolic link; pack the file that it leads to",
+    ];
+    assert_eq!(said.len(), 2, "{said:?}");
+    for (said, wanted) in said.iter().zip(wanted) {
+        assert!(said.ends_with(wanted), "{said}");
+    }
+}
+
+#[test]
+fn names_in_zip_archives_may_begin_with_the_folder_itself() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("set.zip");
+    let mut zip = zip::ZipWriter::new(File::create(&path).unwrap());
+    let options = zip::write::SimpleFileOptions::default();
+    for (name, red) in [("./cat/1.png", 10), ("./dog/2.png", 20)] {
+        zip.start_file(name, options).unwrap();
+        zip.write_all(&png([red, 0, 0])).unwrap();
+    }
+    zip.add_symlink("dog/3.png", "2.png", options).unwrap();
+    zip.finish().unwrap();
+    let set = open(&path);
+    assert_eq!(reds(&set), [(10, "cat"), (20, "dog")]);
+    let said = set.skipped()[0].to_string();
+    assert!(said.contains("dog/3.png: is a symbolic link"), "{said}");
+}
+
+#[test]
 fn lists_of_labels_come_before_folders() {
     let dir = TempDir::new().unwrap();
     let json = br#"{"labels": [["00000/a.png", 10], ["00000/b.png", 9], ["00001/c.png", 9]]}"#;
@@ -207,6 +263,30 @@ fn cifar_is_read_in_its_binary_version() {
         .open(hundred.to_str().unwrap())
         .unwrap();
     assert_eq!(reds(&set), [(50, "aquarium_fish"), (60, "apple")]);
+
+    // The size of a file tells its records, whatever it is called.
+    let at = |name: &str| dir.path().join(name);
+    fs::write(
+        at("train.bin"),
+        [record(&[3], 10), record(&[0], 20)].concat(),
+    )
+    .unwrap();
+    fs::write(
+        at("mine.bin"),
+        [record(&[4, 1], 50), record(&[0, 0], 60)].concat(),
+    )
+    .unwrap();
+    for (name, values) in [("train.bin", [10, 20]), ("mine.bin", [50, 60])] {
+        let path = at(name);
+        let set = Reading::new(32, 32).open(path.to_str().unwrap()).unwrap();
+        assert!(set.skipped().is_empty(), "{:?}", set.skipped());
+        for (item, value) in values.into_iter().enumerate() {
+            assert_eq!(
+                set.decode(item).unwrap()[2047..2049],
+                [value + 1, value + 2]
+            );
+        }
+    }
 }
 
 /// A `.npy` file as NumPy writes it.
