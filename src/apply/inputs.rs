@@ -78,7 +78,7 @@ impl Inputs {
         &self.names
     }
 
-    /// Files that are no pictures.
+    /// Files that are no pictures, and so none of the images.
     pub(super) fn left_out(&self) -> &[Report] {
         self.files.left_out()
     }
@@ -88,9 +88,14 @@ impl Inputs {
         (index < self.of_files()).then(|| self.files.path(index))
     }
 
-    /// Where all of files are.
-    pub(super) fn paths(&self) -> impl Iterator<Item = PathBuf> {
-        (0..self.of_files()).map(|item| self.files.path(item))
+    /// All files that were given, those beyond the count included.
+    pub(super) fn files(&self) -> impl Iterator<Item = PathBuf> {
+        self.files.files()
+    }
+
+    /// Whether sets tell what should come out.
+    pub(super) fn tell_truth(&self) -> bool {
+        self.sets.iter().any(|set| set.paired)
     }
 
     fn of_files(&self) -> usize {
@@ -243,8 +248,8 @@ impl Truth {
     }
 
     /// Where they all are.
-    pub(super) fn paths(&self) -> impl Iterator<Item = PathBuf> {
-        (0..self.files.len()).map(|item| self.files.path(item))
+    pub(super) fn files(&self) -> impl Iterator<Item = PathBuf> {
+        self.files.files()
     }
 
     /// What should come out of the input of this name.

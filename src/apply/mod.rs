@@ -1,13 +1,17 @@
 //! `gpugan apply`: what a trained model makes of images.
 
+mod claims;
 mod inputs;
 mod model;
 mod names;
 mod published;
 mod scores;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use image::DynamicImage;
+
+use self::claims::Claims;
 use self::inputs::{Inputs, Planes, Truth};
 pub use self::model::{Made, Model, Trained};
 use self::names::{Names, names};
@@ -31,6 +35,7 @@ const SAID: usize = 10;
 /// [`Error::Usage`] for a checkpoint of a system that takes no images, for names that
 /// lead to no image, and where none can be used; errors of the device and of writing.
 pub fn run(options: &ApplyOptions) -> Result<()> {
+    names::check(&options.out)?;
     let trained = Trained::open(
         &options.checkpoint,
         options.preset.as_ref(),
@@ -43,6 +48,7 @@ pub fn run(options: &ApplyOptions) -> Result<()> {
         None => None,
     };
     let mut run = Application::new(options, inputs, truth, Progress::new(options.quiet))?;
+    run.overwrite_nothing(trained.path())?;
     let gpu = Gpu::open(&Selector::named(options.adapter.as_deref()))?;
     run.scores = Scores::new(trained.scale());
     run.introduce(&trained)?;
@@ -67,9 +73,11 @@ struct Application<'a> {
     progress: Progress,
     written: usize,
     left_out: usize,
+    /// Images that are too large for the sheet.
+    unshown: usize,
     /// Lines about single images, of which only the first are shown.
     mentioned: usize,
-    /// Why the first one was left out.
+    /// Why the first image was left out.
     first: Option<Report>,
 }
 
@@ -92,12 +100,6 @@ impl<'a> Application<'a> {
                 "give a folder with --out",
             ));
         }
-        let outputs = names.paths.iter().map(|name| match is_file {
-            true => options.out.clone(),
-            false => options.out.join(name),
-        });
-        let truths = truth.iter().flat_map(Truth::paths);
-        names::replace_none(outputs, inputs.paths().chain(truths))?;
         Ok(Self {
             options,
             inputs,
@@ -108,15 +110,58 @@ impl<'a> Application<'a> {
             progress,
             written: 0,
             left_out: 0,
+            unshown: 0,
             mentioned: 0,
             first: None,
         })
     }
 
+    /// Where an output is written.
+    fn output(&self, index: usize) -> PathBuf {
+        let out = &self.options.out;
+        match names::is_file(out) {
+            true => out.clone(),
+            false => out.join(&self.names.paths[index]),
+        }
+    }
+
+    /// Where the scores are written, if there can be any.
+    fn table(&self) -> Option<PathBuf> {
+        let out = &self.options.out;
+        let known = self.truth.is_some() || self.inputs.tell_truth();
+        (known && !names::is_file(out)).then(|| out.join(scores::FILE))
+    }
+
+    /// That nothing that is written replaces what is read or written besides.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for what does.
+    fn overwrite_nothing(&self, checkpoint: &Path) -> Result<()> {
+        let mut claims = Claims::default();
+        claims.read(self.inputs.files(), "an input");
+        let truths = self.truth.iter().flat_map(Truth::files);
+        claims.read(truths, "an expected picture");
+        claims.read([checkpoint.to_owned()], "the checkpoint");
+        for index in 0..self.inputs.len() {
+            claims.write(&self.output(index), "an output", "--out")?;
+        }
+        if let Some(table) = self.table() {
+            claims.write(&table, "the table of scores", "--out")?;
+        }
+        match &self.options.compare {
+            Some(sheet) if sheet.is_dir() => Err(Error::usage(
+                format!("--compare {} is a folder", sheet.display()),
+                "give a file to write with --compare",
+            )),
+            Some(sheet) => claims.write(sheet, "the sheet", "--compare"),
+            None => Ok(()),
+        }
+    }
+
     /// Says what is not to be expected.
     fn introduce(&mut self, trained: &Trained) -> Result<()> {
         for report in self.inputs.left_out().to_vec() {
-            self.leave_out(report)?;
+            self.mention(&format!("left out: {report}"))?;
         }
         if trained.any_size().is_none() && self.inputs.path(0).is_some() {
             let [_, height, width] = trained.of().from;
@@ -168,7 +213,9 @@ impl<'a> Application<'a> {
         };
         let [_, height, width] = input.shape;
         let floats = to_floats(&input.values);
-        let made = match model.image(&floats, [height, width], self.options.seed) {
+        let made = model.image(&floats, [height, width], self.options.seed);
+        let saved = made.and_then(|made| self.save(index, &made).map(|()| made));
+        let made = match saved {
             Ok(made) => made,
             // Of this image alone.
             Err(error @ Error::Usage { .. }) => {
@@ -178,7 +225,6 @@ impl<'a> Application<'a> {
             }
             Err(error) => return Err(error),
         };
-        self.save(index, &made)?;
         self.written += 1;
         let truth = match (known, &self.truth) {
             (Some(known), _) => Some(known),
@@ -195,16 +241,11 @@ impl<'a> Application<'a> {
     }
 
     fn save(&self, index: usize, made: &Made) -> Result<()> {
-        let out = &self.options.out;
-        let path = match names::is_file(out) {
-            true => out.clone(),
-            false => out.join(&self.names.paths[index]),
-        };
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
-        }
         let [c, h, w] = made.shape;
-        figures::save_png(figures::single(&made.values, [1, c, h, w], 0)?, &path)
+        write(
+            figures::single(&made.values, [1, c, h, w], 0)?,
+            &self.output(index),
+        )
     }
 
     /// Scores an output and adds it to the sheet.
@@ -239,10 +280,20 @@ impl<'a> Application<'a> {
                 shape: *shape,
             })
             .collect();
-        self.sheet.add(sheet(&columns, 1)?);
+        match sheet(&columns, 1) {
+            Ok(picture) => self.sheet.add(picture),
+            // Of this image alone.
+            Err(Error::Usage { what, .. }) => {
+                self.unshown += 1;
+                let name = name.display();
+                self.mention(&format!("{name}: is left out of the comparison: {what}"))?;
+            }
+            Err(error) => return Err(error),
+        }
         Ok(())
     }
 
+    /// Leaves out one of the images.
     fn leave_out(&mut self, report: Report) -> Result<()> {
         self.left_out += 1;
         self.mention(&format!("left out: {report}"))?;
@@ -258,16 +309,19 @@ impl<'a> Application<'a> {
         }
     }
 
-    /// Writes the sheet and the scores, and says what was done.
+    /// Writes the scores and the sheet, and says what was done.
     fn finish(mut self, model: &Model) -> Result<()> {
         let count = self.inputs.len();
         let stopped = self.written + self.left_out < count;
         if self.written == 0 && !stopped {
-            let first = self
-                .first
-                .map_or_else(String::new, |first| format!(": {first}"));
+            let first = self.first.or(self.inputs.left_out().first().cloned());
+            let first = first.map_or_else(String::new, |first| format!(": {first}"));
+            let what = match count {
+                0 => "there is no image in what was given".to_owned(),
+                count => format!("none of {count} images can be used"),
+            };
             return Err(Error::usage(
-                format!("none of {} images can be used{first}", self.left_out),
+                format!("{what}{first}"),
                 "give pictures that can be read",
             ));
         }
@@ -275,25 +329,13 @@ impl<'a> Application<'a> {
             let more = self.mentioned - SAID;
             self.progress.line(&format!("and {more} more likewise"))?;
         }
-        if let Some(path) = self.options.compare.as_deref()
-            && self.written > 0
-        {
-            let shown = self.sheet.len();
-            figures::save_png(self.sheet.picture(), path)?;
-            let first = if shown < self.written {
-                format!(", the first {shown}")
-            } else {
-                String::new()
-            };
-            self.progress
-                .line(&format!("comparison: {}{first}", path.display()))?;
-        }
         if let Some(line) = self.scores.line() {
             self.progress.line(&line)?;
-            if !names::is_file(&self.options.out) {
-                self.scores.save(&self.options.out.join(scores::FILE))?;
+            if let Some(table) = self.table() {
+                self.scores.save(&table)?;
             }
         }
+        self.finish_sheet()?;
         let images = if self.written == 1 { "image" } else { "images" };
         let done = format!(
             "{} {images} through {} -> {}",
@@ -306,6 +348,33 @@ impl<'a> Application<'a> {
             false => self.progress.line(&done),
         }
     }
+
+    /// Writes the sheet, where there is something to show.
+    fn finish_sheet(&mut self) -> Result<()> {
+        let Some(path) = self.options.compare.as_deref() else {
+            return Ok(());
+        };
+        if self.sheet.is_empty() {
+            return Ok(());
+        }
+        write(self.sheet.picture(), path)?;
+        let shown = self.sheet.len();
+        let which = match self.unshown {
+            _ if shown == self.written => String::new(),
+            0 => format!(", the first {shown}"),
+            _ => format!(", {shown} of {}", self.written),
+        };
+        let line = format!("comparison: {}{which}", path.display());
+        self.progress.line(&line)
+    }
+}
+
+/// Writes a picture, in a folder that is made where there is none.
+fn write(picture: impl Into<DynamicImage>, path: &Path) -> Result<()> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
+    }
+    figures::save_png(picture, path)
 }
 
 /// What was made as 8-bit pixels.

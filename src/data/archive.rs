@@ -94,7 +94,7 @@ pub(super) fn open(path: &Path, reports: &mut Vec<Report>) -> Result<Opened> {
         path: path.to_path_buf(),
         entries,
     };
-    let labels = archive.labels(&lists, reports);
+    let labels = archive.labels(&lists);
     Ok(Opened {
         archive,
         strays,
@@ -227,7 +227,7 @@ fn tar_entries(
 
 impl Archive {
     /// Labels by a list, or by folders below those that hold everything.
-    fn labels(&self, lists: &[Entry], reports: &mut Vec<Report>) -> labels::Labels {
+    fn labels(&self, lists: &[Entry]) -> labels::Labels {
         let first = self.entries.first().map_or("", |entry| &entry.name);
         let shared = |folder: &str| self.entries.iter().all(|e| e.name.starts_with(folder));
         let top = first
@@ -252,7 +252,7 @@ impl Archive {
             let bytes = self.bytes(entry, picture::MAX_FILE);
             (file, bytes.map_err(|fault| fault.reason().to_string()))
         });
-        labels::of_files(&self.path.join(from), &names, list, reports)
+        labels::of_files(&self.path.join(from), &names, list)
     }
 
     /// At most `most` bytes from the front of a file.

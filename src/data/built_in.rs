@@ -73,8 +73,7 @@ pub(super) fn sides(name: &str) -> Option<Result<[Opened; 2]>> {
 }
 
 fn drawings(name: &str, images: &[u8], labels: &[u8], classes: &[&str]) -> Result<Opened> {
-    let (array, of) = idx::read_built_in(name, images, labels)?;
-    let mut labels = Labels::numbered(of);
+    let (array, mut labels) = idx::read_built_in(name, images, labels)?;
     if !classes.is_empty() {
         labels.classes = classes.iter().map(|name| (*name).to_string()).collect();
     }
@@ -141,11 +140,7 @@ impl Emoji {
     fn sides(self) -> [Opened; 2] {
         let Self { names, labels, .. } = self;
         [self.noto, self.twemoji].map(|array| {
-            let labels = Labels {
-                of: labels.of.clone(),
-                classes: labels.classes.clone(),
-            };
-            let names = Arc::clone(&names);
+            let (names, labels) = (Arc::clone(&names), labels.clone());
             Opened::new(Path::new("emoji"), Arc::new(Named { array, names }), labels)
         })
     }

@@ -111,7 +111,7 @@ pub(super) fn read(files: &[PathBuf], reports: &mut Vec<Report>) -> Result<(Arra
         ..Array::new(first, SHAPE, values)
     };
     let classes = class_names(&folder.join(names), count);
-    Ok((array, Labels { of, classes }))
+    Ok((array, Labels::new(of, classes)))
 }
 
 /// The names beside the images, or numbers.

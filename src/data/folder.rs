@@ -106,7 +106,7 @@ impl Walk<'_> {
 }
 
 /// Whether a name has the ending of a picture.
-pub(super) fn is_named(name: &Path) -> bool {
+pub(crate) fn is_named(name: &Path) -> bool {
     ENDINGS.contains(&kind(name).as_str())
 }
 

@@ -17,6 +17,7 @@ use crate::error::{Error, Result};
 pub struct Gallery {
     rooms: Vec<Store>,
     items: Vec<Item>,
+    /// What is none of the items.
     left_out: Vec<Report>,
 }
 
@@ -35,8 +36,9 @@ impl Gallery {
     /// files, or a name with `*` and `?`.
     ///
     /// # Errors
-    /// [`Error::Usage`] where an input does not exist or holds no picture. A file that
-    /// is no picture is left out where there are others.
+    /// [`Error::Usage`] where an input does not exist, and where a folder that is named
+    /// itself holds no picture. A file that is no picture, and what a name
+    /// with `*` and `?` fits without being of use, are left out.
     pub fn open(inputs: &[String], shape: [usize; 3], reading: &Reading) -> Result<Self> {
         let mut gallery = Self {
             rooms: Vec::new(),
@@ -45,7 +47,8 @@ impl Gallery {
         };
         for input in inputs {
             let path = Path::new(input);
-            let found = match path.exists() {
+            let is_named = path.exists();
+            let found = match is_named {
                 true => vec![path.to_path_buf()],
                 false => wildcard::expand(path),
             };
@@ -58,7 +61,15 @@ impl Gallery {
                 ));
             }
             for path in found {
-                gallery.add(&path, shape, reading)?;
+                match gallery.add(&path, shape, reading) {
+                    Err(Error::Usage { what, .. }) if !is_named || path.is_file() => {
+                        gallery.left_out.push(Report::new(path, what));
+                    }
+                    Err(error @ Error::Io { .. }) if !is_named => {
+                        gallery.left_out.push(Report::new(path, error.to_string()));
+                    }
+                    outcome => outcome?,
+                }
             }
         }
         Ok(gallery)
@@ -74,11 +85,6 @@ impl Gallery {
                 Ok(Some(opened)) => opened,
                 Ok(None) => return Ok(()),
                 // Here, what is given has no flag.
-                Err(Error::Usage { what, .. }) if is_file => {
-                    let reason = what.replace("--data ", "");
-                    self.left_out.push(Report::new(path, reason));
-                    return Ok(());
-                }
                 Err(Error::Usage { what, mend }) => {
                     return Err(Error::usage(what.replace("--data ", ""), mend));
                 }
@@ -87,7 +93,9 @@ impl Gallery {
         };
         self.left_out.extend(opened.reports);
         let room = self.rooms.len();
-        // A single file is called by its name, others by what is below the folder.
+        // Of images that lie in one file each has a number. A single file is called by its
+        // name, others by what is below the folder.
+        let in_one = opened.pictures.root().is_none();
         let root = match opened.pictures.root() {
             Some(root) if is_file && root != path => root.to_path_buf(),
             _ => path.to_path_buf(),
@@ -100,7 +108,7 @@ impl Gallery {
                 .components()
                 .filter(|part| matches!(part, Component::Normal(_)));
             let mut name: PathBuf = parts.collect();
-            if name.as_os_str().is_empty() {
+            if in_one || name.as_os_str().is_empty() {
                 name = PathBuf::from(format!("{number:05}"));
             }
             self.items.push(Item { room, number, name });
@@ -132,6 +140,18 @@ impl Gallery {
     /// If `item` is not below [`Gallery::len`]; so do all that take an item.
     pub fn name(&self, item: usize) -> &Path {
         &self.items[item].name
+    }
+
+    /// All files that are read.
+    pub fn files(&self) -> impl Iterator<Item = PathBuf> {
+        self.rooms.iter().flat_map(|room| match &room.source {
+            Source::Pictures(pictures) => match pictures.root() {
+                Some(root) if root.is_file() => vec![root.to_path_buf()],
+                Some(_) => (0..pictures.len()).map(|item| room.path(item)).collect(),
+                None => vec![room.path(0)],
+            },
+            Source::Memory(_) | Source::Stack(_) => Vec::new(),
+        })
     }
 
     /// Where a picture is.

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use flate2::bufread::GzDecoder;
 
 use super::array::{Array, allowed};
+use super::labels::Labels;
 use super::{Report, shown};
 use crate::error::{Error, Result};
 
@@ -70,43 +71,36 @@ fn labels_file_of(images: &Path) -> Option<PathBuf> {
         .find(|path| path.is_file())
 }
 
-/// Reads an images file and the labels beside it. What could not be read or
-/// used is added to `reports`. The labels are one for each image, or none.
-pub(super) fn read(images: &Path, reports: &mut Vec<Report>) -> Result<(Array, Vec<u32>)> {
+/// Reads an images file and the labels beside it. What could not be read is added to
+/// `reports`. The labels are one for each image, or none.
+pub(super) fn read(images: &Path, reports: &mut Vec<Report>) -> Result<(Array, Labels)> {
     let open = |path: &Path| {
         let file = File::open(path).map_err(Error::io("read", path))?;
         Ok(BufReader::new(file))
     };
     let array = read_array(open(images)?, images, 3)?;
-    let labels = match labels_file_of(images) {
-        // Without its labels a set still trains an unconditional model.
-        Some(path) => match open(&path).and_then(|file| read_array(file, &path, 1)) {
-            Ok(array) => Some((path, array)),
-            Err(error) => {
-                reports.push(Report::new(path, format!("{error}; labels dropped")));
-                None
-            }
-        },
-        None => None,
-    };
+    let labels = labels_file_of(images).map(|path| {
+        let labels = open(&path).and_then(|file| read_array(file, &path, 1));
+        (path, labels)
+    });
     assemble(images, array, labels, reports)
 }
 
 /// The same from bytes that are part of the program.
-pub(super) fn read_built_in(name: &str, images: &[u8], labels: &[u8]) -> Result<(Array, Vec<u32>)> {
+pub(super) fn read_built_in(name: &str, images: &[u8], labels: &[u8]) -> Result<(Array, Labels)> {
     let path = Path::new(name);
     let mut reports = Vec::new();
     let images = read_array(images, path, 3)?;
-    let labels = read_array(labels, path, 1)?;
+    let labels = read_array(labels, path, 1);
     assemble(path, images, Some((path.into(), labels)), &mut reports)
 }
 
 fn assemble(
     path: &Path,
     images: Part,
-    labels: Option<(PathBuf, Part)>,
+    labels: Option<(PathBuf, Result<Part>)>,
     reports: &mut Vec<Report>,
-) -> Result<(Array, Vec<u32>)> {
+) -> Result<(Array, Labels)> {
     let declared = images.sizes[0];
     let count = images.whole();
     if count == 0 {
@@ -119,22 +113,19 @@ fn assemble(
         let reason = format!("{trouble}; the first {count} of {declared} images are used");
         reports.push(Report::new(path, reason));
     }
+    // Without its labels a set still trains an unconditional model.
     let labels = match labels {
-        Some((path, array)) => {
-            if array.sizes[0] == declared && array.whole() >= count {
-                array.values[..count]
-                    .iter()
-                    .map(|&v| u32::from(v))
-                    .collect()
-            } else {
-                let (whole, said) = (array.whole(), array.sizes[0]);
-                let reason =
-                    format!("holds {whole} of {said} labels for {declared} images; labels dropped");
-                reports.push(Report::new(path, reason));
-                Vec::new()
-            }
+        None => Labels::default(),
+        Some((path, Err(error))) => Labels::dropped(&path, error),
+        Some((_, Ok(array))) if array.sizes[0] == declared && array.whole() >= count => {
+            let of = array.values[..count].iter();
+            Labels::numbered(of.map(|&label| u32::from(label)).collect())
         }
-        None => Vec::new(),
+        Some((path, Ok(array))) => {
+            let (whole, said) = (array.whole(), array.sizes[0]);
+            let reason = format!("holds {whole} of {said} labels for {declared} images");
+            Labels::dropped(&path, reason)
+        }
     };
     let [height, width] = [images.sizes[1], images.sizes[2]];
     let mut values = images.values;

@@ -1,6 +1,7 @@
 //! Classes of pictures: of the folders they lie in, or of a list beside them.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -14,18 +15,37 @@ const MAX_LIST: u64 = 256 << 20;
 pub(super) const LISTS: [&str; 2] = ["labels.csv", "dataset.json"];
 
 /// A label for each item and what it means; both empty without labels.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Labels {
     pub(super) of: Vec<u32>,
     pub(super) classes: Vec<String>,
+    /// Why there are none although something says them.
+    pub(super) dropped: Option<Report>,
 }
 
 impl Labels {
+    pub(super) fn new(of: Vec<u32>, classes: Vec<String>) -> Self {
+        let dropped = None;
+        Self {
+            of,
+            classes,
+            dropped,
+        }
+    }
+
+    /// No labels, because of what is wrong with this file or folder.
+    pub(super) fn dropped(path: &Path, reason: impl fmt::Display) -> Self {
+        Self {
+            dropped: Some(Report::new(path, format!("{reason}; labels dropped"))),
+            ..Self::default()
+        }
+    }
+
     /// Labels whose classes have no names but their numbers.
     pub(super) fn numbered(of: Vec<u32>) -> Self {
         let count = of.iter().max().map_or(0, |&last| last + 1);
         let classes = (0..count).map(|class| class.to_string()).collect();
-        Self { of, classes }
+        Self::new(of, classes)
     }
 }
 
@@ -38,26 +58,19 @@ pub(super) fn of_files(
     root: &Path,
     names: &[String],
     list: Option<(&str, Result<Vec<u8>, String>)>,
-    reports: &mut Vec<Report>,
 ) -> Labels {
     let Some((file, bytes)) = list else {
-        return by_folder(root, names, reports);
+        return by_folder(root, names);
     };
     let said = bytes.and_then(|bytes| match file {
         "labels.csv" => read_csv(&bytes),
         _ => read_json(&bytes),
     });
-    let mut drop = |reason: String| {
-        reports.push(Report::new(
-            root.join(file),
-            format!("{reason}; labels dropped"),
-        ));
-        Labels::default()
-    };
+    let drop = |reason: String| Labels::dropped(&root.join(file), reason);
     match said {
         Err(reason) => drop(reason),
         // NVlabs' tools write null where there are no labels.
-        Ok(said) if said.is_empty() && file == "dataset.json" => by_folder(root, names, reports),
+        Ok(said) if said.is_empty() && file == "dataset.json" => by_folder(root, names),
         Ok(said) => match by_list(names, &said) {
             Ok(labels) => labels,
             Err(missing) => drop(format!("has no label for {missing}")),
@@ -84,7 +97,7 @@ pub(super) fn list_in(root: &Path) -> Option<(&'static str, Result<Vec<u8>, Stri
 
 /// The folders on the first level are classes where there are several and every
 /// file lies in one. Names are sorted by folder.
-fn by_folder(root: &Path, names: &[String], reports: &mut Vec<Report>) -> Labels {
+fn by_folder(root: &Path, names: &[String]) -> Labels {
     let mut classes: Vec<&str> = Vec::new();
     let mut of = Vec::new();
     for name in names {
@@ -101,12 +114,10 @@ fn by_folder(root: &Path, names: &[String], reports: &mut Vec<Report>) -> Labels
     }
     if of.len() < names.len() {
         let outside = names.len() - of.len();
-        let reason = format!("{outside} pictures are outside its folders; labels dropped");
-        reports.push(Report::new(root, reason));
-        return Labels::default();
+        return Labels::dropped(root, format!("{outside} pictures are outside its folders"));
     }
     let classes = classes.into_iter().map(super::plain).collect();
-    Labels { of, classes }
+    Labels::new(of, classes)
 }
 
 /// Labels as a list says them. Classes that are numbers are sorted as such.
@@ -128,7 +139,7 @@ fn by_list(names: &[String], said: &Said) -> Result<Labels, String> {
         .map(|word| numbers[&(word.parse().unwrap_or(u64::MAX), *word)])
         .collect();
     let classes = numbers.keys().map(|(_, word)| super::plain(word)).collect();
-    Ok(Labels { of, classes })
+    Ok(Labels::new(of, classes))
 }
 
 /// Lines of a file's name and its class, with or without a line of titles.

@@ -49,6 +49,7 @@ pub use bicubic::bicubic;
 pub(crate) use built_in::from_anywhere;
 pub use built_in::is_embedded;
 pub use dataset::Dataset;
+pub(crate) use folder::is_named as is_named_like_a_picture;
 pub use gallery::Gallery;
 pub use input::{Input, SMALLER};
 pub use loader::{Batch, Loader, Position};

@@ -7,7 +7,7 @@ use std::path::Path;
 use super::array::{Array, allowed};
 use super::idx::Split;
 use super::labels::Labels;
-use super::{Report, shown};
+use super::shown;
 use crate::error::{Error, Result};
 
 /// The names of arrays of images and of labels, for training and for tests, the
@@ -49,11 +49,7 @@ pub(super) fn is_npz(path: &Path) -> bool {
 ///
 /// # Errors
 /// [`Error::Usage`] for arrays that are no images.
-pub(super) fn read(
-    path: &Path,
-    split: Split,
-    reports: &mut Vec<Report>,
-) -> Result<Option<(Array, Labels)>> {
+pub(super) fn read(path: &Path, split: Split) -> Result<Option<(Array, Labels)>> {
     let file = File::open(path).map_err(Error::io("read", path))?;
     let mut file = BufReader::new(file);
     if !is_npz(path) {
@@ -101,13 +97,10 @@ pub(super) fn read(
     if let Some(name) = of_labels {
         let entry = archive.by_name(&format!("{name}.npy")).map_err(wrong)?;
         let count = super::source::Pictures::len(&array);
-        match whole_numbers(entry, path, count) {
-            Ok(of) => labels = Labels::numbered(of),
-            Err(error) => reports.push(Report::new(
-                path,
-                format!("{name}: {error}; labels dropped"),
-            )),
-        }
+        labels = match whole_numbers(entry, path, count) {
+            Ok(of) => Labels::numbered(of),
+            Err(error) => Labels::dropped(path, format!("{name}: {error}")),
+        };
     }
     Ok(Some((array, labels)))
 }

@@ -18,6 +18,7 @@ pub(super) struct Opened {
     pub(super) pictures: Arc<dyn Pictures>,
     pub(super) labels: Labels,
     pub(super) strays: Kinds,
+    /// What was left out of the pictures.
     pub(super) reports: Vec<Report>,
 }
 
@@ -78,7 +79,7 @@ fn in_folder(path: &Path, split: Split) -> Result<Option<Opened>> {
         return Err(nothing_but(path, &strays));
     }
     let list = labels::list_in(path);
-    let labels = labels::of_files(path, &pictures.names(), list, &mut reports);
+    let labels = labels::of_files(path, &pictures.names(), list);
     Ok(Some(Opened {
         strays,
         reports,
@@ -91,18 +92,15 @@ fn in_file(path: &Path, split: Split) -> Result<Option<Opened>> {
     let file = File::open(path).map_err(Error::io("read", path))?;
     let outcome = file.take(512).read_to_end(&mut head);
     outcome.map_err(Error::io("read", path))?;
-    let mut reports = Vec::new();
     if numpy::begins_like_one(&head) || (archive::is_zip(&head) && numpy::is_npz(path)) {
-        let found = numpy::read(path, split, &mut reports)?;
-        return Ok(found.map(|(array, labels)| Opened {
-            reports,
-            ..Opened::new(path, Arc::new(array), labels)
-        }));
+        let found = numpy::read(path, split)?;
+        return Ok(found.map(|(array, labels)| Opened::new(path, Arc::new(array), labels)));
     }
     if split == Split::Test {
         return Ok(None);
     }
     if archive::begins_like_one(&head) {
+        let mut reports = Vec::new();
         let archive::Opened {
             archive,
             strays,
@@ -138,10 +136,10 @@ fn in_file(path: &Path, split: Split) -> Result<Option<Opened>> {
 
 fn of_idx(named: &Path, images: &Path) -> Result<Opened> {
     let mut reports = Vec::new();
-    let (array, of) = idx::read(images, &mut reports)?;
+    let (array, labels) = idx::read(images, &mut reports)?;
     Ok(Opened {
         reports,
-        ..Opened::new(named, Arc::new(array), Labels::numbered(of))
+        ..Opened::new(named, Arc::new(array), labels)
     })
 }
 

@@ -52,8 +52,8 @@ pub(super) fn open(root: &Path, pair: bool) -> Result<[Opened; 2]> {
     if pair {
         [a, b] = paired([a, b], &mut reports_b)?;
     }
-    let opened = |folder: &Path, pictures: Folder, strays, mut reports| {
-        let labels = labels::of_files(folder, &pictures.names(), None, &mut reports);
+    let opened = |folder: &Path, pictures: Folder, strays, reports| {
+        let labels = labels::of_files(folder, &pictures.names(), None);
         let name = match pair {
             true => name_of(root),
             false => format!("{}-{}", name_of(root), name_of(folder)),

@@ -262,7 +262,7 @@ impl Reading {
                 bad.push((unread.item, fault.reason().to_string()));
             }
         }
-        for report in &opened.reports {
+        for report in opened.reports.iter().chain(&opened.labels.dropped) {
             journal.note(report.clone());
         }
         let [height, width] = self.load_size.unwrap_or(self.size);

@@ -57,10 +57,7 @@ impl Dataset {
         }
         let source = Source::Memory(pixels.to_vec());
         let store = Store::new(source, shape, Manner::default(), Arc::default());
-        let labels = Labels {
-            of: labels,
-            classes,
-        };
+        let labels = Labels::new(labels, classes);
         let reading = Reading::of_shape(shape);
         let found = Found::default();
         Ok(Self::new(name.into(), store, labels, reading, found))

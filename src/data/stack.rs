@@ -108,10 +108,7 @@ impl Dataset {
             0 => Vec::new(),
             _ => names(stack.of.class_names(), depth),
         };
-        let labels = Labels {
-            of: labels,
-            classes: names,
-        };
+        let labels = Labels::new(labels, names);
         let (reading, found) = (stack.of.reading.clone(), Found::default());
         let journal = Arc::clone(&stack.of.store.journal);
         let shape = [depth, height, width];

@@ -6,5 +6,6 @@ pub mod events;
 pub mod file;
 pub(crate) mod inception;
 pub mod lock;
+pub(crate) mod place;
 pub mod replace;
 pub mod run_folder;

@@ -176,6 +176,29 @@ fn pictures_of_any_size_go_either_way() {
         "{table}"
     );
 
+    // One has no place beside its output in a sheet, the other in no picture at all.
+    picture(&at("large/long.png"), [20_000, 4]);
+    picture(&at("large/longer.png"), [33_000, 4]);
+    picture(&at("large/small.png"), [16, 16]);
+    let (large, out, sheet) = (at("large"), at("long"), at("long/sheets/long.png"));
+    let ended = apply(
+        &run,
+        &[text(&large), "--out", text(&out), "--compare", text(&sheet)],
+    );
+    let printed = ended.printed();
+    ended.success();
+    assert_eq!(size(&out.join("long.png")), (20_000, 4));
+    assert_eq!(size(&out.join("small.png")), (16, 16));
+    assert!(!out.join("longer.png").exists());
+    for said in [
+        "long.png: is left out of the comparison: ",
+        "longer.png: images of shape [1, 3, 4, 33000] cannot be drawn",
+        "long.png, 1 of 2",
+        "2 images through",
+    ] {
+        assert!(printed.contains(said), "`{said}` is not in: {printed}");
+    }
+
     assert_refused(
         &apply(&run, &[text(&one), "--direction", "a-to-c"]),
         &["a-to-c", "a-to-b or b-to-a"],
@@ -304,6 +327,127 @@ fn a_reconstruction_is_applied_and_a_generator_of_noise_is_refused() {
     train(generators.path(), &["--steps", "1"]).success();
     let run = run_folders(generators.path()).remove(0);
     assert_refused(&apply(&run, &["digits"]), &["(gan)", "gpugan sample"]);
+}
+
+/// What would be lost is said before a device is looked for.
+#[test]
+fn nothing_is_written_over_what_is_read_or_written_besides() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = reconstruction(folder.path());
+    let at = |name: &str| folder.path().join(name);
+    for name in ["photos/a.jpg", "photos/a.png", "truth/a.png"] {
+        picture(&at(name), [8, 8]);
+    }
+    fs::create_dir(at("out")).unwrap();
+    let [photos, truth, out] = ["photos", "truth", "out"].map(at);
+    let checkpoint = fs::read_dir(&run).unwrap().find_map(|entry| {
+        let path = entry.unwrap().path();
+        let name = path.file_name()?.to_str()?.to_owned();
+        name.starts_with("checkpoint-").then_some(path)
+    });
+    let checkpoint = checkpoint.unwrap();
+    // Beyond the count, and by another way.
+    let around = at("out/../photos");
+    let refused = |arguments: &[&str], parts: &[&str]| {
+        let nowhere = ["--count", "1", "--adapter", "no-such-adapter"];
+        let inputs = [text(&photos), "--truth", text(&truth)];
+        let all = [&inputs, arguments, &nowhere].concat();
+        assert_refused(&apply(&run, &all), parts);
+    };
+    for out in [&photos, &around] {
+        refused(
+            &["--out", text(out)],
+            &["a.png is an input and would be overwritten", "with --out"],
+        );
+    }
+    for (sheet, what) in [
+        (at("photos/a.png"), "an input"),
+        (at("truth/a.png"), "an expected picture"),
+        (checkpoint, "the checkpoint"),
+        (at("out/a.png"), "an output"),
+        (at("photos/../out/a.png"), "an output"),
+        (at("out/scores.csv"), "the table of scores"),
+    ] {
+        refused(
+            &["--out", text(&out), "--compare", text(&sheet)],
+            &[what, "would be overwritten", "with --compare"],
+        );
+    }
+    refused(
+        &["--out", text(&out), "--compare", text(&out)],
+        &["is a folder", "--compare"],
+    );
+    refused(
+        &["--out", text(&at("made.jpg"))],
+        &["made.jpg is not a known kind of file", ".png"],
+    );
+    assert!(fs::read_dir(&out).unwrap().next().is_none());
+
+    let sheet = at("new/sheets/sheet.png");
+    let all = [
+        text(&photos),
+        "--out",
+        text(&out),
+        "--compare",
+        text(&sheet),
+    ];
+    apply(&run, &all).success();
+    assert_eq!(pictures(&out), ["a-2.png", "a.png"]);
+    assert!(size(&sheet).0 > 128);
+}
+
+/// Labels are none of the images, and of images in one file each has a number.
+#[test]
+fn only_images_are_counted_and_left_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = reconstruction(folder.path());
+    let at = |name: &str| folder.path().join(name);
+    for name in ["photos/x/1.png", "photos/y/2.png", "photos/3.png"] {
+        picture(&at(name), [8, 8]);
+    }
+    let (photos, out) = (at("photos"), at("out"));
+    let ended = apply(&run, &[text(&photos), "--out", text(&out)]);
+    let printed = ended.printed();
+    ended.success();
+    assert!(!printed.contains("left out"), "{printed}");
+    assert!(printed.contains("3 images through"), "{printed}");
+
+    // What a pattern fits besides.
+    fs::create_dir(at("photos/empty")).unwrap();
+    fs::write(at("photos/notes.txt"), "no picture").unwrap();
+    let (pattern, out) = (at("photos/*"), at("all"));
+    let ended = apply(&run, &[text(&pattern), "--out", text(&out)]);
+    let printed = ended.printed();
+    ended.success();
+    for said in [
+        "empty: no image in ",
+        "notes.txt is a file",
+        "3 images through",
+    ] {
+        assert!(printed.contains(said), "`{said}` is not in: {printed}");
+    }
+    assert_eq!(pictures(&out), ["1.png", "2.png", "3.png"]);
+    let empty = at("photos/empty");
+    assert_refused(&apply(&run, &[text(&empty)]), &["no image in", "empty"]);
+    fs::write(at("photos/3.png"), "garbage").unwrap();
+    let [broken, notes] = ["photos/3.png", "photos/notes.txt"].map(at);
+    assert_refused(
+        &apply(&run, &[text(&broken), text(&notes)]),
+        &["none of 1 images", "3.png: it is not a picture"],
+    );
+
+    let images = [
+        &[0, 0, 8, 3][..],
+        &[0, 0, 0, 3, 0, 0, 0, 8, 0, 0, 0, 8],
+        &[77; 192],
+    ]
+    .concat();
+    let set = at("idx");
+    fs::create_dir(&set).unwrap();
+    fs::write(set.join("train-images-idx3-ubyte"), images).unwrap();
+    let out = at("numbered");
+    apply(&run, &[text(&set), "--out", text(&out), "--quiet"]).success();
+    assert_eq!(pictures(&out), ["00000.png", "00001.png", "00002.png"]);
 }
 
 /// A stop lets the image that is being made be finished, and says what there is.

@@ -2,6 +2,7 @@
 
 mod bad;
 mod fit;
+mod gallery;
 mod large;
 mod pairs;
 mod parts;
