@@ -1,15 +1,19 @@
 //! `gpugan data`: what a set holds, and what a network would see of it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use image::RgbImage;
 
 use super::group;
 use crate::config::{Override, assignment};
-use crate::data::{Dataset, normalized};
+use crate::data::{Sides, Streams, is_embedded};
 use crate::error::{Error, Result};
 use crate::media::figures;
+use crate::media::sheet::{self, Column, Shelves};
+use crate::store::place::place;
 use crate::systems::presets;
 
-/// Images of a row of the sheet.
+/// Images of a row of the sheet, or pairs.
 const COLUMNS: usize = 8;
 
 /// Arguments of `gpugan data`.
@@ -28,7 +32,7 @@ pub struct DataArgs {
     /// Picture to write
     #[arg(long, help_heading = group::OUTPUT, value_name = "FILE", default_value = "data.png")]
     out: PathBuf,
-    /// Images in the picture, spread evenly over the set
+    /// Images in the picture, of each side if there are two, spread evenly over the set
     #[arg(long, help_heading = group::OUTPUT, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=4096))]
     count: u32,
 }
@@ -36,7 +40,8 @@ pub struct DataArgs {
 ///
 /// # Errors
 /// Those of reading the data, [`Error::Usage`] for a key that is not one of the
-/// data, and [`Error::Io`] where the picture cannot be written.
+/// data and for a picture that would lie in it, and [`Error::Io`] where it cannot be
+/// written.
 pub fn run(args: &DataArgs) -> Result<()> {
     let mut changes = vec![Override::new("data.source", args.source.as_str())];
     for text in &args.set {
@@ -48,28 +53,60 @@ pub fn run(args: &DataArgs) -> Result<()> {
         }
         changes.push(assignment(text)?);
     }
-    let config = presets::load(&args.preset)?.with(changes)?;
-    let dataset = config.data.reading()?.open(&config.data.source)?;
-    let dataset = dataset.stacked(config.data.stack)?;
-    let (sheet, count) = sheet(&dataset, args.count as usize)?;
+    lies_outside(&args.source, &args.out)?;
+    let data = presets::load(&args.preset)?.with(changes)?.data;
+    let streams = Streams::open(&data.reading()?, &data.source, data.stack)?;
+    let (sheet, shown) = sheet(&streams, args.count as usize)?;
     figures::save_png(sheet, &args.out)?;
-    let mut lines = vec![dataset.describe()];
-    lines.extend(dataset.found());
-    lines.extend(dataset.left_out(10));
-    lines.push(format!(
-        "{count} of them as a network sees them: {}",
-        args.out.display()
-    ));
+    let mut lines = vec![streams.describe()];
+    lines.extend(streams.found());
+    lines.extend(streams.left_out(10));
+    let out = args.out.display();
+    lines.push(format!("{shown} as a network sees them: {out}"));
     crate::console::print(&(lines.join("\n") + "\n"))
 }
 
-/// A grid of `count` images that can be read, with how many they are.
-fn sheet(dataset: &Dataset, count: usize) -> Result<(image::RgbImage, usize)> {
-    let [c, h, w] = dataset.shape();
-    let (pixels, _) = dataset.pixels(dataset.evenly(count));
-    dataset.check()?;
-    let count = pixels.len() / (c * h * w);
-    let images: Vec<f32> = pixels.into_iter().map(normalized).collect();
-    let grid = figures::grid(&images, [count, c, h, w], COLUMNS)?;
-    Ok((grid, count))
+/// That a picture does not become one of the set, which the next training would learn.
+fn lies_outside(source: &str, out: &Path) -> Result<()> {
+    if is_embedded(source) || !place(out).starts_with(place(Path::new(source))) {
+        return Ok(());
+    }
+    Err(Error::usage(
+        format!("--out {} lies in the data {source}", out.display()),
+        "give another place with --out",
+    ))
+}
+
+/// A grid of `count` images of each side that can be read, beside their inputs where they
+/// have some, with what it shows.
+fn sheet(streams: &Streams, count: usize) -> Result<(RgbImage, String)> {
+    let mut grids = Shelves::default();
+    let mut counts = Vec::new();
+    for set in streams.sets() {
+        let records = set.spread(count);
+        set.check()?;
+        if records.count == 0 {
+            return Err(Error::usage(
+                format!("no image in {} can be read", set.name()),
+                "give other data",
+            ));
+        }
+        let inputs = set.input_shape().map(|shape| Column {
+            values: &records.inputs,
+            shape,
+        });
+        let images = Column {
+            values: &records.images,
+            shape: set.shape(),
+        };
+        let columns: Vec<Column<'_>> = inputs.into_iter().chain([images]).collect();
+        grids.add(sheet::sheet(&columns, COLUMNS)?);
+        counts.push(records.count);
+    }
+    let shown = match (&counts[..], streams.sides()) {
+        ([images, inputs], _) => format!("{images} images and {inputs} inputs"),
+        (_, Sides::Paired(_)) => format!("{} of them, inputs beside images,", counts[0]),
+        _ => format!("{} of them", counts[0]),
+    };
+    Ok((grids.picture(), shown))
 }

@@ -7,7 +7,7 @@ use super::found::Found;
 use super::labels::Labels;
 use super::manner::Manner;
 use super::store::{Source, Store};
-use super::{Dataset, Reading, normalized};
+use super::{Dataset, Reading, Records, normalized};
 use crate::error::{Error, Result};
 
 /// Images whose pixels are a part of a set's identity, evenly spread over it.
@@ -166,6 +166,23 @@ impl Dataset {
     pub fn evenly(&self, count: usize) -> impl Iterator<Item = usize> + use<> {
         let (len, count) = (self.len(), count.min(self.len()));
         (0..count).map(move |index| index * len / count)
+    }
+
+    /// At most `count` readable records for figures, evenly spread over the set: in
+    /// place of one that cannot be read the next that can, up to where the following one
+    /// is taken from.
+    pub fn spread(&self, count: usize) -> Records {
+        let starts: Vec<usize> = self.evenly(count).collect();
+        let ends = starts.iter().skip(1).copied().chain([self.len()]);
+        let mut shown = Records::default();
+        for (&start, end) in starts.iter().zip(ends) {
+            // The set reports what cannot be read.
+            let readable = (start..end).find_map(|item| self.decode_pair(item).ok());
+            if let Some(pair) = readable {
+                shown.add(pair);
+            }
+        }
+        shown
     }
 
     /// A number that changes with the images: of all values of images in

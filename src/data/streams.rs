@@ -135,10 +135,8 @@ impl Streams {
         let mut shown = Records::default();
         let items = set.steps(count);
         let pairs = items.filter_map(|item| set.decode_pair(item).ok());
-        for (input, image) in pairs.take(count) {
-            shown.inputs.extend(to_floats(&input));
-            shown.images.extend(to_floats(&image));
-            shown.count += 1;
+        for pair in pairs.take(count) {
+            shown.add(pair);
         }
         Ok(shown)
     }
@@ -153,6 +151,15 @@ pub struct Records {
     pub images: Vec<f32>,
     /// The inputs of the images.
     pub inputs: Vec<f32>,
+}
+
+impl Records {
+    /// Adds an input and its image.
+    pub(super) fn add(&mut self, (input, image): (Vec<u8>, Vec<u8>)) {
+        self.inputs.extend(to_floats(&input));
+        self.images.extend(to_floats(&image));
+        self.count += 1;
+    }
 }
 
 /// A loader for each stream.

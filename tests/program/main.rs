@@ -5,6 +5,7 @@ mod applied;
 mod arguments;
 mod balance;
 mod bench;
+mod data;
 mod faults;
 mod likelihood;
 mod measure;
