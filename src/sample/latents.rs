@@ -91,7 +91,8 @@ pub(super) fn write(latents: &[Vec<f32>], name: &str, path: &Path) -> Result<()>
 
 /// Latents from each of `ends` to the next and back to the first, `frames`
 /// from one to the next, on great circles: straight lines would pass through
-/// vectors far shorter than the generator has seen (White 2016, section 2).
+/// vectors far shorter than the generator has seen (White 2016, section 2). From
+/// and to a vector of zeros they are straight.
 pub(super) fn walk(ends: &[Vec<f32>], frames: usize) -> Vec<Vec<f32>> {
     let mut path = Vec::with_capacity(ends.len() * frames);
     for (index, from) in ends.iter().enumerate() {
@@ -101,7 +102,8 @@ pub(super) fn walk(ends: &[Vec<f32>], frames: usize) -> Vec<Vec<f32>> {
         let angle = (dot / (length(from) * length(to))).clamp(-1.0, 1.0).acos();
         for frame in 0..frames {
             let t = frame as f32 / frames as f32;
-            let (a, b) = if angle.sin() < 1e-4 {
+            // A vector of zeros has no angle to others.
+            let (a, b) = if angle.is_nan() || angle.sin() < 1e-4 {
                 (1.0 - t, t)
             } else {
                 (
@@ -147,5 +149,8 @@ mod tests {
                 "{vector:?}"
             );
         }
+        // No direction leads to the middle.
+        let path = walk(&[vec![0.0, 0.0], vec![0.0, 2.0]], 2);
+        assert_eq!(path, [[0.0, 0.0], [0.0, 1.0], [0.0, 2.0], [0.0, 1.0]]);
     }
 }
