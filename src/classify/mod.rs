@@ -48,12 +48,7 @@ pub fn run(options: &ClassifyOptions) -> Result<()> {
     let classes = train_set.class_names().len();
     let out = match &options.out {
         Some(path) => path.clone(),
-        None => kept_at(&Dataset::open(
-            &options.data,
-            options.size,
-            options.size,
-            options.channels,
-        )?)?,
+        None => kept_at(&options.reading.open(&options.data)?)?,
     };
     let gpu = Gpu::open(&Selector::named(options.adapter.as_deref()))?;
     let recipe = Recipe {
@@ -140,9 +135,8 @@ pub fn run(options: &ClassifyOptions) -> Result<()> {
 
 /// Training and test images, with what the latter are.
 fn sets(options: &ClassifyOptions) -> Result<(Dataset, Dataset, &'static str)> {
-    let (size, channels) = (options.size, options.channels);
-    let data = Dataset::open(&options.data, size, size, channels)?;
-    let channels = Some(data.shape()[0]);
+    let data = options.reading.open(&options.data)?;
+    let reading = options.reading.clone().channels(Some(data.shape()[0]));
     let classes = data.class_names().len();
     if !options.rotations && (classes < 2 || data.label(0).is_none()) {
         return Err(Error::usage(
@@ -154,11 +148,9 @@ fn sets(options: &ClassifyOptions) -> Result<(Dataset, Dataset, &'static str)> {
         ));
     }
     let given = match &options.test {
-        Some(test) => Some((
-            Dataset::open(test, size, size, channels)?,
-            "given as --test",
-        )),
-        None => Dataset::open_test(&options.data, size, size, channels)?
+        Some(test) => Some((reading.open(test)?, "given as --test")),
+        None => reading
+            .open_test(&options.data)?
             .map(|test| (test, "the data's own test images")),
     };
     let (data, test, what) = match given {

@@ -1,6 +1,6 @@
 //! `gpugan adapters`: what there is to run on.
 
-use super::group;
+use super::{ADAPTER, group};
 use crate::error::Result;
 use crate::gpu::{self, Features, Selector};
 
@@ -18,7 +18,11 @@ pub struct AdaptersArgs {
 /// standard output cannot be written.
 pub fn run(args: &AdaptersArgs) -> Result<()> {
     let all = gpu::list();
-    let best = Selector::Best.choose(&all)?;
+    Selector::Best.choose(&all)?;
+    let named = std::env::var(ADAPTER).ok();
+    let named = named.filter(|name| !name.trim().is_empty());
+    let used = Selector::named(named.as_deref()).choose(&all).ok();
+    let used = used.map(|facts| facts.index);
     if args.json {
         return crate::console::print(&format!("{:#}\n", serde_json::json!(all)));
     }
@@ -35,7 +39,7 @@ pub fn run(args: &AdaptersArgs) -> Result<()> {
     .map(str::to_owned);
     let mut rows = vec![header];
     for facts in &all {
-        let default = if facts.index == best.index { "*" } else { "" };
+        let default = if Some(facts.index) == used { "*" } else { "" };
         rows.push([
             format!("{}{default}", facts.index),
             facts.name.clone(),
@@ -52,8 +56,14 @@ pub fn run(args: &AdaptersArgs) -> Result<()> {
             features(&facts.features),
         ]);
     }
-    let text = table(&rows) + "* is used unless --adapter says otherwise\n";
-    crate::console::print(&text)
+    let last = match (named, used) {
+        (None, _) => "* is used unless --adapter says otherwise".to_owned(),
+        (Some(name), Some(_)) => {
+            format!("* is used, as {ADAPTER} = {name} asks for, unless --adapter says otherwise")
+        }
+        (Some(name), None) => format!("{ADAPTER} = {name} is none of them"),
+    };
+    crate::console::print(&(table(&rows) + &last + "\n"))
 }
 
 /// The abilities that an adapter has, by name.

@@ -5,8 +5,14 @@ use std::path::PathBuf;
 
 use super::{AdapterArg, group};
 use crate::config::options::ClassifyOptions;
+use crate::config::{Override, assignment};
+use crate::data::{Reading, from_anywhere};
 use crate::error::{Error, Result};
 use crate::nets::Classifier;
+use crate::systems::presets;
+
+/// Keys that change how pictures become images of one size.
+const OF_FITTING: [&str; 3] = ["data.fit", "data.background", "data.load_size"];
 
 /// Arguments of `gpugan classify`.
 #[derive(Debug, clap::Parser)]
@@ -23,6 +29,10 @@ pub struct ClassifyArgs {
     /// Channels of the images [default: those of the data]
     #[arg(long, help_heading = group::DATA, value_name = "N")]
     channels: Option<usize>,
+    /// Set data.fit, data.background or data.load_size, as for the training that is scored; may be
+    /// repeated
+    #[arg(long, help_heading = group::DATA, value_name = "KEY=VALUE")]
+    set: Vec<String>,
     /// Images per step
     #[arg(long, help_heading = group::DATA, value_name = "N", default_value_t = 128, value_parser = clap::value_parser!(u32).range(2..=65536))]
     batch: u32,
@@ -68,10 +78,10 @@ impl ClassifyArgs {
             }
         }
         Ok(ClassifyOptions {
-            data: self.data,
-            test: self.test,
-            size: self.size as usize,
-            channels: self.channels,
+            reading: self.reading()?,
+            // As a training names them, so that it finds the classifier.
+            data: from_anywhere(&self.data),
+            test: self.test.as_deref().map(from_anywhere),
             epochs: self.epochs,
             batch: self.batch as usize,
             lr: self.lr,
@@ -83,5 +93,25 @@ impl ClassifyArgs {
             adapter: self.adapter.chosen(),
             quiet: self.quiet,
         })
+    }
+
+    /// How the images are read.
+    fn reading(&self) -> Result<Reading> {
+        let mut changes = vec![Override::new("data.size", i64::from(self.size))];
+        // Beyond any number of channels, which the key refuses.
+        let channels = self.channels.map(|c| i64::try_from(c).unwrap_or(i64::MAX));
+        changes.extend(channels.map(|channels| Override::new("data.channels", channels)));
+        for text in &self.set {
+            let change = assignment(text)?;
+            if !OF_FITTING.contains(&change.key()) {
+                return Err(Error::usage(
+                    format!("--set {text} is not a key of a classifier"),
+                    format!("use {}", OF_FITTING.join(", ")),
+                ));
+            }
+            changes.push(change);
+        }
+        let config = presets::load(presets::DEFAULT)?.with(changes)?;
+        config.data.reading()
     }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::{AdapterArg, group};
 use crate::config::options::CompareOptions;
 use crate::config::{Config, Override, assignment};
+use crate::data::from_anywhere;
 use crate::error::{Error, Result};
 use crate::metrics::Metric;
 use crate::systems::{self, Given, presets};
@@ -60,7 +61,7 @@ impl CompareArgs {
     /// [`Error::Io`] where a preset's file cannot be read.
     pub fn options(self) -> Result<CompareOptions> {
         let mut overrides = vec![
-            Override::new("data.source", self.data.as_str()),
+            Override::new("data.source", from_anywhere(&self.data)),
             assignment(&format!("steps={}", self.steps))?,
         ];
         for text in &self.set {

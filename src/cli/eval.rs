@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::{AdapterArg, group};
 use crate::config::options::EvalOptions;
+use crate::data::from_anywhere;
 use crate::error::Result;
 use crate::metrics::Metric;
 
@@ -54,7 +55,7 @@ impl EvalArgs {
     pub fn options(self) -> Result<EvalOptions> {
         Ok(EvalOptions {
             checkpoint: self.checkpoint,
-            data: self.data,
+            data: self.data.as_deref().map(from_anywhere),
             features: self.features,
             samples: self.samples as usize,
             metrics: match &self.metrics {

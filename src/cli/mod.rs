@@ -90,6 +90,9 @@ pub fn run(cli: Cli) -> Result<()> {
     }
 }
 
+/// The environment variable that names an adapter where no option does.
+const ADAPTER: &str = "GPUGAN_ADAPTER";
+
 /// Which adapter to run on; the same for every verb that needs one.
 #[derive(Clone, Debug, clap::Args)]
 pub struct AdapterArg {
@@ -99,7 +102,7 @@ pub struct AdapterArg {
         long,
         value_name = "NAME",
         help_heading = group::MACHINE,
-        env = "GPUGAN_ADAPTER",
+        env = ADAPTER,
         hide_env_values = true
     )]
     adapter: Option<String>,

@@ -9,7 +9,7 @@ use crate::data::from_anywhere;
 use crate::error::{Error, Result};
 use crate::metrics::Metric;
 use crate::store::run_folder;
-use crate::systems::{gan, presets};
+use crate::systems::{self, Given, gan, presets};
 
 /// Arguments of `gpugan train`. Options that stand for a key are read as the key's.
 #[derive(Debug, clap::Parser)]
@@ -224,7 +224,15 @@ impl TrainArgs {
     }
 }
 
-/// The run with the highest number in a folder of runs.
+/// Whether a run is one of `gpugan toy`, which keeps no checkpoints.
+fn is_of_points(run: &run_folder::RunFolder) -> bool {
+    presets::read(&run.config()).is_ok_and(|config| {
+        let system = systems::open(&config, &Given::presumed(&config, 1));
+        system.is_ok_and(|system| system.of_points())
+    })
+}
+
+/// The run with the highest number in a folder of runs that can go on.
 fn newest_run(outdir: &Path) -> Result<PathBuf> {
     let none = || {
         Error::usage(
@@ -233,6 +241,6 @@ fn newest_run(outdir: &Path) -> Result<PathBuf> {
         )
     };
     let runs = run_folder::RunFolder::all(outdir).map_err(|_| none())?;
-    let newest = runs.into_iter().next_back();
+    let newest = runs.into_iter().rfind(|run| !is_of_points(run));
     newest.map(|run| run.path().to_owned()).ok_or_else(none)
 }

@@ -106,11 +106,16 @@ pub(super) fn of(options: &CompareOptions, config: Config) -> Result<Outcome> {
     let mut trained = Ok(());
     // One that was ended for its health is taken as it is.
     if !done && reason.is_none() {
+        let (folder, config) = match &found {
+            Some(folder) => (
+                options::RunFolder::Resume(folder.clone()),
+                // With the rates that a rollback has changed.
+                presets::read(&folder.join("config.toml"))?,
+            ),
+            None => (options::RunFolder::New(options.outdir.clone()), config),
+        };
         let asked = TrainOptions {
-            folder: match &found {
-                Some(folder) => options::RunFolder::Resume(folder.clone()),
-                None => options::RunFolder::New(options.outdir.clone()),
-            },
+            folder,
             adapter: options.adapter.clone(),
             quiet: options.quiet,
             ..TrainOptions::new(config)

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::Config;
+use crate::data::Reading;
 use crate::metrics::Metric;
 
 /// What `gpugan train` is asked to do.
@@ -199,10 +200,8 @@ pub struct ClassifyOptions {
     pub data: String,
     /// Test images; the data's own, or a held-out part, where not given.
     pub test: Option<String>,
-    /// Height and width of the images.
-    pub size: usize,
-    /// Their channels; the data's where not given.
-    pub channels: Option<usize>,
+    /// How they are read.
+    pub reading: Reading,
     /// How often each image is seen; above 0.
     pub epochs: f64,
     /// Images in a step, at least 2.

@@ -7,11 +7,23 @@ use std::sync::Arc;
 use super::folder::{self, Folder};
 use super::idx::Split;
 use super::labels::Labels;
+use super::manner::Manner;
 use super::opened::{Opened, find};
-use super::source::Fault;
+use super::source::{Fault, Pictures};
 use super::store::{Source, Store};
-use super::{Reading, Report, shown, wildcard};
+use super::{Reading, Report, picture, shown, wildcard};
 use crate::error::{Error, Result};
+
+/// A picture's grey pixels at its own size `[height, width]`, which comes with them: upright,
+/// and laid on white.
+///
+/// # Errors
+/// Why it cannot be read.
+pub(crate) fn grey_picture(path: &Path) -> Result<(Vec<u8>, [usize; 2]), String> {
+    let raw = Folder::of_file(path).read(0);
+    let read = raw.and_then(|raw| picture::whole(raw, 1, Manner::default()));
+    read.map_err(|fault| fault.reason().to_owned())
+}
 
 /// Pictures in the order they were given, with a name each, read one at a time.
 pub struct Gallery {

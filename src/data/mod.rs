@@ -51,6 +51,7 @@ pub use built_in::is_embedded;
 pub use dataset::Dataset;
 pub(crate) use folder::is_named as is_named_like_a_picture;
 pub use gallery::Gallery;
+pub(crate) use gallery::grey_picture;
 pub use input::{Input, SMALLER};
 pub use loader::{Batch, Loader, Position};
 pub use manner::Fit;

@@ -27,7 +27,7 @@ use crate::error::{Error, Result};
 /// let photos = reading.open("photos/")?;
 /// # Ok::<(), gpugan::Error>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reading {
     size: [usize; 2],
     /// Rows and columns to which pictures are read, where images are parts of them.
@@ -336,6 +336,28 @@ impl Reading {
             Direction::AToB => [a, b],
             Direction::BToA => [b, a],
         })
+    }
+
+    /// How the options of `gpugan classify` say what is not the default of how pictures are
+    /// fitted; each begins with a space.
+    pub(crate) fn changes(&self) -> String {
+        let Manner {
+            fit,
+            background,
+            half: _,
+        } = self.manner;
+        let mut text = match fit {
+            Fit::Crop => String::new(),
+            Fit::Pad => " --set data.fit=pad".to_owned(),
+            Fit::Stretch => " --set data.fit=stretch".to_owned(),
+        };
+        if let Some([r, g, b]) = background {
+            text += &format!(" --set data.background=#{r:02x}{g:02x}{b:02x}");
+        }
+        if let Some([height, width]) = self.load_size {
+            text += &format!(" --set \"data.load_size=[{height}, {width}]\"");
+        }
+        text
     }
 
     /// `[height, width]` of the images.

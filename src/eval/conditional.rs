@@ -51,7 +51,8 @@ pub(super) fn measure(
         return Ok(scores);
     }
     let [c, h, w] = data.shape();
-    let unseen = Dataset::open_test(source, h, w, Some(c))?.filter(|set| set.label(0).is_some());
+    let unseen = data.reading().open_test(source)?;
+    let unseen = unseen.filter(|set| set.label(0).is_some());
     let (real, test, seen) = match unseen {
         Some(test) => (None, test, "test"),
         None => {
@@ -60,16 +61,16 @@ pub(super) fn measure(
         }
     };
     let real = real.as_ref().unwrap_or(data);
-    let real = real.pixels(real.evenly(KNOWN));
+    let known = fake.count().min(KNOWN);
+    // As many as there are samples, of all classes: they may lie class by class.
+    let real = real.pixels(real.evenly(known));
     let test = test.pixels(test.evenly(TESTED));
     let rows = |pixels: &[u8]| Rows {
         values: to_floats(pixels),
         width: c * h * w,
     };
-    let known = fake.count().min(KNOWN);
     let samples = (rows(&fake.pixels[..known * c * h * w]), &labels[..known]);
-    let few = real.1.len().min(known);
-    let reals = (rows(&real.0[..few * c * h * w]), &real.1[..few]);
+    let reals = (rows(&real.0), &real.1[..]);
     let test = (rows(&test.0), &test.1[..]);
     let count = test.1.len();
     for (name, of, known) in [
@@ -104,4 +105,43 @@ fn told((known, labels): &(Rows, &[u32]), (rows, truth): &(Rows, &[u32])) -> f64
     let right = nearest.iter().zip(*truth);
     let right = right.filter(|(index, truth)| labels[**index] == **truth);
     right.count() as f64 / truth.len() as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Images of five levels of grey, a class each, sorted by class as folders are.
+    #[test]
+    fn real_images_that_stand_for_classes_are_of_all_of_them() {
+        let names: Vec<String> = (0..5).map(|class| class.to_string()).collect();
+        let labels: Vec<u32> = (0..100).map(|image| image / 20).collect();
+        let pixels: Vec<u8> = labels
+            .iter()
+            .flat_map(|&class| [50 * class as u8; 4])
+            .collect();
+        let shape = [1, 2, 2];
+        let data = Dataset::of_pixels("grey", shape, &pixels, labels, names.clone());
+        let data = data.expect("it fits together");
+        let made = super::labels(20, 5);
+        let fake = Samples {
+            shape,
+            stack: 1,
+            pixels: made
+                .iter()
+                .flat_map(|&class| [50 * class as u8; 4])
+                .collect(),
+            features: Rows {
+                values: Vec::new(),
+                width: 1,
+            },
+            probabilities: Vec::new(),
+            classes: Vec::new(),
+        };
+        let scores = measure((&fake, &made), &names, None, (&data, "grey"));
+        let scores = scores.expect("measured");
+        let value = |name: &str| scores.iter().find(|score| score.name == name)?.value;
+        assert_eq!(value("nearest-neighbour"), Some(1.0));
+        assert_eq!(value("nearest-neighbour-real"), Some(1.0));
+    }
 }

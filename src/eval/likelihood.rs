@@ -17,7 +17,8 @@ const IMAGES: usize = 1000;
 const PASS: usize = 64;
 
 /// The mean log-likelihood, in nats an image, of the data's test images or, where
-/// there are none, of its training images; `None` for systems that know none.
+/// there are none, of its images, which the model may have been `trained_on`; `None` for
+/// systems that know none.
 ///
 /// # Errors
 /// Errors of the data and the device.
@@ -26,19 +27,19 @@ pub(super) fn measure(
     system: &dyn System,
     weights: Weights,
     file: (&Checkpoint, &Path),
-    (data, source): (&Dataset, &str),
+    (data, source, trained_on): (&Dataset, &str, bool),
 ) -> Result<Option<Score>> {
     let Some(Likelihood { view, known }) = system.likelihood() else {
         return Ok(None);
     };
-    let [c, h, w] = data.shape();
     let test = match data.single().1 {
-        1 => Dataset::open_test(source, h, w, Some(c))?,
+        1 => data.reading().open_test(source)?,
         _ => None,
     };
     let (set, of) = match &test {
         Some(test) => (test, "test images"),
-        None => (data, "training images, as there are no test images"),
+        None if trained_on => (data, "training images, as there are no test images"),
+        None => (data, "images"),
     };
     let (pixels, _) = set.pixels(set.evenly(IMAGES));
     let mut viewer = Viewer::new(gpu, system, (view, PASS), weights, file, CHECKPOINT_MEND)?;

@@ -16,10 +16,10 @@ pub use representation::Representation;
 
 use crate::classify::Kind;
 use crate::config::options::EvalOptions;
-use crate::data::Dataset;
+use crate::data::{Dataset, from_anywhere};
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, Selector};
-use crate::metrics::Samples;
+use crate::metrics::{Metric, Samples};
 use crate::run::progress::Progress;
 use crate::run::shown::Asked;
 use crate::run::standing;
@@ -53,6 +53,7 @@ pub fn evaluate(options: &EvalOptions) -> Result<Report> {
     let (path, checkpoint) = sample::load(&options.checkpoint)?;
     let (config, about) = state::description(&checkpoint, &path)?;
     let source = options.data.as_ref().unwrap_or(&config.data.source);
+    let trained_on = from_anywhere(source) == from_anywhere(&config.data.source);
     let system = state::system_of(&config, &about)?;
     let c = about.channels;
     let stack = config.data.stack;
@@ -61,7 +62,12 @@ pub fn evaluate(options: &EvalOptions) -> Result<Report> {
     let gpu = Gpu::open(&Selector::named(options.adapter.as_deref()))?;
     progress.line(&format!("adapter: {}", gpu.facts))?;
     let features = options.features.as_deref();
-    let mut observer = Observer::open(&gpu, &data, source, features, &options.metrics)?;
+    let mut metrics = options.metrics.clone();
+    if !trained_on {
+        // What was learned by heart are images of the training.
+        metrics.retain(|metric| *metric != Metric::Memorisation);
+    }
+    let mut observer = Observer::open(&gpu, &data, source, features, &metrics)?;
     let about = observer.about().cloned();
     if options.synthetic {
         match observer.kind() {
@@ -80,6 +86,11 @@ pub fn evaluate(options: &EvalOptions) -> Result<Report> {
     }
     if let Some(metrics) = observer.left_out() {
         progress.line(&format!("not measured: {metrics}"))?;
+    }
+    if metrics.len() < options.metrics.len() {
+        progress.line(&format!(
+            "not measured: memorisation, as the images of {source} are not those of the training"
+        ))?;
     }
     let mut representation = if options.representation {
         representation::check(&data, source)?;
@@ -139,7 +150,7 @@ pub fn evaluate(options: &EvalOptions) -> Result<Report> {
         &*system,
         weights,
         file,
-        (&data, source),
+        (&data, source, trained_on),
     )?);
     if let Some(of) = &mut representation {
         let rows = representation::measure(of, &data, source, &mut progress)?;

@@ -49,7 +49,8 @@ fn mend(data: &Dataset, source: &str) -> String {
         Some(_) => "",
         None => " --rotations",
     };
-    format!("make one: `gpugan classify --data {source} --size {h} --channels {c}{labels}`")
+    let sets = data.reading().changes();
+    format!("make one: `gpugan classify --data {source} --size {h} --channels {c}{labels}{sets}`")
 }
 
 /// What is measured, and with which network.

@@ -71,8 +71,8 @@ pub(super) fn measure(
     progress: &mut Progress,
 ) -> Result<Vec<Score>> {
     let (data, test) = match data.reading().open_test(source)? {
-        Some(test) => (data, test),
-        None => data.hold_out(10),
+        Some(test) if test.label(0).is_some() => (data, test),
+        _ => data.hold_out(10),
     };
     let labelled = |set: &Dataset, count: usize| {
         let (pixels, labels) = set.pixels(set.evenly(count));

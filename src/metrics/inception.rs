@@ -26,6 +26,18 @@ pub fn score(probabilities: &[f64], classes: usize) -> Option<Estimate> {
     Some(Estimate { value, spread })
 }
 
+/// The rows of `[count, classes]` in an order in which each of the parts of [`score`] is
+/// spread over all of them, for images that lie sorted by their class.
+pub fn spread(probabilities: &[f64], classes: usize) -> Vec<f64> {
+    let rows = |first: usize| {
+        probabilities
+            .chunks_exact(classes)
+            .skip(first)
+            .step_by(SPLITS)
+    };
+    (0..SPLITS).flat_map(rows).flatten().copied().collect()
+}
+
 fn part(probabilities: &[f64], classes: usize) -> f64 {
     let count = (probabilities.len() / classes) as f64;
     let mut mean = vec![0.0; classes];

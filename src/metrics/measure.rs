@@ -304,7 +304,10 @@ pub fn measure<'a>(
             Metric::Neighbours => {
                 let [real, fake] = [real, fake].map(|set| set.features.evenly(NEIGHBOURS));
                 let found = neighbours::compare(&real, &fake);
-                let count = real.count().min(fake.count());
+                let counts = match [real.count(), fake.count()] {
+                    [reals, fakes] if reals == fakes => format!("{reals} of each"),
+                    [reals, fakes] => format!("{reals} real, {fakes} generated"),
+                };
                 for (name, value, k) in [
                     (
                         "precision",
@@ -316,7 +319,7 @@ pub fn measure<'a>(
                     ("coverage", found.map(|s| s.coverage), neighbours::K_DENSITY),
                 ] {
                     let note = match value {
-                        Some(_) => format!("k = {k}, {count} of each"),
+                        Some(_) => format!("k = {k}, {counts}"),
                         None => String::new(),
                     };
                     add(name, true, value, None, note);
@@ -325,7 +328,9 @@ pub fn measure<'a>(
             Metric::Inception => {
                 let classes = fake.classes.len();
                 let (value, spread) = parts(inception::score(&fake.probabilities, classes));
-                let ceiling = inception::score(&real.probabilities, classes);
+                // Real images may lie class by class.
+                let of_real = inception::spread(&real.probabilities, classes.max(1));
+                let ceiling = inception::score(&of_real, classes);
                 let note = ceiling.map_or_else(String::new, |c| format!("real {:.3}", c.value));
                 add("inception-style", true, value, spread, note);
             }

@@ -3,10 +3,11 @@
 use std::f64::consts::{PI, SQRT_2, TAU};
 use std::path::Path;
 
-use image::GrayImage;
+use image::{DynamicImage, GrayImage};
 use rand::RngExt;
 use rand::rngs::StdRng;
 
+use crate::data::grey_picture;
 use crate::error::{Error, Result};
 
 /// What a toy run learns.
@@ -92,15 +93,19 @@ impl Distribution {
                 format!("use {} or the path of a picture", NAMES.join(", ")),
             ));
         }
-        let picture = image::open(path).map_err(|e| {
+        let unread = |reason: String| {
             Error::usage(
-                format!("cannot read {}: {e}", path.display()),
+                format!("cannot read {}: {reason}", path.display()),
                 "use a PNG whose darkness is the density",
             )
-        })?;
-        let picture = match picture.width().max(picture.height()) > LONGEST {
-            true => picture.thumbnail(LONGEST, LONGEST),
-            false => picture,
+        };
+        let (pixels, size) = grey_picture(path).map_err(unread)?;
+        let [height, width] = size.map(|side| side as u32);
+        let picture = GrayImage::from_raw(width, height, pixels);
+        let picture = picture.ok_or_else(|| unread("it has no pixels".to_owned()))?;
+        let picture = match width.max(height) > LONGEST {
+            true => DynamicImage::from(picture).thumbnail(LONGEST, LONGEST),
+            false => DynamicImage::from(picture),
         };
         let picture: GrayImage = picture.to_luma8();
         let mut sum = 0.0;
@@ -229,6 +234,25 @@ mod tests {
                 assert!(point.iter().all(|x| x.abs() < 2.2), "{name}: {point:?}");
             }
         }
+    }
+
+    #[test]
+    fn what_is_transparent_is_white() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("dot.png");
+        let mut picture = image::RgbaImage::new(8, 8); // transparent black
+        picture.put_pixel(2, 5, image::Rgba([0, 0, 0, 255]));
+        picture.save(&path).expect("saved");
+        let data = Distribution::open(path.to_str().expect("a name")).expect("a picture");
+        let Distribution::Picture { size, sums } = data else {
+            panic!("a picture");
+        };
+        assert_eq!(size, [8, 8]);
+        // All of the darkness is in one place.
+        assert_eq!(
+            (sums[5 * 8 + 1], sums[5 * 8 + 2], sums[63]),
+            (0.0, 255.0, 255.0)
+        );
     }
 
     #[test]

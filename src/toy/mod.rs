@@ -31,6 +31,7 @@ use crate::run::progress::Progress;
 use crate::run::session::Session;
 use crate::run::stats::{TickSums, Writer};
 use crate::run::stop;
+use crate::store::lock::Lock;
 use crate::store::replace::replace;
 use crate::store::run_folder::{Log, RunFolder};
 use crate::systems::{self, Duel, Given, Medium, Report, System, Unit};
@@ -75,6 +76,7 @@ pub fn run(options: &ToyOptions) -> Result<()> {
     let session = progress.compiling(&gpu, || Session::new(&gpu, &config, system, blueprint))?;
 
     let folder = RunFolder::create(&options.outdir, &config.preset, &name)?;
+    let _lock = Lock::take(&folder)?;
     replace(&folder.config(), |out| {
         out.write_all(config.to_toml().as_bytes())
     })?;

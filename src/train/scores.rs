@@ -222,7 +222,9 @@ impl Scores {
         progress: &mut Progress,
     ) -> Result<()> {
         for (of, path) in folder.checkpoints()? {
-            if of > step || self.scored.contains(&of) || session.image().is_none() {
+            // That of before the first step belongs to no snapshot.
+            let asked = 1..=step;
+            if !asked.contains(&of) || self.scored.contains(&of) || session.image().is_none() {
                 continue;
             }
             // The newest can be read; older ones are not worth an error.

@@ -264,6 +264,10 @@ impl Run<'_> {
 
     /// Goes on with the networks and passes of the next stage.
     fn next_stage(&mut self) -> Result<()> {
+        // A run that was killed behind its snapshot has not kept it yet.
+        if !self.folder.stage(self.about.stage + 1).exists() {
+            self.keep_stage()?;
+        }
         let mut next = self.session_of(self.about.stage + 1, None)?;
         state::carry_over(&self.session, &mut next)?;
         self.enter(next, self.about.stage + 1);

@@ -400,3 +400,26 @@ fn a_reader_that_goes_away_is_no_error() {
     assert_eq!(output.status.code(), Some(0));
     assert!(output.stderr.is_empty(), "{output:?}");
 }
+
+#[test]
+fn the_adapter_of_the_environment_has_the_star() {
+    let said = |name: &str| {
+        let mut command = program();
+        let output = command.arg("adapters").env("GPUGAN_ADAPTER", name).output();
+        let output = output.expect("the program starts");
+        assert!(output.status.success());
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let star = |said: &str| said.lines().any(|line| line.starts_with("0*"));
+    let (none, first, wrong) = (said(" "), said("0"), said("nonsense"));
+    assert!(
+        none.contains("* is used unless --adapter says otherwise"),
+        "{none}"
+    );
+    assert!(
+        star(&first) && first.contains("as GPUGAN_ADAPTER = 0 asks for"),
+        "{first}"
+    );
+    let is_none = wrong.contains("GPUGAN_ADAPTER = nonsense is none of them");
+    assert!(!star(&wrong) && is_none, "{wrong}");
+}

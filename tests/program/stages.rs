@@ -59,8 +59,15 @@ fn a_run_goes_on_across_the_boundary_as_if_it_had_not_stopped() {
     train(&whole, "6", false);
     train(&broken, "2", false);
     train(&broken, "3", true);
+    // As if it had been killed behind its checkpoint.
+    let stage = run_folders(&broken)
+        .pop()
+        .unwrap()
+        .join("stage-1.safetensors");
+    std::fs::remove_file(&stage).unwrap();
     assert!(!last(&broken).tensors.contains_key("D.features.0.weight"));
     train(&broken, "5", true);
+    assert!(stage.is_file());
     // The file is needed no more.
     std::fs::remove_file(&file).unwrap();
     train(&broken, "6", true);

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 #[cfg(unix)]
 use crate::run::interrupt;
-use crate::run::{as_users_do, program};
+use crate::run::{as_users_do, gpugan, program, train};
 
 /// Networks and batches so small that a step takes milliseconds anywhere.
 const SMALL: [&str; 12] = [
@@ -437,4 +437,20 @@ fn remedies_find_more_modes_than_the_plain_game() {
         );
         assert_eq!(penalised, all, "{data}: a mode is lost with the penalty");
     }
+}
+
+/// A run of points keeps no checkpoint, so there is nothing to go on from.
+#[test]
+fn the_newest_run_to_resume_is_none_of_points() {
+    let outdir = tempfile::tempdir().unwrap();
+    train(outdir.path(), &["--steps", "1"]).success();
+    let points = ran(outdir.path(), &[&["--data", "ring8"], &SMALL[..]].concat());
+    assert!(points.ends_with("00001-toy-ring8"), "{points:?}");
+    let outdir = outdir.path().to_str().unwrap();
+    let resume = [
+        "train", "--quiet", "--outdir", outdir, "--steps", "2", "--resume",
+    ];
+    gpugan(&resume).success();
+    let newest = Path::new(outdir).join("00000-dcgan28-digits/checkpoint-000002.safetensors");
+    assert!(newest.is_file());
 }

@@ -19,7 +19,7 @@ section! {
         latent: usize = 100, Allowed::Whole(1, WIDEST);
         /// Distribution of each element of z: `normal` N(0, 1), or `uniform` between -sqrt(3) and sqrt(3), which has variance 1 too.
         latent_distribution: Latent = Latent::Normal, Allowed::Choice(&["normal", "uniform"]);
-        /// Whether every weight of the discriminator is divided by its largest singular value, one power iteration per update (Miyato et al. 2018).
+        /// Whether every weight of the discriminator is divided by its largest singular value, after one power iteration each time that it is used in training (Miyato et al. 2018).
         spectral_norm: bool = false, Allowed::Flag;
         /// Last function of the generator: `tanh` with images in [-1, 1], `sigmoid` with images in [0, 1], or `linear`.
         output: Output = Output::Tanh, Allowed::Choice(&["tanh", "sigmoid", "linear"]);
@@ -44,7 +44,7 @@ section! {
         /// Learning rate of the updates that `unroll` looks ahead; one that overshoots teaches the generator nonsense.
         unroll_lr: f64 = 0.003, Allowed::POSITIVE;
         /// Discriminator steps before the generator's first.
-        d_pretrain: u64 = 0, Allowed::Whole(0, LONGEST);
+        d_pretrain: u64 = 0, Allowed::Whole(0, 100_000);
         /// First layers of the discriminator that are not trained, for a run that starts from another run's networks (`--init`; Mo et al. 2020); 0 trains all.
         freeze_d: usize = 0, Allowed::Whole(0, 64);
         /// Decay per step of the moving average of the generator's weights, which is what is sampled; 0 is off.

@@ -132,6 +132,28 @@ fn sure_and_even_classes_score_their_number() {
     );
 }
 
+/// A folder with a folder for each class is read class by class.
+#[test]
+fn images_in_the_order_of_their_classes_score_as_others() {
+    let sorted: Vec<f64> = (0..200)
+        .flat_map(|i| (0..10).map(move |class| f64::from(u8::from(i / 20 == class))))
+        .collect();
+    assert_near(
+        "sorted",
+        inception::score(&sorted, 10).unwrap().value,
+        1.0,
+        1e-12,
+    );
+    let spread = inception::spread(&sorted, 10);
+    assert_eq!(spread.len(), sorted.len());
+    assert_near(
+        "spread",
+        inception::score(&spread, 10).unwrap().value,
+        10.0,
+        1e-12,
+    );
+}
+
 #[test]
 fn equal_images_are_at_no_distance_and_alike() {
     let shape = [3, 16, 14];

@@ -491,3 +491,56 @@ fn what_cannot_be_classified_or_scored_is_refused() {
     );
     assert!(!Path::new(run).join("eval.json").exists());
 }
+
+/// A classifier is found by whoever reads the same images in the same way, whatever folder
+/// they are named from.
+#[test]
+fn a_classifier_of_a_folder_is_found_by_training_and_eval() {
+    let home = tempfile::tempdir().unwrap();
+    for class in 0..2_u8 {
+        let folder = home.path().join(format!("pictures/{class}"));
+        fs::create_dir_all(&folder).unwrap();
+        for number in 0..20 {
+            let grey = image::Luma([120 * class + number]);
+            let picture = image::GrayImage::from_pixel(8, 12, grey);
+            picture.save(folder.join(format!("{number}.png"))).unwrap();
+        }
+    }
+    let to_make = [
+        "classify", "--data", "pictures", "--size", "8", "--epochs", "1", "--batch", "4",
+    ];
+    let padded = ["--set", "data.fit=pad"];
+    let train = [
+        "train",
+        "--data",
+        "pictures",
+        "--steps",
+        "1",
+        "--metrics",
+        "modes",
+        "--quiet",
+    ];
+    let train = [&train[..], &SMALL[2..], &padded].concat();
+    success(gpugan(home.path(), &to_make));
+    let said = "--size 8 --channels 1 --set data.fit=pad";
+    refused(&gpugan(home.path(), &train), &["no classifier", said]);
+    success(gpugan(home.path(), &[&to_make[..], &padded].concat()));
+    success(gpugan(home.path(), &train));
+    let eval = [
+        "eval",
+        "--checkpoint",
+        "runs/00000-dcgan28-pictures",
+        "--samples",
+        "8",
+    ];
+    let said = success(gpugan(
+        home.path(),
+        &[&eval[..], &["--metrics", "modes"]].concat(),
+    ));
+    assert!(said.contains("modes"), "{said}");
+    let other = ["--set", "data.size=16"];
+    refused(
+        &gpugan(home.path(), &[&to_make[..], &other].concat()),
+        &["data.size=16"],
+    );
+}
