@@ -1,5 +1,6 @@
 //! What became slower, and two runs beside each other.
 
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
 
 use super::report::Row;
@@ -9,12 +10,23 @@ use crate::console::counted;
 /// this much and by the spread of both.
 const MARGIN: f64 = 0.1;
 
-/// The cases that both have, in the order of the first.
-fn in_both<'a>(first: &'a [Row], second: &'a [Row]) -> impl Iterator<Item = [&'a Row; 2]> {
-    first.iter().filter_map(|row| {
-        let other = second.iter().find(|other| other.case == row.case)?;
-        Some([row, other])
-    })
+/// The last row of each case, in the order in which these stand.
+fn last_of_each(rows: &[Row]) -> Vec<&Row> {
+    let mut known = HashSet::new();
+    let last = rows.iter().rev().filter(|row| known.insert(&row.case));
+    let mut last: Vec<&Row> = last.collect();
+    last.reverse();
+    last
+}
+
+/// The cases that both have, in the order of the first, each case once.
+fn in_both<'a>(first: &[&'a Row], second: &[&'a Row]) -> Vec<[&'a Row; 2]> {
+    let second: HashMap<&str, &Row> = second.iter().map(|row| (&*row.case, *row)).collect();
+    let pairs = first.iter().filter_map(|row| {
+        let other = second.get(&*row.case)?;
+        Some([*row, *other])
+    });
+    pairs.collect()
 }
 
 /// A table of the cases that both have: then, now, their ratio, and a mark where
@@ -24,9 +36,9 @@ pub fn compare(then: &[Row], now: &[Row]) -> String {
         "\n{:<48} {:>9} {:>9} {:>7}\n",
         "case", "then ms", "now ms", "ratio"
     );
-    let (mut both, mut slower, mut faster) = (0, 0, 0);
-    for [row, old] in in_both(now, then) {
-        both += 1;
+    let (mut slower, mut faster) = (0, 0);
+    let both = in_both(&last_of_each(now), &last_of_each(then));
+    for &[row, old] in &both {
         let margin = 1.0 + MARGIN + old.spread.max(row.spread);
         let verdict = if row.ms_min > old.ms_median * margin {
             slower += 1;
@@ -50,7 +62,7 @@ pub fn compare(then: &[Row], now: &[Row]) -> String {
     let _ = writeln!(
         text,
         "{} in both: {slower} slower, {faster} faster",
-        counted(both, "cases")
+        counted(both.len(), "cases")
     );
     text
 }
@@ -70,10 +82,9 @@ pub fn beside(runs: [&[Row]; 2]) -> String {
         "\n{:<48} {:>9} {:>9} {:>7} {:>6} {:>6}",
         "case", "A ms", "B ms", "B / A", "A", "B"
     );
-    let [first, second] = runs;
-    let mut both = 0;
-    for [a, b] in in_both(first, second) {
-        both += 1;
+    let [first, second] = runs.map(last_of_each);
+    let both = in_both(&first, &second);
+    for &[a, b] in &both {
         let share = |row: &Row| {
             let percent = row.percent_of_ceiling;
             percent.map_or(String::new(), |percent| format!("{percent:.0} %"))
@@ -89,8 +100,9 @@ pub fn beside(runs: [&[Row]; 2]) -> String {
         );
         let _ = writeln!(text, "{}", line.trim_end());
     }
-    let [a, b] = runs.map(|rows| rows.len() - both);
-    let both = counted(both, "cases");
+    // Each case stands once in each, so no more are in both than in one.
+    let [a, b] = [first, second].map(|rows| rows.len() - both.len());
+    let both = counted(both.len(), "cases");
     let _ = writeln!(text, "{both} in both, {a} only in A, {b} only in B");
     text
 }
@@ -138,6 +150,24 @@ mod tests {
             ..row("b", 1.5)
         };
         assert!(compare(&then, &[noisy]).ends_with("1 case in both: 0 slower, 0 faster\n"));
+    }
+
+    #[test]
+    fn of_a_case_that_stands_twice_the_last_row_counts() {
+        let first = [row("a", 1.0), row("b", 4.0), row("a", 2.0), row("a", 3.0)];
+        let second = [row("a", 9.0), row("c", 1.0), row("a", 6.0), row("c", 1.0)];
+        let text = beside([&first, &second]);
+        assert!(
+            text.ends_with("1 case in both, 1 only in A, 1 only in B\n"),
+            "{text}"
+        );
+        assert!(text.contains("3.000     6.000    2.00"), "{text}");
+        let text = compare(&first, &second);
+        assert!(
+            text.ends_with("1 case in both: 1 slower, 0 faster\n"),
+            "{text}"
+        );
+        assert!(text.contains("3.000     6.000    2.00"), "{text}");
     }
 
     #[test]

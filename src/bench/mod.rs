@@ -46,6 +46,12 @@ pub fn run(options: &BenchOptions) -> Result<()> {
         }
         files => files.first().map(|path| report::read(path)).transpose()?,
     };
+    if let Some(path) = &options.save {
+        report::check_place(path, "--save")?;
+    }
+    if let (BenchWhat::Scaling(_, path), None) = (&options.what, &options.emit) {
+        report::check_place(path, "--plot")?;
+    }
     let gpu = Gpu::open(&Selector::named(options.adapter.as_deref()))?;
     if let Some(folder) = &options.emit {
         let recordings = match &options.what {
@@ -67,8 +73,9 @@ pub fn run(options: &BenchOptions) -> Result<()> {
     }
     let mut rows = Vec::new();
     let mut show = |row: Row| -> Result<()> {
+        let row = row.on(&gpu);
         print(&if options.json {
-            row.json(&gpu) + "\n"
+            row.json() + "\n"
         } else {
             row.line() + "\n"
         })?;
@@ -120,16 +127,18 @@ pub fn run(options: &BenchOptions) -> Result<()> {
                 print(&scaling::text(&points))?;
             }
             scaling::plot(&points, png)?;
-            for point in &points {
-                if options.json {
-                    show(point.row())?;
-                }
+            let mut points = points.iter().map(|point| point.row());
+            if options.json {
+                points.try_for_each(show)?;
+            } else {
+                // The table above has them.
+                rows.extend(points.map(|row| row.on(&gpu)));
             }
         }
     }
     gpu.save_pipeline_cache();
     if let Some(path) = &options.save {
-        report::write(path, &rows, &gpu)?;
+        report::write(path, &rows)?;
     }
     if let Some(earlier) = earlier {
         print(&compare(&earlier, &rows))?;

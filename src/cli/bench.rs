@@ -59,15 +59,23 @@ impl BenchArgs {
     /// What was asked, checked.
     ///
     /// # Errors
-    /// [`Error::Usage`] for what the configuration forbids and for words beside
-    /// `step` or `scaling`; [`Error::Io`] where a preset's file cannot be read.
+    /// [`Error::Usage`] for what the configuration forbids, for words beside
+    /// `step` or `scaling` and for options that exclude each other; [`Error::Io`]
+    /// where a preset's file cannot be read.
     pub fn options(self) -> Result<BenchOptions> {
+        self.check_comparison()?;
         let alone = |word: &str| self.what.len() == 1 && self.what[0] == word;
         let what = if self.tune {
             if !self.what.is_empty() {
                 return Err(Error::usage(
                     format!("--tune measures a preset, not '{}'", self.what.join(" ")),
                     "leave out the words, or --tune",
+                ));
+            }
+            if self.save.is_some() || !self.compare.is_empty() {
+                return Err(Error::usage(
+                    "--save and --compare do not apply to --tune, which has no rows",
+                    "leave them out; --tune keeps the fastest variants itself",
                 ));
             }
             BenchWhat::Tune(Box::new(self.config()?))
@@ -83,12 +91,6 @@ impl BenchArgs {
         } else {
             BenchWhat::Kernels(self.what.clone())
         };
-        if self.compare.len() > 2 {
-            return Err(Error::usage(
-                format!("--compare is given {} times", self.compare.len()),
-                "give two files at most",
-            ));
-        }
         Ok(BenchOptions {
             what,
             adapter: self.adapter.chosen(),
@@ -98,6 +100,32 @@ impl BenchArgs {
             save: self.save,
             compare: self.compare,
         })
+    }
+
+    /// Refuses what would be ignored beside `--compare`, or mixed with its table.
+    fn check_comparison(&self) -> Result<()> {
+        let files = self.compare.len();
+        if files > 2 {
+            return Err(Error::usage(
+                format!("--compare is given {files} times"),
+                "give two files at most",
+            ));
+        }
+        if files > 0 && self.json {
+            return Err(Error::usage(
+                "--compare prints a table and --json none",
+                "leave out one of them; --save FILE writes the rows as JSON",
+            ));
+        }
+        let measures = self.save.is_some() || !self.what.is_empty() || self.tune;
+        if files == 2 && measures {
+            return Err(Error::usage(
+                "--compare given twice measures nothing, so case names, --save and --tune \
+                 do not apply",
+                "leave them out, or give one file",
+            ));
+        }
+        Ok(())
     }
 
     fn config(&self) -> Result<Config> {

@@ -34,16 +34,24 @@ pub fn open(path: &Path) -> Result<File> {
 /// Reads a text file of at most [`LONGEST_TEXT`] bytes.
 ///
 /// # Errors
-/// As of [`open`], and [`Error::Usage`] where it is longer or not UTF-8.
+/// As of [`read_text_within`].
 pub fn read_text(path: &Path) -> Result<String> {
+    read_text_within(path, LONGEST_TEXT)
+}
+
+/// Reads a text file of at most `longest` bytes.
+///
+/// # Errors
+/// As of [`open`], and [`Error::Usage`] where it is longer or not UTF-8.
+pub fn read_text_within(path: &Path, longest: u64) -> Result<String> {
     let mut text = String::new();
-    let read = open(path)?.take(LONGEST_TEXT + 1).read_to_string(&mut text);
+    let read = open(path)?.take(longest + 1).read_to_string(&mut text);
     match read {
-        Ok(length) if length as u64 <= LONGEST_TEXT => Ok(text),
+        Ok(length) if length as u64 <= longest => Ok(text),
         Err(e) if e.kind() != std::io::ErrorKind::InvalidData => Err(Error::io("read", path)(e)),
         outcome => {
             let what = match outcome {
-                Ok(_) => format!("is longer than {LONGEST_TEXT} bytes"),
+                Ok(_) => format!("is longer than {longest} bytes"),
                 Err(_) => "is not UTF-8".to_owned(),
             };
             Err(Error::usage(

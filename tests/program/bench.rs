@@ -109,6 +109,9 @@ fn mistakes_end_with_one_line_and_code_2() {
     let broken = folder.path().join("broken");
     std::fs::write(&broken, "{\"case\": 1}\n").unwrap();
     let broken = broken.to_str().unwrap();
+    let empty = folder.path().join("empty");
+    std::fs::write(&empty, "").unwrap();
+    let empty = empty.to_str().unwrap();
     for (args, start) in [
         (&["matmull"][..], "error: no case name contains 'matmull'"),
         (
@@ -118,6 +121,40 @@ fn mistakes_end_with_one_line_and_code_2() {
         (&["step", "--batch", "0"], "error: batch = 0"),
         (&["conv", "--compare", broken], "error: "),
         (&["conv", "--compare", "no/such/file"], "error: cannot read"),
+        (&["--compare", empty, "--compare", empty], "error: "),
+        (&["conv", "--compare", empty], "error: "),
+        (
+            &["conv", "--save", "no/file"],
+            "error: --save no/file lies in",
+        ),
+        (
+            &["scaling", "--plot", "no/a.png"],
+            "error: --plot no/a.png lies",
+        ),
+        (
+            &["--tune", "--save", empty],
+            "error: --save and --compare do",
+        ),
+        (
+            &["--tune", "--compare", empty],
+            "error: --save and --compare do",
+        ),
+        (
+            &["conv", "--json", "--compare", empty],
+            "error: --compare prints",
+        ),
+        (
+            &["--json", "--compare", empty, "--compare", empty],
+            "error: --compare prints",
+        ),
+        (
+            &["conv", "--compare", empty, "--compare", empty],
+            "error: --compare given twice",
+        ),
+        (
+            &["--save", empty, "--compare", empty, "--compare", empty],
+            "error: --compare given twice",
+        ),
     ] {
         let output = bench(args);
         let line = String::from_utf8(output.stderr).unwrap();
@@ -177,6 +214,33 @@ fn a_step_is_counted_as_it_is_planned() {
         rows[1].ends_with(": d") && rows[3].ends_with(": g"),
         "{rows:?}"
     );
+}
+
+#[test]
+fn points_of_a_scaling_are_saved_without_json() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let output = program()
+        .args([
+            "bench",
+            "scaling",
+            "--plot",
+            &at("plot.png"),
+            "--save",
+            &at("saved"),
+        ])
+        .args(SMALL)
+        .output()
+        .unwrap();
+    let table = text(&output);
+    let saved = rows(&std::fs::read_to_string(at("saved")).unwrap());
+    let lines = table.lines().filter(|line| line.trim_end().ends_with('%'));
+    assert_eq!(saved.len(), lines.count(), "{table}");
+    assert_eq!(saved.len(), 9, "{table}");
+    for row in saved {
+        assert!(row.case.starts_with("scaling"), "{row:?}");
+        assert!(!row.adapter.is_empty() && row.ms_median > 0.0, "{row:?}");
+    }
 }
 
 /// The plan of a small run, with what this cache folder holds.
