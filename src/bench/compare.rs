@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
 
-use super::report::Row;
+use super::report::{Row, cell};
 use crate::console::counted;
 
 /// A case counts as slower where its least time now exceeds the median then by
@@ -29,15 +29,44 @@ fn in_both<'a>(first: &[&'a Row], second: &[&'a Row]) -> Vec<[&'a Row; 2]> {
     pairs.collect()
 }
 
+/// A line that says what of adapter, driver and timer differs between rows then and now;
+/// empty where nothing does.
+fn other_place(both: &[[&Row; 2]]) -> String {
+    let differing = both.iter().find_map(|&[now, then]| {
+        let parts = [
+            ("adapter", &now.adapter, &then.adapter),
+            ("driver", &now.driver, &then.driver),
+            ("timer", &now.timer, &then.timer),
+        ];
+        let names = parts.into_iter().filter(|(_, now, then)| now != then);
+        let names: Vec<&str> = names.map(|(name, ..)| name).collect();
+        (!names.is_empty()).then(|| (names.join(" and "), now, then))
+    });
+    differing.map_or_else(String::new, |(names, now, then)| {
+        format!(
+            "\nnot the same {names}: then {}, now {}\n",
+            then.place(),
+            now.place()
+        )
+    })
+}
+
 /// A table of the cases that both have: then, now, their ratio, and a mark where
-/// it became slower or faster; a summary is the last line.
+/// it became slower or faster; a summary is the last line. A line before the table says
+/// where the two were measured on or by different things.
 pub fn compare(then: &[Row], now: &[Row]) -> String {
-    let mut text = format!(
-        "\n{:<48} {:>9} {:>9} {:>7}\n",
-        "case", "then ms", "now ms", "ratio"
+    let both = in_both(&last_of_each(now), &last_of_each(then));
+    let mut text = other_place(&both);
+    // Writing to a String cannot fail.
+    let _ = writeln!(
+        text,
+        "\n{} {:>9} {:>9} {:>7}",
+        cell("case"),
+        "then ms",
+        "now ms",
+        "ratio"
     );
     let (mut slower, mut faster) = (0, 0);
-    let both = in_both(&last_of_each(now), &last_of_each(then));
     for &[row, old] in &both {
         let margin = 1.0 + MARGIN + old.spread.max(row.spread);
         let verdict = if row.ms_min > old.ms_median * margin {
@@ -50,13 +79,12 @@ pub fn compare(then: &[Row], now: &[Row]) -> String {
             ""
         };
         let line = format!(
-            "{:<48} {:>9.3} {:>9.3} {:>7.2}  {verdict}",
-            row.case,
+            "{} {:>9.3} {:>9.3} {:>7.2}  {verdict}",
+            cell(&row.case),
             old.ms_median,
             row.ms_median,
             row.ms_median / old.ms_median
         );
-        // Writing to a String cannot fail.
         let _ = writeln!(text, "{}", line.trim_end());
     }
     let _ = writeln!(
@@ -74,13 +102,18 @@ pub fn beside(runs: [&[Row]; 2]) -> String {
     for (letter, rows) in ["A", "B"].into_iter().zip(runs) {
         if let Some(row) = rows.first() {
             // Writing to a String cannot fail.
-            let _ = writeln!(text, "{letter}: {}, {}", row.adapter, row.driver);
+            let _ = writeln!(text, "{letter}: {}", row.place());
         }
     }
     let _ = writeln!(
         text,
-        "\n{:<48} {:>9} {:>9} {:>7} {:>6} {:>6}",
-        "case", "A ms", "B ms", "B / A", "A", "B"
+        "\n{} {:>9} {:>9} {:>7} {:>6} {:>6}",
+        cell("case"),
+        "A ms",
+        "B ms",
+        "B / A",
+        "A",
+        "B"
     );
     let [first, second] = runs.map(last_of_each);
     let both = in_both(&first, &second);
@@ -90,8 +123,8 @@ pub fn beside(runs: [&[Row]; 2]) -> String {
             percent.map_or(String::new(), |percent| format!("{percent:.0} %"))
         };
         let line = format!(
-            "{:<48} {:>9.3} {:>9.3} {:>7.2} {:>6} {:>6}",
-            a.case,
+            "{} {:>9.3} {:>9.3} {:>7.2} {:>6} {:>6}",
+            cell(&a.case),
             a.ms_median,
             b.ms_median,
             b.ms_median / a.ms_median,
@@ -153,6 +186,28 @@ mod tests {
     }
 
     #[test]
+    fn another_adapter_driver_or_timer_is_said_before_the_table() {
+        let on = |adapter: &str, driver: &str, timer: &str| Row {
+            adapter: adapter.to_owned(),
+            driver: driver.to_owned(),
+            timer: timer.to_owned(),
+            ..row("a", 1.0)
+        };
+        let now = on("one", "1.0", "clock");
+        let first = |then: Row| {
+            let text = compare(&[then], std::slice::from_ref(&now));
+            text.lines().nth(1).unwrap_or_default().to_owned()
+        };
+        assert!(first(now.clone()).starts_with("case "));
+        assert_eq!(
+            first(on("one", "2.0", "timestamps")),
+            "not the same driver and timer: then one, 2.0; timed by timestamps, \
+             now one, 1.0; timed by clock"
+        );
+        assert!(first(on("two", "1.0", "clock")).starts_with("not the same adapter: then two"));
+    }
+
+    #[test]
     fn of_a_case_that_stands_twice_the_last_row_counts() {
         let first = [row("a", 1.0), row("b", 4.0), row("a", 2.0), row("a", 3.0)];
         let second = [row("a", 9.0), row("c", 1.0), row("a", 6.0), row("c", 1.0)];
@@ -175,6 +230,7 @@ mod tests {
         let on = |adapter: &str, row: Row| Row {
             adapter: adapter.to_owned(),
             driver: "1.0".to_owned(),
+            timer: "clock".to_owned(),
             percent_of_ceiling: Some(41.7),
             ..row
         };
@@ -182,7 +238,10 @@ mod tests {
         let second = [on("two", row("c", 1.0)), on("two", row("a", 0.5))];
         let text = beside([&first, &second]);
         let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(lines[..2], ["A: one, 1.0", "B: two, 1.0"]);
+        assert_eq!(
+            lines[..2],
+            ["A: one, 1.0; timed by clock", "B: two, 1.0; timed by clock"]
+        );
         let cells: Vec<&str> = lines[4].split_whitespace().collect();
         assert_eq!(cells, ["a", "2.000", "0.500", "0.25", "42", "%", "42", "%"]);
         assert_eq!(lines[5], "1 case in both, 1 only in A, 1 only in B");

@@ -73,6 +73,11 @@ impl Row {
         }
     }
 
+    /// What it was measured on and by.
+    pub(super) fn place(&self) -> String {
+        format!("{}, {}; timed by {}", self.adapter, self.driver, self.timer)
+    }
+
     /// As one JSON object.
     pub fn json(&self) -> String {
         serde_json::json!(self).to_string()
@@ -83,8 +88,8 @@ impl Row {
         let rate = |value: Option<f64>| value.map_or(String::new(), |value| format!("{value:.1}"));
         let percent = |value: Option<f64>| value.map_or(String::new(), |v| format!("{v:.0} %"));
         format!(
-            "{:<48} {:>9.3} {:>9.3} {:>6} {:>8} {:>6} {:>8}  {}",
-            self.case,
+            "{} {:>9.3} {:>9.3} {:>6} {:>8} {:>6} {:>8}  {}",
+            cell(&self.case),
             self.ms_median,
             self.ms_min,
             percent(Some(100.0 * self.spread)),
@@ -98,11 +103,31 @@ impl Row {
     }
 }
 
+/// Width of the column of cases.
+const CASE: usize = 48;
+
+/// A case as tables show it: of one that is too long the end, which tells it from others
+/// of the same step.
+pub(super) fn cell(case: &str) -> String {
+    let length = case.chars().count();
+    if length <= CASE {
+        return format!("{case:<CASE$}");
+    }
+    let end: String = case.chars().skip(length + 3 - CASE).collect();
+    format!("...{end}")
+}
+
 /// The head of the table.
 pub(super) fn header() -> String {
     format!(
-        "{:<48} {:>9} {:>9} {:>6} {:>8} {:>6} {:>8}  variant\n",
-        "case", "median ms", "least ms", "spread", "GFLOP/s", "GB/s", "ceiling"
+        "{} {:>9} {:>9} {:>6} {:>8} {:>6} {:>8}  variant\n",
+        cell("case"),
+        "median ms",
+        "least ms",
+        "spread",
+        "GFLOP/s",
+        "GB/s",
+        "ceiling"
     )
 }
 
@@ -194,6 +219,16 @@ mod tests {
             let mend = "; give a file that gpugan bench --save wrote";
             assert!(refused.ends_with(mend), "{refused}");
         }
+    }
+
+    #[test]
+    fn a_long_case_shows_its_end_in_its_column() {
+        assert_eq!(cell("a"), format!("a{}", " ".repeat(47)));
+        let case = "step dcgan28 width 64 batch 64: conv_weight_grad_tile subgroup";
+        assert_eq!(
+            cell(case),
+            "...h 64 batch 64: conv_weight_grad_tile subgroup"
+        );
     }
 
     #[test]

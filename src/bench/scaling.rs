@@ -15,7 +15,7 @@ use plotters::{
 
 use super::measure::Times;
 use super::report::Row;
-use super::step::measure_step;
+use super::step::{measure_step, networks};
 use crate::config::{Config, Size};
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
@@ -31,6 +31,7 @@ const SIDES: [usize; 4] = [28, 32, 48, 64];
 /// Step time at one batch and image size.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Point {
+    networks: String,
     /// Images in a step.
     pub batch: usize,
     /// Side length of an image in pixels.
@@ -45,8 +46,8 @@ impl Point {
     /// As a row of a report.
     pub fn row(&self) -> Row {
         let case = format!(
-            "scaling: batch {} at {}x{}",
-            self.batch, self.side, self.side
+            "scaling {} batch {}: {}x{}",
+            self.networks, self.batch, self.side, self.side
         );
         Row::new(case, &self.times, format!("{} MiB", mebibytes(self.bytes)))
     }
@@ -74,6 +75,7 @@ pub fn measure_scaling(gpu: &Gpu, config: &Config) -> Result<Vec<Point>> {
         scaled.data.size = Size::square(side);
         let figures = measure_step(gpu, &scaled)?;
         points.push(Point {
+            networks: networks(config),
             batch,
             side,
             times: figures.times,

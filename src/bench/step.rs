@@ -69,7 +69,8 @@ impl StepFigures {
         for (family, seconds, launches) in &self.families {
             if let Some(times) = Times::new(vec![*seconds]) {
                 let variant = format!("{launches} launches");
-                rows.push(Row::new(format!("in a step: {family}"), &times, variant));
+                let case = format!("step {}: {family}", self.name);
+                rows.push(Row::new(case, &times, variant));
             }
         }
         rows
@@ -150,7 +151,7 @@ pub fn measure_step(gpu: &Gpu, config: &Config) -> Result<StepFigures> {
     hosts.sort();
     let families = families(&mut session)?;
     Ok(StepFigures {
-        name: format!("{}{} batch {}", config.preset, width(config), config.batch),
+        name: format!("{} batch {}", networks(config), config.batch),
         times: Times::new(seconds).expect("steps were timed"),
         recordings,
         host: hosts[hosts.len() / 2],
@@ -161,10 +162,11 @@ pub fn measure_step(gpu: &Gpu, config: &Config) -> Result<StepFigures> {
     })
 }
 
-/// The width of networks that have one, for names of rows.
-fn width(config: &Config) -> String {
+/// The preset and the width of networks that have one, for names of rows.
+pub(super) fn networks(config: &Config) -> String {
     let width = config.value("model.width");
-    width.map_or_else(String::new, |width| format!(" width {width}"))
+    let width = width.map_or_else(String::new, |width| format!(" width {width}"));
+    format!("{}{width}", config.preset)
 }
 
 /// A batch for every column that a system takes: images that show nothing, and
