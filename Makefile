@@ -67,7 +67,7 @@ lint: setup-lint fmt clippy doc ## format, clippy and documentation, without run
 
 .PHONY: bench
 bench: setup ## run the benchmarks; options in ARGS="..."
-	@cargo bench $(ARGS)
+	@cargo bench --bench kernels -- $(ARGS)
 
 .PHONY: data
 data: ## fetch full MNIST and Fashion-MNIST for the tests into target/data

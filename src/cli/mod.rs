@@ -17,6 +17,10 @@ pub mod sample;
 pub mod toy;
 pub mod train;
 
+use std::io::Write;
+use std::process::ExitCode;
+
+use crate::console::plain;
 use crate::error::Result;
 use crate::run::Next;
 
@@ -87,6 +91,18 @@ pub fn run(cli: Cli) -> Result<()> {
         Verb::Bench(args) => crate::bench::run(&args.options()?),
         Verb::Presets(args) => presets::run(&args),
         Verb::Completions(args) => completions::run(&args),
+    }
+}
+
+/// The exit code of what ended so; an error is one line on standard error.
+pub fn ended(result: Result<()>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Where standard error is closed, the exit code still tells.
+            let _ = writeln!(std::io::stderr(), "error: {}", plain(&error.to_string()));
+            ExitCode::from(error.exit_code())
+        }
     }
 }
 
