@@ -50,44 +50,41 @@ pub(crate) fn listen(progress: &Progress) {
     let mut listener = lock();
     listener.finishes = None;
     listener.say = Some(Box::new(progress.voice()));
-    let ignored = ignored();
+    let outlives = outlives_its_terminal();
     // A second handler cannot be set, as where a process trains twice; the first goes
     // on listening.
     let _ = ctrlc::set_handler(signalled);
-    ignore(&ignored);
-}
-
-/// The signals that whoever started the program made it ignore, as `nohup` does.
-#[cfg(unix)]
-fn ignored() -> Vec<libc::c_int> {
-    let is_ignored = |&signal: &libc::c_int| {
-        // SAFETY: a disposition is asked for and none is set; all bytes of it may be zero.
-        unsafe {
-            let mut now: libc::sigaction = std::mem::zeroed();
-            libc::sigaction(signal, std::ptr::null(), &raw mut now) == 0
-                && now.sa_sigaction == libc::SIG_IGN
-        }
-    };
-    let signals = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP];
-    signals.into_iter().filter(is_ignored).collect()
-}
-
-/// Ignores these signals again, which a handler listens to.
-#[cfg(unix)]
-fn ignore(signals: &[libc::c_int]) {
-    for &signal in signals {
-        // SAFETY: to ignore is an action that runs nothing.
-        unsafe { libc::signal(signal, libc::SIG_IGN) };
+    if outlives {
+        ignore_its_end();
     }
 }
 
-#[cfg(not(unix))]
-fn ignored() -> Vec<i32> {
-    Vec::new()
+/// Whether whoever started the program made it ignore the end of its terminal, as `nohup`
+/// does. That of Ctrl-C is another matter: scripts ignore it for all that they start with `&`.
+#[cfg(unix)]
+fn outlives_its_terminal() -> bool {
+    // SAFETY: a disposition is asked for and none is set; all bytes of it may be zero.
+    unsafe {
+        let mut now: libc::sigaction = std::mem::zeroed();
+        libc::sigaction(libc::SIGHUP, std::ptr::null(), &raw mut now) == 0
+            && now.sa_sigaction == libc::SIG_IGN
+    }
+}
+
+/// Ignores the end of the terminal again, which a handler listens to.
+#[cfg(unix)]
+fn ignore_its_end() {
+    // SAFETY: to ignore is an action that runs nothing.
+    unsafe { libc::signal(libc::SIGHUP, libc::SIG_IGN) };
 }
 
 #[cfg(not(unix))]
-fn ignore(_: &[i32]) {}
+fn outlives_its_terminal() -> bool {
+    false
+}
+
+#[cfg(not(unix))]
+fn ignore_its_end() {}
 
 /// As [`listen`], but from here on a loop asks whether it shall stop, after what it
 /// `finishes` first, as "this step".
