@@ -67,6 +67,14 @@ pub fn evaluate(options: &EvalOptions) -> Result<Report> {
         // What was learned by heart are images of the training.
         metrics.retain(|metric| *metric != Metric::Memorisation);
     }
+    if metrics.is_empty() {
+        return Err(Error::usage(
+            format!(
+                "memorisation is of the images of the training, and --data {source} are others"
+            ),
+            "leave --data out, or ask for other --metrics",
+        ));
+    }
     let mut observer = Observer::open(&gpu, &data, source, features, &metrics)?;
     let about = observer.about().cloned();
     if options.synthetic {

@@ -75,10 +75,10 @@ impl Run<'_> {
     pub(super) fn train(&mut self) -> Result<()> {
         let steps = self.config.steps;
         let first = self.session.counters.step;
-        if first == 0 && self.keeps_start {
-            self.save_checkpoint()?;
-        }
         if first == 0 {
+            if self.keeps_start {
+                self.save_checkpoint()?;
+            }
             self.save_reals()?;
             self.save_fakes()?;
         }

@@ -87,6 +87,9 @@ fn a_classifier_learns_digits_and_scores_samples() {
     let ask = ["eval", "--checkpoint", run, "--samples", "80"];
     let command = "gpugan classify --data digits --size 8 --channels 1";
     refused(&gpugan(home, &ask), &["no classifier", command]);
+    let others = ["--data", "fashion", "--metrics", "memorisation"];
+    let others = gpugan(home, &[&ask[..], &others].concat());
+    refused(&others, &["memorisation", "--data fashion are others"]);
 
     let text = success(gpugan(home, &[&CLASSIFY[..], &["--epochs", "4"]].concat()));
     let accuracy: f64 = text
